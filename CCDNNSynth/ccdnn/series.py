@@ -1,0 +1,129 @@
+"""A series: one volume found on disk, how it was acquired and what it can be used as, its pixels not read yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ccdnn.errors import InputError
+from ccdnn.volume import Grid, Volume
+
+
+class Role(str, Enum):
+    """What a series is, seen from the synthesis of a knee STIR."""
+
+    T1 = "t1"
+    T2 = "t2"
+    GRE = "gre"
+    STIR = "stir"
+    PD_FAT_SAT = "pd_fat_sat"
+    LOCALIZER = "localizer"
+    OTHER = "other"
+
+    @property
+    def label(self) -> str:
+        """The name to show."""
+        return _LABELS[self]
+
+
+_LABELS = {
+    Role.T1: "T1-w",
+    Role.T2: "T2-w",
+    Role.GRE: "GRE",
+    Role.STIR: "STIR",
+    Role.PD_FAT_SAT: "fat-suppressed PD",
+    Role.LOCALIZER: "localizer",
+    Role.OTHER: "other",
+}
+
+
+class Technique(str, Enum):
+    """What refocuses the echo."""
+
+    SPIN_ECHO = "spin echo"
+    GRADIENT_ECHO = "gradient echo"
+    BOTH = "spin and gradient echo"
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a series was acquired, in one vocabulary for classic and Enhanced DICOM, BIDS sidecars and our own headers.
+
+    None is "the file does not say", never a default.
+
+    Args:
+        tr_ms, te_ms, ti_ms: repetition, echo and inversion time in ms.
+        flip_angle_deg: excitation flip angle.
+        field_strength_t: main field in tesla.
+        technique: spin echo, gradient echo or both.
+        inversion: an inversion pulse precedes the readout (MPRAGE, STIR, FLAIR).
+        fat_suppressed: fat is saturated, excited around, or separated away.
+        echo_planar: an EPI readout.
+        acquisition_type: "2D" or "3D".
+        echo_train_length: echoes read per excitation.
+        b_value: diffusion weighting in s/mm².
+        image_type: DICOM Image Type, such as ("ORIGINAL", "PRIMARY", "M", "SE").
+        contrast: what an Enhanced file says it weighs, DICOM Acquisition Contrast ("T1", "T2", "STIR", …).
+        sequence_name: the vendor's name of the sequence, such as "*tse2d1_5".
+    """
+
+    tr_ms: float | None = None
+    te_ms: float | None = None
+    ti_ms: float | None = None
+    flip_angle_deg: float | None = None
+    field_strength_t: float | None = None
+    technique: Technique | None = None
+    inversion: bool | None = None
+    fat_suppressed: bool | None = None
+    echo_planar: bool | None = None
+    acquisition_type: str | None = None
+    echo_train_length: float | None = None
+    b_value: float | None = None
+    image_type: tuple[str, ...] = ()
+    contrast: str | None = None
+    sequence_name: str | None = None
+
+
+@dataclass(frozen=True)
+class Series:
+    """One volume on disk, described from headers alone.
+
+    Args:
+        name: safe to show: series number and description, or the file's name.
+        description: what the scanner or the file's author called it; may be empty.
+        grid: where its voxels lie; None only where `problem` says why there is none.
+        protocol: how it was acquired.
+        role: what it can be used as.
+        reason: one sentence on why it has this role.
+        source: the file, or the folder of its files.
+        provenance: what a derived DICOM series must point back to ("study_instance_uid", "series_instance_uid",
+            "frame_of_reference_uid", "files", …) and the header entries of a NRRD or MHA. Not for display.
+        problem: one sentence on why it cannot be read as a volume; None where it can.
+        read_array: reads the voxels, (slice, row, column).
+    """
+
+    name: str
+    description: str
+    grid: Grid | None
+    protocol: Protocol
+    role: Role
+    reason: str
+    source: Path
+    read_array: Callable[[], np.ndarray] = field(repr=False, compare=False)
+    provenance: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    problem: str | None = None
+
+    def load(self) -> Volume:
+        """The volume, its pixels read now.
+
+        Raises:
+            InputError: the series has a `problem`, or its pixels cannot be decoded.
+        """
+        if self.problem is not None or self.grid is None:
+            raise InputError(self.problem or f"{self.name} has no grid.")
+        return Volume(self.read_array(), self.grid.ijk_to_ras, name=self.name, metadata=self.provenance)
