@@ -1,0 +1,235 @@
+"""The card of a model: what it is, what it was trained for and on, and how well it did. It travels in the model's file."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from typing import Any
+
+from ccdnn.errors import InputError, ModelError
+from ccdnn.normalisation import Normalisation
+
+SCHEMA_VERSION = 1
+ARCHITECTURES = ("ccdnn",)
+INPUT_ROLES = ("t1", "t2", "gre")
+TARGET_ROLE = "stir"
+
+# The widest network a file may ask for. The paper's is 64; the bound keeps a forged card from asking for all memory.
+MAX_BRANCH_WIDTH = 256
+
+PROTOCOL_PARAMETERS = ("tr_ms", "te_ms", "ti_ms", "flip_angle_deg")
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a series was acquired: nominal parameters, and the range of each that training covered.
+
+    Args:
+        tr_ms, te_ms: repetition and echo time.
+        ti_ms: inversion time, for inversion recovery.
+        flip_angle_deg: for gradient echo.
+        ranges: parameter name to (lowest, highest) seen in training; a parameter left out was kept at its nominal value.
+
+    Raises:
+        ModelError: a value that is not a positive number, or a range that does not hold its nominal value.
+    """
+
+    tr_ms: float
+    te_ms: float
+    ti_ms: float | None = None
+    flip_angle_deg: float | None = None
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in PROTOCOL_PARAMETERS:
+            value = getattr(self, name)
+            if value is None and name in ("ti_ms", "flip_angle_deg"):
+                continue
+            if not _is_number(value) or value <= 0:
+                raise ModelError(f"{name} of a protocol must be a positive number, not {value!r}.")
+        if not isinstance(self.ranges, Mapping):
+            raise ModelError(f"ranges of a protocol must be an object, not {self.ranges!r}.")
+        ranges = {}
+        for name, limits in self.ranges.items():
+            nominal = getattr(self, name) if name in PROTOCOL_PARAMETERS else None
+            if nominal is None:
+                raise ModelError(f"a protocol gives a range for {name!r}, which it has no nominal value for.")
+            pair = isinstance(limits, (list, tuple)) and len(limits) == 2 and all(_is_number(limit) for limit in limits)
+            if not pair or not limits[0] <= nominal <= limits[1]:
+                raise ModelError(f"the range of {name} must be [lowest, highest] around {nominal}, not {limits!r}.")
+            ranges[name] = (limits[0], limits[1])
+        object.__setattr__(self, "ranges", ranges)
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """One image the network reads or writes: its role (`t1`, `t2`, `gre`, `stir`) and the protocol it stands for."""
+
+    role: str
+    protocol: Protocol
+
+
+@dataclass(frozen=True)
+class MeasuredResult:
+    """One measured figure of a model: mean and standard deviation of `metric` over `n` of `measured_on`, by `command`."""
+
+    metric: str
+    mean: float
+    sd: float
+    n: int
+    measured_on: str
+    command: str
+
+    def __post_init__(self) -> None:
+        _require_text(self, "metric", "measured_on", "command")
+        if not (_is_number(self.mean) and _is_number(self.sd) and self.sd >= 0):
+            raise ModelError(
+                f"the result {self.metric!r} needs a finite mean and standard deviation, not {self.mean!r} ± {self.sd!r}."
+            )
+        if not _is_count(self.n):
+            raise ModelError(f"the result {self.metric!r} needs the number of its measurements, not {self.n!r}.")
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """Everything about a model that its weights do not say.
+
+    Args:
+        name, version: what to call it, for instance "small", "1.0.0".
+        branch_width: feature maps of each contrast's branch (64 in the paper, section 2.5).
+        contrasts: the network's input images, in order.
+        target: the image it makes.
+        normalisation: {"strategy": ..., "constants": {...}}, see `ccdnn.normalisation`.
+        training_data: one paragraph on what it was trained on.
+        seed: of the training run.
+        code_version: version or commit of the code that trained it.
+        training: record of the schedule (losses, epochs, learning rate, wall time ...), free in form.
+        results: figures measured on data no training saw.
+        licence: SPDX identifier of the weights' licence.
+        created: date of the training, ISO 8601.
+        architecture: the network's kind; `ccdnn` is the only one.
+
+    Raises:
+        ModelError: naming the entry that is wrong.
+    """
+
+    name: str
+    version: str
+    branch_width: int
+    contrasts: tuple[Contrast, ...]
+    target: Contrast
+    normalisation: Mapping[str, Any]
+    training_data: str
+    seed: int
+    code_version: str
+    training: Mapping[str, Any]
+    licence: str
+    created: str
+    results: tuple[MeasuredResult, ...] = ()
+    architecture: str = "ccdnn"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "contrasts", tuple(self.contrasts))
+        object.__setattr__(self, "results", tuple(self.results))
+        _require_text(self, "name", "version", "training_data", "code_version", "licence", "created")
+        if self.architecture not in ARCHITECTURES:
+            raise ModelError(
+                f"the architecture {self.architecture!r} is unknown here; this version runs {', '.join(ARCHITECTURES)}."
+            )
+        if not _is_count(self.branch_width) or self.branch_width > MAX_BRANCH_WIDTH:
+            raise ModelError(f"branch_width must be a whole number from 1 to {MAX_BRANCH_WIDTH}, not {self.branch_width!r}.")
+        if not isinstance(self.seed, int) or isinstance(self.seed, bool):
+            raise ModelError(f"seed must be a whole number, not {self.seed!r}.")
+        roles = self.roles
+        if not roles or len(set(roles)) != len(roles) or not set(roles) <= set(INPUT_ROLES):
+            raise ModelError(
+                f"contrasts must be different ones of {', '.join(INPUT_ROLES)}, not {', '.join(map(str, roles)) or 'none'}."
+            )
+        if self.target.role != TARGET_ROLE:
+            raise ModelError(f"the target must be {TARGET_ROLE!r}, not {self.target.role!r}.")
+        if not isinstance(self.training, Mapping):
+            raise ModelError(f"training must be an object, not {self.training!r}.")
+        try:
+            Normalisation.from_card(self.normalisation)
+        except InputError as error:
+            raise ModelError(str(error)) from error
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Roles of the input images, in the network's order."""
+        return tuple(contrast.role for contrast in self.contrasts)
+
+    def to_json(self) -> str:
+        """The card as JSON text, the same text for the same card.
+
+        Raises:
+            ModelError: `training` or `normalisation` holds something JSON cannot.
+        """
+        try:
+            return json.dumps({"schema": SCHEMA_VERSION, **asdict(self)}, ensure_ascii=False, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise ModelError(f"the card of {self.name} cannot be written as JSON: {error}.") from error
+
+    @classmethod
+    def from_json(cls, text: str) -> ModelCard:
+        """The card that `to_json` wrote.
+
+        Raises:
+            ModelError: not JSON, another schema, or an entry that is missing, unknown or wrong (named).
+        """
+        try:
+            entries = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise ModelError(f"the card is not JSON: {error}.") from error
+        if not isinstance(entries, dict):
+            raise ModelError("the card is not a JSON object.")
+        schema = entries.pop("schema", None)
+        if schema != SCHEMA_VERSION:
+            raise ModelError(f"the card has schema {schema!r}; this version reads schema {SCHEMA_VERSION}.")
+        if isinstance(entries.get("contrasts"), list):
+            entries["contrasts"] = [_contrast(entry, f"contrasts[{i}]") for i, entry in enumerate(entries["contrasts"])]
+        elif "contrasts" in entries:
+            raise ModelError("contrasts of the card must be a list.")
+        if "target" in entries:
+            entries["target"] = _contrast(entries["target"], "target")
+        results = entries.get("results", [])
+        if not isinstance(results, list):
+            raise ModelError("results of the card must be a list.")
+        entries["results"] = [_build(MeasuredResult, entry, f"results[{i}]") for i, entry in enumerate(results)]
+        return _build(cls, entries, "the card")
+
+
+def _contrast(entry: Any, where: str) -> Contrast:
+    if isinstance(entry, dict) and "protocol" in entry:
+        entry = {**entry, "protocol": _build(Protocol, entry["protocol"], f"{where}.protocol")}
+    return _build(Contrast, entry, where)
+
+
+def _build(kind: type, entry: Any, where: str) -> Any:
+    """`kind(**entry)`, after naming entries that are missing or unknown."""
+    if not isinstance(entry, dict):
+        raise ModelError(f"{where} must be an object, not {entry!r}.")
+    known = {f.name for f in fields(kind)}
+    if unknown := sorted(set(entry) - known):
+        raise ModelError(f"{where} has the unknown entry {unknown[0]!r}.")
+    required = (f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING)
+    if missing := [name for name in required if name not in entry]:
+        raise ModelError(f"{where} lacks {', '.join(map(repr, missing))}.")
+    return kind(**entry)
+
+
+def _require_text(owner: Any, *names: str) -> None:
+    for name in names:
+        value = getattr(owner, name)
+        if not isinstance(value, str) or not value.strip():
+            raise ModelError(f"{name} must be a text, not {value!r}.")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1

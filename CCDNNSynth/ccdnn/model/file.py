@@ -1,0 +1,162 @@
+"""One model, one `.safetensors` file: the weights, with the card as JSON text in the header. Never a pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import struct
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from ccdnn.errors import ModelError, OutputError
+from ccdnn.model.card import ModelCard
+from ccdnn.model.network import CCDNN
+
+CARD_KEY = "ccdnn_card"
+
+# The header of a model is a card of some kB and some hundred tensor entries.
+MAX_HEADER_BYTES = 4 << 20
+
+
+@dataclass(frozen=True)
+class Model:
+    """A loaded model: its card, the network in evaluation mode (float32, CPU), and the file with its SHA-256."""
+
+    card: ModelCard
+    network: CCDNN
+    path: Path
+    sha256: str
+
+
+def save_model(path: str | Path, network: CCDNN, card: ModelCard, dtype: torch.dtype = torch.float32) -> str:
+    """Write `network` and its `card` to `path`, and return the SHA-256 of the file.
+
+    Args:
+        dtype: of the stored convolution weights: float32, float16 or bfloat16. The batch normalisation, a thousandth of
+            the size, stays float32, for its variances span more decades than a 16-bit number can hold.
+
+    Raises:
+        ModelError: the card tells of another network, or a weight is not finite in `dtype`.
+        OutputError: the file cannot be written; what stood at `path` is untouched.
+    """
+    path = Path(path)
+    if (network.branch_width, network.contrasts) != (card.branch_width, len(card.contrasts)):
+        raise ModelError(
+            f"The card of {card.name} tells of {len(card.contrasts)} contrasts of width {card.branch_width}, "
+            f"the network has {network.contrasts} of width {network.branch_width}."
+        )
+    tensors = {}
+    for name, tensor in _stored_tensors(network).items():
+        tensor = tensor.detach().to("cpu", dtype if tensor.ndim == 4 else torch.float32).contiguous()
+        if not tensor.isfinite().all():
+            raise ModelError(f"The weights {name} of {card.name} are not finite as {dtype}; nothing was written.")
+        tensors[name] = tensor
+    content = save(tensors, metadata={CARD_KEY: card.to_json()})
+    _write_whole(path, content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def load_model(path: str | Path, sha256: str | None = None) -> Model:
+    """Read a model file, with everything in it checked.
+
+    Args:
+        sha256: the hash the file must have; None leaves it unchecked.
+
+    Raises:
+        ModelError: naming the file and what is wrong with it.
+    """
+    path = Path(path)
+    try:
+        found = _sha256_of(path)
+        if sha256 is not None and found != sha256.lower():
+            raise ModelError(f"its SHA-256 is {found}, not {sha256.lower()} as listed: it was altered or damaged; fetch it again.")
+        _check_header_size(path)
+        with safe_open(path, framework="pt", device="cpu") as file:
+            card = _read_card(file.metadata())
+            network = _read_network(file, card)
+    except ModelError as error:
+        raise ModelError(f"The model file {path} cannot be used: {error}") from error
+    except FileNotFoundError as error:
+        raise ModelError(f"There is no model file {path}.") from error
+    except OSError as error:
+        raise ModelError(f"The model file {path} cannot be read: {error.strerror or error}.") from error
+    except SafetensorError as error:
+        raise ModelError(f"The model file {path} is truncated or no safetensors file ({error}).") from error
+    return Model(card, network, path, found)
+
+
+def _check_header_size(path: Path) -> None:
+    """A safetensors file begins with the length of its header; refuse an absurd one before anything reads it."""
+    with path.open("rb") as file:
+        prefix = file.read(8)
+    if len(prefix) < 8:
+        raise ModelError("it is too short for a safetensors file.")
+    (header_bytes,) = struct.unpack("<Q", prefix)
+    if header_bytes > min(MAX_HEADER_BYTES, path.stat().st_size - 8):
+        raise ModelError("it is truncated or no safetensors file.")
+
+
+def _read_card(metadata: dict[str, str] | None) -> ModelCard:
+    if not metadata or CARD_KEY not in metadata:
+        raise ModelError("it has no CC-DNN card in its header; it is some other model.")
+    return ModelCard.from_json(metadata[CARD_KEY])
+
+
+def _read_network(file: safe_open, card: ModelCard) -> CCDNN:
+    # Names and shapes are compared with a network that takes no memory, so a forged file cannot ask for any.
+    with torch.device("meta"):
+        expected = _stored_tensors(CCDNN(card.branch_width, len(card.contrasts)))
+    stored = set(file.keys())
+    if missing := sorted(set(expected) - stored):
+        raise ModelError(f"the weights {missing[0]} are missing ({len(missing)} in all).")
+    if extra := sorted(stored - set(expected)):
+        raise ModelError(f"it holds the weights {extra[0]}, which a CC-DNN does not have ({len(extra)} in all).")
+    weights = {}
+    for name, tensor in expected.items():
+        entry = file.get_slice(name)
+        shape = tuple(entry.get_shape())
+        if shape != tuple(tensor.shape):
+            raise ModelError(f"the weights {name} have the shape {shape}, not {tuple(tensor.shape)} as the card asks.")
+        if entry.get_dtype() not in ("F32", "F16", "BF16"):
+            raise ModelError(f"the weights {name} are stored as {entry.get_dtype()}, not as float32, float16 or bfloat16.")
+        weights[name] = file.get_tensor(name).float()
+        if not weights[name].isfinite().all():
+            raise ModelError(f"the weights {name} are not finite.")
+        if name.endswith("running_var") and not (weights[name] >= 0).all():
+            raise ModelError(f"the variances {name} are negative.")
+    network = CCDNN(card.branch_width, len(card.contrasts))
+    network.load_state_dict(weights, strict=False)  # all but the batch counters, as compared above
+    return network.eval().requires_grad_(False)
+
+
+def _stored_tensors(network: CCDNN) -> dict[str, Tensor]:
+    """All that inference needs: the state without batch normalisation's counters."""
+    return {name: tensor for name, tensor in network.state_dict().items() if not name.endswith("num_batches_tracked")}
+
+
+def _sha256_of(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    temporary = None
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        Path(temporary).chmod(0o644)  # mkstemp keeps the file to its owner
+        Path(temporary).replace(path)
+    except OSError as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        raise OutputError(f"The model file {path} cannot be written: {error.strerror or error}.") from error

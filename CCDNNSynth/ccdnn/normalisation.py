@@ -1,0 +1,183 @@
+"""Intensity normalisation: the same function for training and inference, named with its constants in the model's card.
+
+`dataset_minmax` is the paper's (section 2.6): one minimum and one maximum over all contrasts of the whole data set, so the
+ratios between the contrasts stay. It needs series that share one intensity scale.
+
+`volume_percentile` divides each series by its own robust maximum, for scanners that scale every series on their own.
+
+Both treat a series as a whole. Scaling slices one by one would make the same tissue change from slice to slice.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ccdnn.errors import InputError
+
+# Air around the knee stays below a tenth of the robust maximum up to about 4 % noise.
+DEFAULT_FOREGROUND_FRACTION = 0.1
+DEFAULT_PERCENTILE = 99.5
+
+
+def robust_maximum(
+    array: np.ndarray, percentile: float = DEFAULT_PERCENTILE, foreground_fraction: float = DEFAULT_FOREGROUND_FRACTION
+) -> float:
+    """The intensity that `percentile` per cent of the foreground stay below, where foreground is what exceeds
+    `foreground_fraction` of that very intensity.
+
+    A percentile over all voxels falls as the field of view takes in more air; tied to the foreground, it does not. The definition
+    refers to itself and is met by iteration from the percentile over all voxels: a higher threshold can only raise the
+    percentile, so the iteration runs one way and ends.
+
+    Args:
+        array: intensities of one whole series, any shape.
+
+    Raises:
+        InputError: empty, not finite, constant, or nowhere positive.
+    """
+    values = np.asarray(array).ravel()
+    require_image(values)
+    maximum = float(np.percentile(values, percentile))
+    if maximum <= 0:  # nearly all air: what little signal there is decides
+        maximum = float(np.percentile(values[values > 0], percentile))
+    for _ in range(50):
+        foreground = values[values > foreground_fraction * maximum]
+        updated = float(np.percentile(foreground, percentile))
+        if math.isclose(updated, maximum, rel_tol=1e-6):
+            break
+        maximum = updated
+    return maximum
+
+
+def require_image(array: np.ndarray) -> None:
+    """Refuse what holds no image.
+
+    Raises:
+        InputError: empty, not finite, constant, or nowhere positive.
+    """
+    if array.size == 0:
+        raise InputError("An empty series cannot be normalised.")
+    lowest, highest = float(array.min()), float(array.max())  # NaN and Inf show in these
+    if not (math.isfinite(lowest) and math.isfinite(highest)):
+        raise InputError("A series with values that are not finite (NaN or Inf) cannot be normalised.")
+    if lowest == highest:
+        raise InputError(f"A series that is {lowest:g} everywhere holds no image and cannot be normalised.")
+    if highest <= 0:
+        raise InputError("A series without any positive intensity cannot be normalised.")
+
+
+class Normalisation(ABC):
+    """A strategy with its constants. `from_card` and `to_card` are inverse to each other."""
+
+    strategy: ClassVar[str]
+
+    @staticmethod
+    def from_card(entry: Mapping[str, Any]) -> Normalisation:
+        """The normalisation that a card's `normalisation` entry, {"strategy": name, "constants": {...}}, names.
+
+        Raises:
+            InputError: an unknown strategy, or constants that are missing, unknown or out of range.
+        """
+        strategies = {kind.strategy: kind for kind in (DatasetMinMax, VolumePercentile)}
+        if (
+            not isinstance(entry, Mapping)
+            or entry.get("strategy") not in strategies
+            or not isinstance(entry.get("constants"), Mapping)
+        ):
+            raise InputError(f"normalisation must name a strategy ({' or '.join(strategies)}) and its constants, not {entry!r}.")
+        kind, constants = strategies[entry["strategy"]], dict(entry["constants"])
+        expected = [f.name for f in fields(kind)]
+        if set(constants) != set(expected):
+            raise InputError(
+                f"The normalisation {kind.strategy} takes the constants {', '.join(expected)}, "
+                f"not {', '.join(map(str, constants)) or 'none'}."
+            )
+        return kind(**constants)
+
+    def to_card(self) -> dict[str, Any]:
+        return {"strategy": self.strategy, "constants": asdict(self)}
+
+    @abstractmethod
+    def apply(self, array: np.ndarray) -> np.ndarray:
+        """The whole series `array`, (slice, row, column) in scanner units, as float32 for the network.
+
+        Raises:
+            InputError: the series cannot be normalised (empty, constant, not finite).
+        """
+
+    @property
+    @abstractmethod
+    def background(self) -> float:
+        """What an intensity of zero becomes."""
+
+    @abstractmethod
+    def to_intensity(self, output: np.ndarray) -> np.ndarray:
+        """The network's output in the units of the inputs, where these share one scale; else unchanged (1 = robust maximum)."""
+
+
+@dataclass(frozen=True)
+class DatasetMinMax(Normalisation):
+    """One `min` and `max` over all contrasts of the training data become 0 and 1 (paper, section 2.6)."""
+
+    strategy: ClassVar[str] = "dataset_minmax"
+
+    min: float
+    max: float
+
+    def __post_init__(self) -> None:
+        _require_numbers(self)
+        if not self.min < self.max:
+            raise InputError(f"dataset_minmax needs min below max, not {self.min} and {self.max}.")
+
+    def apply(self, array: np.ndarray) -> np.ndarray:
+        array = np.asarray(array, dtype=np.float32)
+        require_image(array)
+        return (array - np.float32(self.min)) / np.float32(self.max - self.min)
+
+    @property
+    def background(self) -> float:
+        return float(np.float32(-self.min) / np.float32(self.max - self.min))
+
+    def to_intensity(self, output: np.ndarray) -> np.ndarray:
+        return output * np.float32(self.max - self.min) + np.float32(self.min)
+
+
+@dataclass(frozen=True)
+class VolumePercentile(Normalisation):
+    """Each series divided by its own `robust_maximum`."""
+
+    strategy: ClassVar[str] = "volume_percentile"
+
+    percentile: float = DEFAULT_PERCENTILE
+    foreground_fraction: float = DEFAULT_FOREGROUND_FRACTION
+
+    def __post_init__(self) -> None:
+        _require_numbers(self)
+        if not 0 < self.percentile <= 100 or not 0 <= self.foreground_fraction < 1:
+            raise InputError(
+                f"volume_percentile needs a percentile up to 100 and a foreground_fraction below 1, "
+                f"not {self.percentile} and {self.foreground_fraction}."
+            )
+
+    def apply(self, array: np.ndarray) -> np.ndarray:
+        maximum = robust_maximum(array, self.percentile, self.foreground_fraction)
+        return np.asarray(array, dtype=np.float32) / np.float32(maximum)
+
+    @property
+    def background(self) -> float:
+        return 0.0
+
+    def to_intensity(self, output: np.ndarray) -> np.ndarray:
+        return output
+
+
+def _require_numbers(normalisation: Any) -> None:
+    for name, value in asdict(normalisation).items():
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+            raise InputError(f"The constant {name} of {normalisation.strategy} must be a number, not {value!r}.")
