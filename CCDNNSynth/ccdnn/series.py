@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ccdnn.errors import InputError
 from ccdnn.volume import Grid, Volume
+
+# Technicians tilt knee slices by some degrees along the cruciate ligament and still call them sagittal.
+OBLIQUE_DEGREES = 20.0
 
 
 class Role(str, Enum):
@@ -89,6 +91,14 @@ class Protocol:
     sequence_name: str | None = None
 
 
+def plane_of(ijk_to_ras: np.ndarray) -> str:
+    """The anatomical plane of the slices of a grid, from the normal of its rows and columns."""
+    normal = np.cross(ijk_to_ras[:3, 0], ijk_to_ras[:3, 1])
+    share = np.abs(normal) / np.linalg.norm(normal)
+    plane = ("sagittal", "coronal", "axial")[int(share.argmax())]
+    return plane if share.max() >= np.cos(np.radians(OBLIQUE_DEGREES)) else f"oblique {plane}"
+
+
 @dataclass(frozen=True)
 class Series:
     """One volume on disk, described from headers alone.
@@ -101,10 +111,12 @@ class Series:
         role: what it can be used as.
         reason: one sentence on why it has this role.
         source: the file, or the folder of its files.
-        provenance: what a derived DICOM series must point back to ("study_instance_uid", "series_instance_uid",
-            "frame_of_reference_uid", "files", …) and the header entries of a NRRD or MHA. Not for display.
-        problem: one sentence on why it cannot be read as a volume; None where it can.
         read_array: reads the voxels, (slice, row, column).
+        files: every file it is read from, in slice order.
+        provenance: text entries kept with the volume: the UIDs a derived DICOM series points back to ("study_instance_uid",
+            "series_instance_uid", "frame_of_reference_uid"), the entries of a NRRD or MHA header.
+        problem: one sentence on why it cannot be read as a volume; None where it can.
+        time_point: 1, 2, … where one DICOM series holds the same volume several times; None elsewhere.
     """
 
     name: str
@@ -115,8 +127,15 @@ class Series:
     reason: str
     source: Path
     read_array: Callable[[], np.ndarray] = field(repr=False, compare=False)
-    provenance: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    files: tuple[Path, ...] = field(default=(), repr=False)
+    provenance: Mapping[str, str] = field(default_factory=dict, repr=False)
     problem: str | None = None
+    time_point: int | None = None
+
+    @property
+    def plane(self) -> str:
+        """How the slices lie: "sagittal", "coronal" or "axial", marked "oblique" beyond 20° of it; "" with no grid."""
+        return "" if self.grid is None else plane_of(self.grid.ijk_to_ras)
 
     def load(self) -> Volume:
         """The volume, its pixels read now.

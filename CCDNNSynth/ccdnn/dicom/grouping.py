@@ -1,0 +1,226 @@
+"""Splitting the frames of a DICOM series into volumes: one echo, image type, orientation and time point each.
+
+Some attributes always split (a volume has one echo time); others differ between the slices of one volume on some scanners
+(trigger time, acquisition number) and split only where slices lie at the same place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain, combinations
+from typing import Any
+
+import numpy as np
+
+from ccdnn.dicom import stack
+from ccdnn.dicom.headers import Frame
+from ccdnn.errors import InputError
+from ccdnn.series import plane_of
+
+# Numbers that differ by less are one value written twice.
+RELATIVE_TOLERANCE = 0.01
+# Direction cosines: 0.03°, a fifth of a pixel at the far edge of a knee.
+ORIENTATION_TOLERANCE = 5e-4
+
+# What distinguishes repeats of one and the same volume.
+REPEAT_LABELS = {"time point", "acquisition", "trigger time", "acquisition time", "repeat"}
+LABELS_TOGETHER = 3
+
+
+@dataclass(frozen=True)
+class Group:
+    """The frames of one volume.
+
+    Args:
+        frames: in no order.
+        parts: what distinguishes it within its series, such as ("TE 30 ms", "time point 2").
+        time_point: 1, 2, … among repeats; None where there are none.
+        orientations: how many directions the slices of the series have (a three-plane localizer has three).
+    """
+
+    frames: list[Frame]
+    parts: tuple[str, ...] = ()
+    time_point: int | None = None
+    orientations: int = 1
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One difference that always splits: how to split by it, and the word for a part."""
+
+    split: Callable[[Sequence[Frame]], list[list[Frame]]]
+    word: Callable[[Frame], str]
+
+
+def split_into_volumes(frames: Sequence[Frame]) -> list[Group]:
+    """Groups in the order of the frames, each meant to be one volume; `stack.arrange` says whether it is."""
+    groups = []
+    for series in _split(frames, lambda frame: (frame.study_uid, frame.series_uid or frame.path.parent, frame.modality)):
+        series = _without_copies(series)
+        orientations = len(_split_near(series, _orientation, absolute=ORIENTATION_TOLERANCE))
+        volumes = [Group(series, orientations=orientations)]
+        for rule in ALWAYS:
+            volumes = [part for volume in volumes for part in _apply(rule, volume)]
+        for splitter in (_stations, _repeats, _distant_stacks):
+            volumes = [part for volume in volumes for part in splitter(volume)]
+        groups += volumes
+    return groups
+
+
+def _without_copies(frames: Sequence[Frame]) -> list[Frame]:
+    """One of each image: folders often hold a file twice. Two different images under one UID both stay."""
+    seen: dict[tuple, Frame] = {}
+    for frame in frames:
+        seen.setdefault((frame.instance_uid or frame.path, frame.index, frame.position, frame.protocol), frame)
+    return list(seen.values())
+
+
+def _split(frames: Sequence[Frame], key: Callable[[Frame], Hashable]) -> list[list[Frame]]:
+    parts: dict[Hashable, list[Frame]] = {}
+    for frame in frames:
+        parts.setdefault(key(frame), []).append(frame)
+    return list(parts.values())
+
+
+def _split_near(
+    frames: Sequence[Frame], value: Callable[[Frame], Sequence[float] | float | None], relative: float = 0.0, absolute: float = 0.0
+) -> list[list[Frame]]:
+    """Split by numbers that are equal within a tolerance; no number is a value of its own."""
+    parts: list[tuple[np.ndarray | None, list[Frame]]] = []
+    for frame in frames:
+        number = value(frame)
+        number = None if number is None else np.asarray(number, dtype=float)
+        for first, part in parts:
+            if (first is None) == (number is None) and (number is None or np.allclose(number, first, rtol=relative, atol=absolute)):
+                part.append(frame)
+                break
+        else:
+            parts.append((number, [frame]))
+    return [part for _, part in parts]
+
+
+def _by_number(value: Callable[[Frame], float | None], word: str) -> Rule:
+    def name(frame: Frame) -> str:
+        number = value(frame)
+        return word.format("unknown" if number is None else f"{number:g}")
+
+    return Rule(lambda frames: _split_near(frames, value, relative=RELATIVE_TOLERANCE), name)
+
+
+def _split_by_stack(frames: Sequence[Frame]) -> list[list[Frame]]:
+    """By Stack ID, unless a file gives every slice one of its own."""
+    parts = _split(frames, lambda frame: frame.stack)
+    return parts if min(map(len, parts)) > 1 else [list(frames)]
+
+
+def _orientation(frame: Frame) -> tuple[float, ...] | None:
+    return frame.orientation
+
+
+def _plane(frame: Frame) -> str:
+    if frame.orientation is None:
+        return "no orientation"
+    columns = np.array(frame.orientation).reshape(2, 3).T
+    return plane_of(np.column_stack([columns, np.cross(columns[:, 0], columns[:, 1])]))
+
+
+ALWAYS = (
+    Rule(lambda frames: _split(frames, lambda frame: frame.shape), lambda frame: f"{frame.shape[1]}×{frame.shape[0]}"),
+    Rule(lambda frames: _split(frames, lambda frame: frame.frame_of_reference_uid), lambda _: "frame of reference"),
+    Rule(lambda frames: _split(frames, lambda frame: frame.protocol.image_type), lambda frame: "/".join(frame.protocol.image_type)),
+    _by_number(lambda frame: frame.protocol.te_ms, "TE {} ms"),
+    _by_number(lambda frame: frame.protocol.ti_ms, "TI {} ms"),
+    _by_number(lambda frame: frame.protocol.flip_angle_deg, "FA {}°"),
+    Rule(lambda frames: _split_near(frames, lambda frame: frame.pixel_spacing, relative=1e-3), lambda _: "pixel spacing"),
+    Rule(lambda frames: _split_near(frames, _orientation, absolute=ORIENTATION_TOLERANCE), _plane),
+    Rule(_split_by_stack, lambda frame: f"stack {frame.stack}"),
+)
+
+
+def _apply(rule: Rule, volume: Group) -> list[Group]:
+    parts = rule.split(volume.frames)
+    if len(parts) == 1:
+        return [volume]
+    return _named(volume, parts, [rule.word(part[0]) for part in parts])
+
+
+def _named(volume: Group, parts: Sequence[list[Frame]], words: Sequence[str]) -> list[Group]:
+    """The parts of a volume, told apart by a word each, and by a number where a word comes twice."""
+    words = [word if words.count(word) == 1 else f"{word} {words[: i + 1].count(word)}" for i, word in enumerate(words)]
+    return [replace(volume, frames=part, parts=(*volume.parts, word)) for part, word in zip(parts, words, strict=True)]
+
+
+def _stations(volume: Group) -> list[Group]:
+    return _separated(volume, stack.separate_sideways)
+
+
+def _distant_stacks(volume: Group) -> list[Group]:
+    return _separated(volume, stack.separate_at_gaps)
+
+
+def _separated(volume: Group, separate: Callable[[Sequence[Frame]], list[list[Frame]]]) -> list[Group]:
+    try:
+        parts = separate(volume.frames)
+    except InputError:
+        return [volume]  # it has no place in the patient, which is said when it is arranged
+    return [volume] if len(parts) == 1 else _named(volume, parts, ["stack"] * len(parts))
+
+
+def _repeats(volume: Group) -> list[Group]:
+    """Split where slices share a place, by the fewest labels that leave exactly one slice of each volume there."""
+    try:
+        count = stack.multiplicity(volume.frames)
+    except InputError:
+        return [volume]
+    if count == 1:
+        return [volume]
+    names = list(dict.fromkeys(name for frame in volume.frames for name in frame.labels))
+    for used in chain.from_iterable(combinations(names, size) for size in range(1, LABELS_TOGETHER + 1)):
+        parts = _split(volume.frames, partial(_key, names=used))
+        if len(parts) == count and all(stack.multiplicity(part) == 1 for part in parts):
+            parts.sort(key=partial(_sort_key, names=used))
+            return _repeats_named(volume, parts, used)
+    parts = _by_turn(volume.frames, count)
+    return [volume] if parts is None else _repeats_named(volume, parts, ("repeat",))
+
+
+def _key(frame: Frame, names: Sequence[str]) -> tuple[Any, ...]:
+    return tuple(frame.labels.get(name) for name in names)
+
+
+def _sort_key(part: Sequence[Frame], names: Sequence[str]) -> tuple[Any, ...]:
+    return tuple((value is not None, 0 if value is None else value) for value in _key(part[0], names))
+
+
+def _by_turn(frames: Sequence[Frame], count: int) -> list[list[Frame]] | None:
+    """The first, second, … image at every place by Instance Number; None where that is not certain."""
+    numbers = [frame.instance_number for frame in frames]
+    at_places = stack.places(frames)
+    if None in numbers or len(set(numbers)) < len(numbers) or any(len(place) != count for place in at_places):
+        return None
+    ordered = [sorted(place, key=lambda frame: frame.instance_number or 0) for place in at_places]
+    return [[place[turn] for place in ordered] for turn in range(count)]
+
+
+def _repeats_named(volume: Group, parts: Sequence[list[Frame]], used: Sequence[str]) -> list[Group]:
+    """Repeats are numbered; what weighs the image differently (b-value, echo, TR) is named by its value."""
+    words = [" ".join(filter(None, (_label_word(name, part[0], parts) for name in used))) for part in parts]
+    groups = _named(volume, parts, words)
+    if set(used) <= REPEAT_LABELS:
+        return [replace(group, time_point=number) for number, group in enumerate(groups, start=1)]
+    return groups
+
+
+def _label_word(name: str, frame: Frame, parts: Sequence[list[Frame]]) -> str:
+    value = frame.labels.get(name)
+    if name in ("trigger time", "acquisition time", "repeat", "acquisition", "time point"):
+        return "time point"
+    if name == "b-value":
+        return "b unknown" if value is None else f"b {value:g}"
+    if name == "TR":
+        return f"TR {value:g} ms"
+    if name == "echo":
+        return f"echo {value}"
+    return "" if name == "gradient direction" and value is None else "direction" if name == "gradient direction" else "volume"

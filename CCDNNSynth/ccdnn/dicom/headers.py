@@ -1,0 +1,339 @@
+"""One DICOM file's header as frames: what each two-dimensional image shows, where it lies and how its values are scaled."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+import numpy as np
+from pydicom import config, dcmread
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+from pydicom.tag import Tag
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, MediaStorageDirectoryStorage
+
+from ccdnn.dicom.protocol import protocol_of
+from ccdnn.errors import InputError
+from ccdnn.series import Protocol
+
+PREAMBLE_BYTES = 128
+PIXEL_DATA = (0x7FE0, 0x0010)
+UNDEFINED_LENGTH = 0xFFFFFFFF
+ITEM_TAG = b"\xfe\xff\x00\xe0"
+
+# Dimensions of an Enhanced file that say where a frame lies; every other dimension tells volumes at one place apart.
+SPATIAL_DIMENSIONS = {Tag("InStackPositionNumber"), Tag("ImagePositionPatient"), Tag("StackID"), Tag("ImageOrientationPatient")}
+
+# What has pixels and is no image of the patient's signal.
+NOT_IMAGES = {"SEG": "a segmentation", "PR": "a presentation state", "RTDOSE": "a dose grid"}
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One image of a classic file or one frame of a multi-frame file.
+
+    Args:
+        path, index: the file, and the frame's place in it (0-based).
+        instance_uid, series_uid, study_uid, frame_of_reference_uid: as in the file; "" where absent.
+        series_number, instance_number, description, modality: likewise; numbers None where absent.
+        shape: rows and columns.
+        pixel_spacing: distance between rows and between columns, mm.
+        position: LPS of the first voxel's centre, mm. None where the file has none.
+        orientation: direction cosines in LPS of a row (first three) and of a column. None where the file has none.
+        nominal_spacing: slice spacing or thickness as written, used only where there is a single slice.
+        slope, intercept: stored value → signal.
+        inverted: MONOCHROME1, where the lowest value is the brightest.
+        protocol: how it was acquired.
+        stack: Stack ID of an Enhanced file, "" elsewhere.
+        labels: what may tell frames at one position apart, name → value, the surest first.
+        problem: why its pixels cannot be used, one sentence; None where they can.
+    """
+
+    path: Path
+    index: int
+    instance_uid: str
+    series_uid: str
+    study_uid: str
+    frame_of_reference_uid: str
+    series_number: int | None
+    instance_number: int | None
+    description: str
+    modality: str
+    shape: tuple[int, int]
+    pixel_spacing: tuple[float, float] | None
+    position: tuple[float, float, float] | None
+    orientation: tuple[float, ...] | None
+    nominal_spacing: float | None
+    slope: float
+    intercept: float
+    inverted: bool
+    protocol: Protocol
+    stack: str
+    labels: dict[str, Any]
+    derivation: str
+    problem: str | None
+
+
+class DamagedFile(InputError):
+    """A file that breaks off within its header; `series_uid` is "" where it breaks off before that."""
+
+    def __init__(self, message: str, series_uid: str) -> None:
+        super().__init__(message)
+        self.series_uid = series_uid
+
+
+class Header:
+    """One frame's attributes, wherever the file keeps them: its own functional groups, the shared ones, then the top level.
+
+    A classic file has the top level only. Values that cannot be parsed read as absent.
+    """
+
+    def __init__(self, dataset: Dataset, frame: Dataset | None = None, shared: Dataset | None = None) -> None:
+        own, common = list(_group_items(frame)), list(_group_items(shared))
+        self.layers = [*own, *common, dataset]
+
+    def value(self, keyword: str) -> Any:
+        """The attribute's value, or None where it is absent, empty or malformed."""
+        for layer in self.layers:
+            try:
+                value = layer.get(keyword)
+            except (ValueError, TypeError, OverflowError, NotImplementedError):
+                continue
+            if value is not None and value != "" and not (hasattr(value, "__len__") and len(value) == 0):
+                return value
+        return None
+
+    def text(self, keyword: str) -> str:
+        value = self.value(keyword)
+        return "" if value is None else str(value).strip()
+
+    def words(self, keyword: str) -> tuple[str, ...]:
+        """A multi-valued code string, upper case."""
+        value = self.value(keyword)
+        values = () if value is None else (value,) if isinstance(value, str) else tuple(value)
+        return tuple(str(word).strip().upper() for word in values if str(word).strip())
+
+    def numbers(self, keyword: str, count: int) -> tuple[float, ...] | None:
+        """Exactly `count` finite numbers, or None."""
+        value = self.value(keyword)
+        if value is None:
+            return None
+        try:
+            numbers = tuple(float(number) for number in np.atleast_1d(np.asarray(value, dtype=float)))
+        except (ValueError, TypeError):
+            return None
+        return numbers if len(numbers) == count and np.isfinite(numbers).all() else None
+
+    def number(self, keyword: str) -> float | None:
+        """The first of one or more numbers, or None."""
+        value = self.value(keyword)
+        if value is None:
+            return None
+        try:
+            number = float(value if np.isscalar(value) else next(iter(value)))
+        except (ValueError, TypeError):
+            return None
+        return number if np.isfinite(number) else None
+
+    def integer(self, keyword: str) -> int | None:
+        number = self.number(keyword)
+        return None if number is None else round(number)
+
+
+def _group_items(groups: Dataset | None) -> Iterator[Dataset]:
+    """The items of the standard functional groups and of the sequences inside them; private copies may contradict them."""
+    if groups is None:
+        return
+    for element in groups:
+        if element.VR == "SQ" and not element.tag.is_private and len(element.value) > 0:
+            item = element.value[0]
+            yield item
+            if "DiffusionGradientDirectionSequence" in item and len(item.DiffusionGradientDirectionSequence) > 0:
+                yield item.DiffusionGradientDirectionSequence[0]
+
+
+def looks_like_dicom(path: Path) -> bool:
+    """Whether the file starts as DICOM does: "DICM" after a preamble, or, without one, a first element of group 0002 or 0008."""
+    with path.open("rb") as stream:
+        start = stream.read(PREAMBLE_BYTES + 4)
+    if start[PREAMBLE_BYTES:] == b"DICM":
+        return True
+    # Files kept without preamble begin with (0002,0000), (0008,0000)–(0008,0018), explicit or implicit, little endian.
+    group, element = start[:2], start[2:4]
+    length_or_vr = start[4:8]
+    if group not in (b"\x02\x00", b"\x08\x00") or element not in (b"\x00\x00", b"\x01\x00", b"\x05\x00", b"\x08\x00", b"\x16\x00"):
+        return False
+    return length_or_vr[:2] in (b"UL", b"CS", b"UI") or int.from_bytes(length_or_vr, "little") < 256
+
+
+def read_frames(path: Path) -> list[Frame]:
+    """The frames of a DICOM file; none where it holds no image (a DICOMDIR, a report).
+
+    Raises:
+        DamagedFile: its header cannot be read to the end.
+    """
+    with config.disable_value_validation(), path.open("rb") as stream:
+        try:
+            dataset = dcmread(stream, stop_before_pixels=True, force=True)
+            dataset.get("SOPClassUID")
+        except (
+            InvalidDicomError,
+            EOFError,
+            OSError,
+            ValueError,
+            KeyError,
+            zlib.error,
+            NotImplementedError,
+            AttributeError,
+        ) as error:
+            raise InputError(
+                f"{path.name} cannot be read as DICOM ({_first_words(error)}); copy it again from its source."
+            ) from None
+        if dataset.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage or "DirectoryRecordSequence" in dataset:
+            return []
+        if "Rows" not in dataset or "Columns" not in dataset:
+            if "SOPClassUID" in dataset and "SeriesInstanceUID" in dataset and not _is_image_class(dataset):
+                return []
+            message = f"{path.name} is damaged: its header breaks off before the image is described; copy it again from its source."
+            raise DamagedFile(message, str(dataset.get("SeriesInstanceUID", "")))
+        return _frames_of(path, dataset, stream)
+
+
+def _is_image_class(dataset: Dataset) -> bool:
+    name = UID(str(dataset.SOPClassUID)).name
+    return "Image Storage" in name
+
+
+def _first_words(error: Exception) -> str:
+    return str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+
+
+def _frames_of(path: Path, dataset: Dataset, stream: BinaryIO) -> list[Frame]:
+    count = Header(dataset).integer("NumberOfFrames") or 1
+    per_frame = dataset.get("PerFrameFunctionalGroupsSequence") or []
+    shared = (dataset.get("SharedFunctionalGroupsSequence") or [None])[0]
+    problem = _unusable(path, dataset, count, len(per_frame)) or _incomplete(path, dataset, stream, count)
+    if not per_frame:
+        # One entry stands for all frames of a multi-frame file without functional groups: nothing says where they lie.
+        return [_frame(path, 0, dataset, Header(dataset), problem)]
+    pointers = [item.get("DimensionIndexPointer") for item in dataset.get("DimensionIndexSequence") or []]
+    return [
+        _frame(path, index, dataset, Header(dataset, groups, shared), problem, pointers) for index, groups in enumerate(per_frame)
+    ]
+
+
+def _frame(
+    path: Path, index: int, dataset: Dataset, header: Header, problem: str | None, dimension_pointers: Iterable[Any] = ()
+) -> Frame:
+    spacing = header.numbers("PixelSpacing", 2)
+    return Frame(
+        path=path,
+        index=index,
+        instance_uid=str(dataset.get("SOPInstanceUID", "")),
+        series_uid=str(dataset.get("SeriesInstanceUID", "")),
+        study_uid=str(dataset.get("StudyInstanceUID", "")),
+        frame_of_reference_uid=str(dataset.get("FrameOfReferenceUID", "")),
+        series_number=header.integer("SeriesNumber"),
+        instance_number=header.integer("InstanceNumber"),
+        description=header.text("SeriesDescription") or header.text("ProtocolName"),
+        modality=header.text("Modality").upper(),
+        shape=(int(dataset.Rows), int(dataset.Columns)),
+        pixel_spacing=spacing if spacing and min(spacing) > 0 else None,
+        position=header.numbers("ImagePositionPatient", 3),
+        orientation=header.numbers("ImageOrientationPatient", 6),
+        nominal_spacing=header.number("SpacingBetweenSlices") or header.number("SliceThickness"),
+        slope=_default(header.number("RescaleSlope"), 1.0),
+        intercept=_default(header.number("RescaleIntercept"), 0.0),
+        inverted=header.text("PhotometricInterpretation").upper() == "MONOCHROME1",
+        protocol=protocol_of(header),
+        stack=header.text("StackID"),
+        labels=_labels(header, dimension_pointers),
+        derivation=" ".join(filter(None, (header.text("DerivationDescription"), header.text("ImageComments")))),
+        problem=problem,
+    )
+
+
+def _default(value: float | None, otherwise: float) -> float:
+    return otherwise if value is None else value
+
+
+def _labels(header: Header, dimension_pointers: Iterable[Any]) -> dict[str, Any]:
+    """Everything that may tell two frames at one place apart, in the order in which it is tried."""
+    direction = header.numbers("DiffusionGradientOrientation", 3)
+    labels = {
+        "time point": _first_known(header.integer("TemporalPositionIdentifier"), header.integer("TemporalPositionIndex")),
+        "b-value": header.number("DiffusionBValue"),
+        "gradient direction": direction and tuple(round(cosine, 4) for cosine in direction),
+        "echo": header.integer("EchoNumbers"),
+        "acquisition": header.integer("AcquisitionNumber"),
+        "trigger time": _first_known(header.number("TriggerTime"), header.number("NominalCardiacTriggerDelayTime")),
+        "TR": header.number("RepetitionTime"),
+        "acquisition time": header.text("AcquisitionDateTime") or header.text("AcquisitionTime") or None,
+    }
+    values = header.value("DimensionIndexValues")
+    if values is not None:
+        values = [int(value) for value in np.atleast_1d(np.asarray(values))]
+        others = tuple(
+            value for pointer, value in zip(dimension_pointers, values, strict=False) if pointer not in SPATIAL_DIMENSIONS
+        )
+        labels["dimension"] = others or None
+    return {name: value for name, value in labels.items() if value is not None}
+
+
+def _first_known(*values: Any) -> Any:
+    return next((value for value in values if value is not None), None)
+
+
+def _unusable(path: Path, dataset: Dataset, count: int, groups: int) -> str | None:
+    """Why the pixels of a file cannot be one or more slices of a volume, before anything is decoded."""
+    header = Header(dataset)
+    if (kind := NOT_IMAGES.get(header.text("Modality").upper())) is not None:
+        return f"{path.name} is {kind}, not an MR image."
+    if (header.integer("SamplesPerPixel") or 1) != 1 or "COLOR" in header.text("PhotometricInterpretation").upper():
+        return f"{path.name} is a colour image; a grey-scale MR image is needed."
+    if "MOSAIC" in header.words("ImageType"):
+        return f"{path.name} is a mosaic of slices in one image; export the series as single slices or as Enhanced DICOM."
+    if groups and groups != count:
+        return f"{path.name} has {count} frames but describes {groups} of them; copy or export it again."
+    if not groups and count > 1:
+        return f"{path.name} holds {count} frames and does not say where each one lies."
+    return None
+
+
+def _incomplete(path: Path, dataset: Dataset, stream: BinaryIO, count: int) -> str | None:
+    """Whether the pixel data are missing or end too soon; `stream` stands where the header ends. Nothing is decoded."""
+    syntax = dataset.file_meta.get("TransferSyntaxUID")
+    if syntax == DeflatedExplicitVRLittleEndian:
+        return None  # inflating it for the header has already shown that it is whole
+    implicit, little = dataset.original_encoding
+    order: Literal["little", "big"] = "big" if little is False else "little"
+    group, element = (int.from_bytes(stream.read(2), order) for _ in range(2))
+    if (group, element) != PIXEL_DATA:
+        return f"{path.name} has no pixel data; copy it again from its source."
+    stream.seek(0 if implicit else 4, os.SEEK_CUR)  # an explicit header has the VR and two spare bytes here
+    length = int.from_bytes(stream.read(4), order)
+    start = stream.tell()
+    size = stream.seek(0, os.SEEK_END)
+    if length == UNDEFINED_LENGTH:
+        whole = _whole_fragments(stream, start, size) > count  # the first item is the offset table
+    else:
+        bits = int(dataset.get("BitsAllocated", 16)) * int(dataset.Rows) * int(dataset.Columns) * count
+        whole = min(length, size - start) * 8 >= bits
+    return None if whole else f"{path.name} is cut short: its pixel data end before the image does; copy it again from its source."
+
+
+def _whole_fragments(stream: BinaryIO, start: int, size: int) -> int:
+    """How many items of compressed pixel data lie within the file; 0 where the last one is cut."""
+    items, place = 0, start
+    while place + 8 <= size:
+        stream.seek(place)
+        tag, length = stream.read(4), int.from_bytes(stream.read(4), "little")
+        if tag != ITEM_TAG:
+            break
+        place += 8 + length
+        items += 1
+    return items if place <= size else 0

@@ -1,0 +1,166 @@
+"""Placing the slices of one series on a grid by their positions, or saying why they are not one volume.
+
+Thickness and Spacing Between Slices never place a slice: files carry them wrongly, or measure something else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ccdnn.dicom.headers import Frame
+from ccdnn.errors import InputError
+from ccdnn.volume import Grid
+
+# Positions are decimal strings, rounded by some exporters to a tenth of a millimetre. A slice may lie this far from its even
+# place: in mm, or as a share of the slice spacing (along the normal) or of the pixel spacing (in the plane), whichever is more.
+PLACE_TOLERANCE_MM = 0.02
+NORMAL_TOLERANCE = 0.02
+IN_PLANE_TOLERANCE = 0.15
+
+# Slices nearer than this along the normal are at one place.
+SAME_PLACE_MM = 0.01
+
+# A gap this many times the usual spacing separates two stacks (both knees, two slabs) if each side is a volume of its own;
+# a smaller one is slices that are missing.
+STACK_GAP = 3.5
+STACK_SLICES = 3
+
+ORTHOGONALITY = 1e-3
+LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])
+
+
+def axes(frame: Frame) -> np.ndarray:
+    """Unit vectors in LPS along increasing column, increasing row and their normal, as the columns of a 3×3.
+
+    Raises:
+        InputError: orientation or position is missing, or its two directions are not perpendicular.
+    """
+    if frame.orientation is None or frame.position is None or frame.pixel_spacing is None:
+        missing = "orientation" if frame.orientation is None else "position" if frame.position is None else "pixel spacing"
+        raise InputError(f"{frame.path.name} gives no {missing} in the patient, so its place in a volume is unknown.")
+    along_row, along_column = np.array(frame.orientation[:3]), np.array(frame.orientation[3:])
+    lengths = np.linalg.norm(along_row), np.linalg.norm(along_column)
+    if min(lengths) < 0.9 or max(lengths) > 1.1 or abs(along_row @ along_column) > ORTHOGONALITY * lengths[0] * lengths[1]:
+        raise InputError(f"{frame.path.name} gives row and column directions that are not perpendicular unit vectors.")
+    along_row /= lengths[0]
+    normal = np.cross(along_row, along_column)
+    normal /= np.linalg.norm(normal)
+    return np.column_stack([along_row, np.cross(normal, along_row), normal])
+
+
+def along_normal(frames: Sequence[Frame]) -> np.ndarray:
+    """Each frame's distance along the common normal, mm.
+
+    Raises:
+        InputError: see `axes`.
+    """
+    normal = axes(frames[0])[:, 2]
+    for frame in frames:
+        axes(frame)
+    return np.array([frame.position for frame in frames]) @ normal
+
+
+def multiplicity(frames: Sequence[Frame]) -> int:
+    """How many frames lie at the most crowded place."""
+    return max(len(place) for place in places(frames))
+
+
+def places(frames: Sequence[Frame]) -> list[list[Frame]]:
+    """The frames of each place along the normal, in its order."""
+    distances = along_normal(frames)
+    order = np.argsort(distances, kind="stable")
+    breaks = np.flatnonzero(np.diff(distances[order]) > SAME_PLACE_MM) + 1
+    return [[frames[i] for i in part] for part in np.split(order, breaks)]
+
+
+def arrange(frames: Sequence[Frame]) -> tuple[Grid, list[Frame]]:
+    """The grid of a stack and its frames in slice order, along the right-handed normal of rows and columns.
+
+    A single slice gets its nominal spacing or thickness, since nothing else says how deep it is.
+
+    Raises:
+        InputError: slices share a place, are unevenly spaced, or are shifted sideways against each other.
+    """
+    distances = along_normal(frames)
+    order = np.argsort(distances, kind="stable")
+    ordered, distances = [frames[i] for i in order], distances[order]
+    basis = axes(ordered[0])
+    row_spacing, column_spacing = ordered[0].pixel_spacing
+    spacing = _even_spacing(distances) if len(ordered) > 1 else ordered[0].nominal_spacing or 1.0
+    positions = np.array([frame.position for frame in ordered])
+    _require_no_shear(positions, basis, min(row_spacing, column_spacing))
+
+    lps = np.eye(4)
+    lps[:3, :3] = basis * [column_spacing, row_spacing, spacing]
+    lps[:3, 3] = positions[0]
+    ras = lps.copy()
+    ras[:3] = LPS_TO_RAS @ lps[:3]
+    return Grid((len(ordered), *ordered[0].shape), ras), ordered
+
+
+def _even_spacing(distances: np.ndarray) -> float:
+    gaps = np.diff(distances)
+    if gaps.min() <= SAME_PLACE_MM:
+        repeated = int((gaps <= SAME_PLACE_MM).sum())
+        raise InputError(f"{repeated} of its {len(distances)} slices lie where another one does, and nothing tells them apart.")
+    spacing = (distances[-1] - distances[0]) / len(gaps)
+    deviation = np.abs(distances - distances[0] - spacing * np.arange(len(distances))).max()
+    if deviation <= max(PLACE_TOLERANCE_MM, NORMAL_TOLERANCE * spacing):
+        return float(spacing)
+    usual = float(np.median(gaps))
+    lost = np.round(gaps / usual) - 1
+    if usual > 0 and np.abs(gaps / usual - lost - 1).max() <= 2 * NORMAL_TOLERANCE and lost.sum() > 0:
+        count = int(lost.sum())
+        slices = "1 slice is" if count == 1 else f"{count} slices are"
+        raise InputError(f"{slices} missing: {len(distances)} are there, {usual:.4g} mm apart, with a gap of {gaps.max():.4g} mm.")
+    raise InputError(f"Its slices are unevenly spaced, {gaps.min():.4g} to {gaps.max():.4g} mm apart.")
+
+
+def _require_no_shear(positions: np.ndarray, basis: np.ndarray, pixel: float) -> None:
+    in_plane = positions @ basis[:, :2]
+    shift = np.abs(in_plane - in_plane[0]).max()
+    if shift > max(PLACE_TOLERANCE_MM, IN_PLANE_TOLERANCE * pixel):
+        raise InputError(f"Its slices are shifted sideways against each other, by up to {shift:.3g} mm: an angled stack.")
+
+
+def separate_sideways(frames: Sequence[Frame]) -> list[list[Frame]]:
+    """Parallel stacks beside each other (stations of one examination); the frames as they are where there is one stack.
+
+    Each must have several slices straight behind each other, which those of an angled stack have not.
+    """
+    basis = axes(frames[0])
+    tolerance = max(PLACE_TOLERANCE_MM, IN_PLANE_TOLERANCE * min(frames[0].pixel_spacing))
+    parts: list[tuple[np.ndarray, list[Frame]]] = []
+    for frame in frames:
+        origin = np.array(frame.position) @ basis[:, :2]
+        part = next((part for first, part in parts if np.abs(first - origin).max() <= tolerance), None)
+        if part is None:
+            parts.append((origin, [frame]))
+        else:
+            part.append(frame)
+    stacks = [part for _, part in parts]
+    return stacks if all(len(places(part)) >= STACK_SLICES for part in stacks) else [list(frames)]
+
+
+def separate_at_gaps(frames: Sequence[Frame]) -> list[list[Frame]]:
+    """Parallel stacks far apart along their normal, such as both knees in one series; the frames as they are where there is one."""
+    distances = along_normal(frames)
+    order = np.argsort(distances, kind="stable")
+    gaps = np.diff(distances[order])
+    if len(gaps) < 2 * STACK_SLICES - 1:
+        return [list(frames)]
+    breaks = np.flatnonzero(gaps > STACK_GAP * np.median(gaps)) + 1
+    parts = [[frames[i] for i in part] for part in np.split(order, breaks)]
+    if len(parts) == 1 or min(map(len, parts)) < STACK_SLICES or not all(_is_volume(part) for part in parts):
+        return [list(frames)]
+    return parts
+
+
+def _is_volume(frames: Sequence[Frame]) -> bool:
+    try:
+        arrange(frames)
+    except InputError:
+        return False
+    return True
