@@ -1,0 +1,54 @@
+"""The seam between a model and the library that computes it.
+
+Everything above it (windows, batches, fallbacks) speaks NumPy only, so a backend without torch fits in the same place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+
+PRECISIONS = ("fp32", "fp16", "bf16")
+
+
+class Backend(Protocol):
+    """A network made ready to run on one device in one precision."""
+
+    def __call__(self, batch: np.ndarray) -> np.ndarray:
+        """Synthesise a batch.
+
+        Args:
+            batch: (image, contrast, row, column) float32, normalised.
+
+        Returns:
+            (image, row, column) float32. Convolutions see zeros beyond the borders of `batch`.
+
+        Raises:
+            RuntimeError, MemoryError: the library's own errors; see `is_out_of_memory`.
+        """
+
+    def batch_size(self, rows: int, columns: int) -> int:
+        """How many images of this size to compute at a time, at least 1."""
+
+    def release_memory(self) -> None:
+        """Give memory kept for reuse back to the device."""
+
+
+# (device, precision) → the model on that device in that precision. Devices are named as torch names them.
+BackendFactory = Callable[[str, str], Backend]
+
+_OUT_OF_MEMORY = (
+    "out of memory",
+    "not enough memory",
+    "can't allocate memory",
+    "cannot allocate memory",
+    "alloc_failed",
+    "bad_alloc",
+)
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether a backend's `error` says that memory ran out, on whichever device and in whichever library."""
+    return isinstance(error, MemoryError) or any(phrase in str(error).lower() for phrase in _OUT_OF_MEMORY)

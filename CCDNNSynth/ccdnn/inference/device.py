@@ -1,0 +1,100 @@
+"""Where to run, and in which precision a device is worth running, each with the reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ccdnn.errors import DeviceError
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device that works: torch's name for it, and why it was chosen, for the log."""
+
+    name: str
+    reason: str
+
+    @property
+    def kind(self) -> str:
+        return self.name.partition(":")[0]
+
+
+def choose_device(requested: str = "auto") -> Device:
+    """The device to run on.
+
+    Args:
+        requested: "auto" (CUDA, else MPS, else CPU), "cpu", "cuda", "cuda:1" or "mps".
+
+    Raises:
+        DeviceError: a device was asked for that is not there or does not work, with the reason.
+    """
+    kind = requested.partition(":")[0]
+    if requested != "auto" and (kind not in ("cpu", "cuda", "mps") or (kind != "cuda" and requested != kind)):
+        raise DeviceError(f"The device {requested!r} is unknown; use auto, cpu, cuda, cuda:N or mps.")
+    if kind == "cpu":
+        return Device("cpu", "CPU, as asked")
+    obstacles = []
+    for name in ("cuda", "mps") if requested == "auto" else (requested,):
+        obstacle = _obstacle(name)
+        if obstacle is None:
+            return Device(name, f"{_title(name)}{'' if requested == 'auto' else ', as asked'}")
+        obstacles.append(obstacle)
+    if requested != "auto":
+        raise DeviceError(f"The device {requested} cannot be used: {obstacles[0]}. Use auto or cpu.")
+    return Device("cpu", f"CPU: {'; '.join(obstacles)}")
+
+
+def reduced_precision(device: Device) -> tuple[str | None, str]:
+    """The 16-bit format that makes `device` faster, or None, and why."""
+    if device.kind == "cpu":
+        if has_native_bf16():
+            return "bf16", "the CPU multiplies bf16 natively"
+        return None, "the CPU has no native bf16"
+    return "fp16", f"{device.kind} multiplies fp16 faster"
+
+
+def has_native_bf16() -> bool:
+    """Whether this CPU has instructions for bf16 products (AVX512-BF16, AMX) that torch can use.
+
+    oneDNN also runs bf16 on a CPU that has AVX512 alone, by conversion to float32, which gains nothing; its own answer
+    (`torch.ops.mkldnn._is_mkldnn_bf16_supported`) does not tell the two apart.
+    """
+    if not torch.backends.mkldnn.is_available():
+        return False
+    probes = [getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")]
+    if all(probes):
+        return any(probe() for probe in probes)
+    return _linux_cpu_has_bf16()
+
+
+def _linux_cpu_has_bf16() -> bool:
+    """For torch before 2.6, which cannot tell."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def _obstacle(name: str) -> str | None:
+    """Why the device cannot be used, or None. A driver that is there may still lack what this torch needs, so compute on it."""
+    kind, _, number = name.partition(":")
+    if kind == "cuda":
+        if not torch.cuda.is_available():
+            return "no CUDA device found"
+        if number and (not number.isdigit() or int(number) >= torch.cuda.device_count()):
+            return f"there are {torch.cuda.device_count()} CUDA devices, counted from 0"
+    elif not torch.backends.mps.is_available():
+        return "no MPS device found"
+    try:
+        torch.ones(1, device=name).add_(1).item()
+    except (RuntimeError, AssertionError) as error:
+        return f"{_title(name)} does not work with this torch ({str(error).splitlines()[0]})"
+    return None
+
+
+def _title(name: str) -> str:
+    return f"CUDA device {torch.cuda.get_device_name(name)}" if name.startswith("cuda") else "MPS device (Apple GPU)"

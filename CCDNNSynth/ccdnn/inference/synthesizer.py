@@ -1,0 +1,236 @@
+"""Running a model over a study: slices in batches, with what a long computation owes its user."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache, partial
+
+import numpy as np
+import torch
+
+from ccdnn.errors import Cancelled, DeviceError, InputError, ModelError
+from ccdnn.inference.backend import PRECISIONS, Backend, BackendFactory, is_out_of_memory
+from ccdnn.inference.device import Device, choose_device, reduced_precision
+from ccdnn.inference.precision import LOWEST_AGREEMENT_DB, agrees, probe_of
+from ccdnn.inference.torch_backend import TorchBackend
+from ccdnn.inference.windows import Window, content_window, expand_template, template_shape
+from ccdnn.model.file import Model
+from ccdnn.normalisation import Normalisation
+
+# Longest side of what is computed at once. 16-bit maps of the paper's network then take about 100 MB each.
+LONGEST_TILE = 512
+SHORTEST_TILE = 64
+
+
+class Synthesizer:
+    """A model ready to run, kept between studies so that the second starts at once.
+
+    The result does not depend on batch size, tiles, or the skipping of empty background beyond rounding.
+
+    Args:
+        model: as `load_model` gives it.
+        device: see `choose_device`.
+        precision: "auto" takes the 16-bit format that makes the device faster, "fp32", "fp16" and "bf16" that one. A 16-bit format
+            is used only if it agrees with float32 to 50 dB on a probe of the study; else the run is in float32.
+        batch_size: slices at a time; None leaves it to the device.
+        threads: CPU threads, for the whole process; None leaves torch's choice.
+        make_backend: (device, precision) → `Backend`; torch by default.
+
+    Attributes:
+        device, precision: where and how the last run computed at its end ("cuda", "fp16").
+        reasons: sentences that say why, for log and provenance.
+
+    Raises:
+        DeviceError: the device or the precision asked for is not available.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        device: str = "auto",
+        precision: str = "auto",
+        batch_size: int | None = None,
+        threads: int | None = None,
+        make_backend: BackendFactory | None = None,
+    ) -> None:
+        if batch_size is not None and batch_size < 1:
+            raise InputError(f"The batch size must be at least 1, not {batch_size}.")
+        if threads is not None:
+            if threads < 1:
+                raise InputError(f"The number of threads must be at least 1, not {threads}.")
+            torch.set_num_threads(threads)
+        self.model = model
+        self._requested_device = choose_device(device)
+        self._requested_precision = _checked_precision(precision, self._requested_device)
+        self._requested_batch = batch_size
+        self._background = np.float32(Normalisation.from_card(model.card.normalisation).background)
+        self._radius = model.network.RECEPTIVE_RADIUS
+        self._make_backend = lru_cache(maxsize=None)(make_backend or partial(TorchBackend, model.network))
+        self.device = self._requested_device.name
+        self.precision = "fp32"
+        self.reasons: list[str] = [self._requested_device.reason]
+
+    def run(
+        self,
+        contrasts: np.ndarray,
+        on_progress: Callable[[int, int], None] | None = None,
+        on_slice: Callable[[int, np.ndarray], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> np.ndarray:
+        """Synthesise a study.
+
+        Args:
+            contrasts: (contrast, slice, row, column), normalised, contrasts in the card's order.
+            on_progress: called with the slices done and their total after every batch.
+            on_slice: called with the index and the (row, column) result of every slice, in order.
+            cancelled: asked before every batch.
+
+        Returns:
+            (slice, row, column) float32.
+
+        Raises:
+            InputError: the wrong number of contrasts, or values that are not finite.
+            Cancelled: `cancelled` said so.
+            DeviceError: the computation failed, or memory does not even do for one small tile on the CPU.
+            ModelError: the network gives values that are not finite.
+        """
+        contrasts = self._checked(contrasts)
+        _, total, rows, columns = contrasts.shape
+        output = np.empty((total, rows, columns), dtype=np.float32)
+        self._start(contrasts)
+        done = 0
+        while done < total:
+            if cancelled is not None and cancelled():
+                raise Cancelled(f"The synthesis was cancelled after {done} of {total} slices.")
+            batch = slice(done, min(done + self._batch, total))
+            try:
+                result = self._synthesise(contrasts[:, batch])
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise DeviceError(f"The computation on {self.device} failed: {str(error).splitlines()[0]}") from error
+                result = None
+            if result is None:  # outside the handler, whose traceback would keep the tensors alive
+                self._use_less_memory()
+                continue
+            if not np.isfinite(result).all():
+                self._leave_reduced_precision(done)
+                continue
+            output[batch] = result
+            for index in range(batch.start, batch.stop):
+                if on_slice is not None:
+                    on_slice(index, output[index])
+            done = batch.stop
+            if on_progress is not None:
+                on_progress(done, total)
+        return output
+
+    def _checked(self, contrasts: np.ndarray) -> np.ndarray:
+        contrasts = np.asarray(contrasts, dtype=np.float32)
+        expected = self.model.network.contrasts
+        if contrasts.ndim != 4 or contrasts.shape[0] != expected or 0 in contrasts.shape:
+            raise InputError(
+                f"The model {self.model.card.name} needs {expected} contrasts of slices, rows and columns, "
+                f"not an array of shape {contrasts.shape}."
+            )
+        if not np.isfinite(contrasts).all():
+            raise InputError("The input holds values that are not finite (NaN or Inf).")
+        return contrasts
+
+    def _start(self, contrasts: np.ndarray) -> None:
+        """Begin every study afresh, whatever the last one had to fall back to."""
+        self.device, self.precision = self._requested_device.name, "fp32"
+        self.reasons = [self._requested_device.reason]
+        self._tile = LONGEST_TILE
+        self._template: np.ndarray | None = None
+        reduced, reason = self._requested_precision
+        if reduced is None:
+            self.reasons.append(f"fp32: {reason}")
+        else:
+            self._try_reduced_precision(reduced, reason, probe_of(contrasts))
+        rows, columns = (min(side, self._tile + 2 * self._radius) for side in contrasts.shape[2:])
+        self._batch = self._requested_batch or self._backend.batch_size(rows, columns)
+
+    @property
+    def _backend(self) -> Backend:
+        return self._make_backend(self.device, self.precision)
+
+    def _try_reduced_precision(self, reduced: str, reason: str, probe: np.ndarray) -> None:
+        try:
+            fits, agreement = agrees(self._backend, self._make_backend(self.device, reduced), probe)
+        except (RuntimeError, MemoryError) as error:
+            self.reasons.append(f"fp32: {reduced} could not be tried ({str(error).splitlines()[0]})")
+            return
+        if fits:
+            self.precision = reduced
+            self.reasons.append(f"{reduced}: {reason}; it agrees with fp32 to {agreement:.1f} dB on this study")
+        else:
+            self.reasons.append(
+                f"fp32: {reduced} agrees with it to {agreement:.1f} dB only on this study, {LOWEST_AGREEMENT_DB:.0f} are asked"
+            )
+
+    def _synthesise(self, contrasts: np.ndarray) -> np.ndarray:
+        """Some slices: (contrast, slice, row, column) → (slice, row, column), computed only where there is something."""
+        rows, columns = contrasts.shape[2:]
+        content = (contrasts != self._background).any(axis=0)
+        occupied = np.flatnonzero(content.any(axis=(1, 2)))
+        window = content_window(content)
+        reached = window and window.grown(self._radius, rows, columns)
+        output = np.empty(contrasts.shape[1:], dtype=np.float32)
+        if occupied.size < len(output) or reached != Window(0, rows, 0, columns):
+            output[:] = self._empty_slice(rows, columns)
+        if reached is None:
+            return output
+        for tile in reached.tiles(self._tile):
+            source = tile.grown(self._radius, rows, columns)
+            result = self._backend(contrasts[(slice(None), occupied, *source.slices)].swapaxes(0, 1))
+            output[(occupied, *tile.slices)] = result[(..., *tile.within(source).slices)]
+        return output
+
+    def _empty_slice(self, rows: int, columns: int) -> np.ndarray:
+        """What the network makes of a slice with nothing in it."""
+        if self._template is None:
+            shape = (1, self.model.network.contrasts, *template_shape(rows, columns, self._radius))
+            self._template = self._backend(np.full(shape, self._background, dtype=np.float32))[0]
+        return expand_template(self._template, rows, columns)
+
+    def _use_less_memory(self) -> None:
+        """After memory ran out: half the batch, then half the tile, then the CPU."""
+        self._backend.release_memory()
+        if self._batch > 1:
+            self._batch //= 2
+            self.reasons.append(f"{self.device} ran out of memory: {self._batch} slices at a time")
+        elif self._tile > SHORTEST_TILE:
+            self._tile //= 2
+            self.reasons.append(f"{self.device} ran out of memory: tiles of {self._tile} pixels")
+        elif self.device != "cpu":
+            self.reasons.append(f"{self.device} ran out of memory: the rest on the CPU in fp32")
+            self.device, self.precision = "cpu", "fp32"
+            self._tile, self._template = LONGEST_TILE, None
+        else:
+            raise DeviceError("There is not enough memory to run the model; close other programs and try again.")
+
+    def _leave_reduced_precision(self, done: int) -> None:
+        """After values that are not finite: a 16-bit format may have overflowed, float32 may not."""
+        if self.precision == "fp32":
+            raise ModelError(
+                f"The model {self.model.card.name} gives values that are not finite in slice {done + 1} or soon after; "
+                "the model or the input intensities are out of all proportion."
+            )
+        self.reasons.append(f"fp32 from slice {done + 1}: {self.precision} overflowed")
+        self.precision, self._template = "fp32", None
+
+
+def _checked_precision(requested: str, device: Device) -> tuple[str | None, str]:
+    """The 16-bit format to try, or None for fp32, and why."""
+    reduced, reason = reduced_precision(device)
+    if requested == "auto":
+        return reduced, reason
+    if requested == "fp32":
+        return None, "as asked"
+    if requested not in PRECISIONS:
+        raise DeviceError(f"The precision {requested!r} is unknown; use auto, {', '.join(PRECISIONS)}.")
+    if requested == "bf16" and device.kind == "cuda" and torch.cuda.is_bf16_supported():
+        return "bf16", "as asked"
+    if requested != reduced:
+        raise DeviceError(f"The precision {requested} is not available on this {device.kind} ({reason}); use auto or fp32.")
+    return requested, "as asked"

@@ -1,0 +1,52 @@
+"""The torch backend: CUDA, MPS and CPU."""
+
+from __future__ import annotations
+
+import contextlib
+
+import numpy as np
+import torch
+
+from ccdnn.inference.folded import FoldedCCDNN
+from ccdnn.model.network import CCDNN
+
+_DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+
+# The widest maps alive at a time: a block's input, its two convolutions, the skip, and the library's workspace.
+_LIVE_MAPS = 6
+_LARGEST_BATCH = 16
+
+
+class TorchBackend:
+    """A `Backend` (see there) for `network` on `device` ("cpu", "cuda:0", "mps") in `precision`."""
+
+    def __init__(self, network: CCDNN, device: str, precision: str) -> None:
+        dtype = _DTYPES[precision]
+        # MPS gains nothing from channels-last, and some versions compute it wrongly.
+        memory_format = torch.contiguous_format if device == "mps" else torch.channels_last
+        self._device = device
+        self._folded = FoldedCCDNN(network, device, dtype, memory_format)
+        self._bytes_per_pixel = network.contrasts * network.branch_width * dtype.itemsize * _LIVE_MAPS
+
+    def __call__(self, batch: np.ndarray) -> np.ndarray:
+        with self._full_float32():
+            images = torch.from_numpy(np.ascontiguousarray(batch, dtype=np.float32)).to(self._device)
+            return self._folded(images)[:, 0].cpu().numpy()
+
+    def batch_size(self, rows: int, columns: int) -> int:
+        if not self._device.startswith("cuda"):
+            return 1  # one slice keeps every core busy, and the result shows slice by slice
+        free, _ = torch.cuda.mem_get_info(self._device)
+        return int(np.clip(free // 2 // (rows * columns * self._bytes_per_pixel), 1, _LARGEST_BATCH))
+
+    def release_memory(self) -> None:
+        if self._device.startswith("cuda"):
+            torch.cuda.empty_cache()
+        elif self._device == "mps":
+            torch.mps.empty_cache()
+
+    def _full_float32(self) -> contextlib.AbstractContextManager:
+        """Without it CUDA computes a float32 convolution with 10 bits of mantissa (TF32), and "fp32" would not be."""
+        if self._device.startswith("cuda"):
+            return torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
+        return contextlib.nullcontext()

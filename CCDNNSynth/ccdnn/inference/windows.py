@@ -1,0 +1,80 @@
+"""Which parts of a slice to compute, so that the parts put together equal the whole.
+
+An output pixel depends on inputs up to the receptive radius away. A window is therefore computed from a source that reaches
+that far beyond it, cut at the image's true borders only: there, and nowhere else, the network's zero padding belongs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Window:
+    """Rows `top` to `bottom` and columns `left` to `right` (exclusive) of a slice."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
+    def grown(self, margin: int, rows: int, columns: int) -> Window:
+        """The window with `margin` more pixels on every side, as far as the image of `rows` × `columns` goes."""
+        return Window(
+            max(self.top - margin, 0),
+            min(self.bottom + margin, rows),
+            max(self.left - margin, 0),
+            min(self.right + margin, columns),
+        )
+
+    def within(self, other: Window) -> Window:
+        """The same pixels, counted from the corner of `other`."""
+        return Window(self.top - other.top, self.bottom - other.top, self.left - other.left, self.right - other.left)
+
+    def tiles(self, longest: int) -> Iterator[Window]:
+        """Equal parts with no side over `longest`, which together are the window."""
+        for top, bottom in pairwise(_cuts(self.top, self.bottom, longest)):
+            for left, right in pairwise(_cuts(self.left, self.right, longest)):
+                yield Window(top, bottom, left, right)
+
+
+def _cuts(start: int, stop: int, longest: int) -> list[int]:
+    parts = -(-(stop - start) // longest)
+    return [start + (stop - start) * part // parts for part in range(parts + 1)]
+
+
+def content_window(content: np.ndarray) -> Window | None:
+    """The smallest window with all pixels that are true in any image of `content` (image, row, column); None if there are none."""
+    rows = np.flatnonzero(content.any(axis=(0, 2)))
+    if rows.size == 0:
+        return None
+    columns = np.flatnonzero(content.any(axis=(0, 1)))
+    return Window(int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1)
+
+
+def template_shape(rows: int, columns: int, radius: int) -> tuple[int, int]:
+    """Size of the smallest empty image whose output holds every value the output of an empty `rows` × `columns` image has.
+
+    Away from the borders an empty image gives one value everywhere; within `radius` of a border zero padding shows.
+    """
+    return min(rows, 2 * radius + 1), min(columns, 2 * radius + 1)
+
+
+def expand_template(template: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """The output for an empty image of `rows` × `columns`, from that of `template_shape`."""
+    return template[np.ix_(_stretched(template.shape[0], rows), _stretched(template.shape[1], columns))]
+
+
+def _stretched(short: int, length: int) -> np.ndarray:
+    """Index into `short` for each of `length` pixels: both ends as they are, the middle one repeated."""
+    pixels = np.arange(length)
+    middle = short // 2
+    return np.where(pixels <= middle, pixels, np.maximum(middle, pixels - (length - short)))

@@ -1,0 +1,87 @@
+"""The bundled models: `Resources/Models/models.json` lists them, each with the hash its file must have."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import ccdnn
+from ccdnn.errors import ModelError
+from ccdnn.model.file import Model, load_model
+
+CATALOG_NAME = "models.json"
+
+
+@dataclass(frozen=True)
+class CatalogEntry:
+    """A bundled model: what to call it, where its file lies, and the SHA-256 the file must have."""
+
+    id: str
+    title: str
+    path: Path
+    sha256: str
+    default: bool = False
+
+
+def models_folder() -> Path:
+    """`Resources/Models`: beside the package in a checkout and in Slicer, in the package `ccdnn_resources` after pip."""
+    beside = Path(ccdnn.__file__).resolve().parents[1] / "Resources" / "Models"
+    if not beside.is_dir():
+        installed = find_spec("ccdnn_resources")
+        for location in (installed.submodule_search_locations or []) if installed else []:
+            return Path(location) / "Models"
+    return beside
+
+
+def list_models(folder: Path | None = None) -> list[CatalogEntry]:
+    """The bundled models, the default among them; `folder` stands in for `models_folder()`.
+
+    Raises:
+        ModelError: there is no catalogue, or it is damaged or empty.
+    """
+    path = (folder or models_folder()) / CATALOG_NAME
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ModelError(f"No bundled models are installed (there is no {path}); name a model file instead.") from error
+    except (OSError, ValueError) as error:
+        raise ModelError(f"The list of bundled models {path} cannot be read: {error}.") from error
+    rows = content.get("models") if isinstance(content, dict) else None
+    if not isinstance(rows, list) or not rows:
+        raise ModelError(f"The list of bundled models {path} is empty; name a model file instead.")
+    entries = [_entry(row, path) for row in rows]
+    if len({entry.id for entry in entries}) != len(entries) or sum(entry.default for entry in entries) != 1:
+        raise ModelError(f"The list of bundled models {path} needs different ids and exactly one default.")
+    return entries
+
+
+def resolve_model(name_or_path: str | Path | None = None, folder: Path | None = None) -> Model:
+    """Load a model: the default, a bundled one by its id, or a file by its path.
+
+    Raises:
+        ModelError: there is no such model, or its file cannot be used (see `load_model`).
+    """
+    if name_or_path is not None and (Path(name_or_path).suffix == ".safetensors" or Path(name_or_path).is_file()):
+        return load_model(name_or_path)
+    entries = list_models(folder)
+    for entry in entries:
+        if entry.id == name_or_path or (name_or_path is None and entry.default):
+            return load_model(entry.path, sha256=entry.sha256)
+    raise ModelError(
+        f"There is no model {str(name_or_path)!r}: neither a file nor one of the bundled {', '.join(e.id for e in entries)}."
+    )
+
+
+def _entry(row: Any, catalog: Path) -> CatalogEntry:
+    """One row of the catalogue, {"id", "title", "file", "sha256", "default"}, checked."""
+    texts = [row.get(key) for key in ("id", "title", "file", "sha256")] if isinstance(row, dict) else [None]
+    if not all(isinstance(text, str) and text for text in texts) or not isinstance(row.get("default", False), bool):
+        raise ModelError(f"A row of {catalog} needs the texts id, title, file and sha256, and default as true or false: {row!r}.")
+    model_id, title, file, sha256 = texts
+    if Path(file).name != file or not re.fullmatch("[0-9a-f]{64}", sha256):
+        raise ModelError(f"The row {model_id} of {catalog} needs the name of a file beside it and 64 hexadecimal digits.")
+    return CatalogEntry(model_id, title, catalog.parent / file, sha256, row.get("default", False))
