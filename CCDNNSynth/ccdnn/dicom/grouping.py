@@ -28,6 +28,8 @@ ORIENTATION_TOLERANCE = 5e-4
 REPEAT_LABELS = {"time point", "acquisition", "trigger time", "acquisition time", "repeat"}
 LABELS_TOGETHER = 3
 
+IMAGE_TYPE_WORDS = {"M": "magnitude", "P": "phase", "R": "real", "I": "imaginary"}
+
 
 @dataclass(frozen=True)
 class Group:
@@ -37,21 +39,21 @@ class Group:
         frames: in no order.
         parts: what distinguishes it within its series, such as ("TE 30 ms", "time point 2").
         time_point: 1, 2, … among repeats; None where there are none.
-        orientations: how many directions the slices of the series have (a three-plane localizer has three).
+        planes: in how many anatomical planes the series has slices (three in a three-plane localizer).
     """
 
     frames: list[Frame]
     parts: tuple[str, ...] = ()
     time_point: int | None = None
-    orientations: int = 1
+    planes: int = 1
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One difference that always splits: how to split by it, and the word for a part."""
+    """One difference that always splits: how to split by it, and the word for a part, from its first frame and every part's."""
 
     split: Callable[[Sequence[Frame]], list[list[Frame]]]
-    word: Callable[[Frame], str]
+    word: Callable[[Frame, Sequence[Frame]], str]
 
 
 def split_into_volumes(frames: Sequence[Frame]) -> list[Group]:
@@ -59,14 +61,14 @@ def split_into_volumes(frames: Sequence[Frame]) -> list[Group]:
     groups = []
     for series in _split(frames, lambda frame: (frame.study_uid, frame.series_uid or frame.path.parent, frame.modality)):
         series = _without_copies(series)
-        orientations = len(_split_near(series, _orientation, absolute=ORIENTATION_TOLERANCE))
-        volumes = [Group(series, orientations=orientations)]
+        planes = len({_plane(frame).removeprefix("oblique ") for frame in series})
+        volumes = [Group(series, planes=planes)]
         for rule in ALWAYS:
             volumes = [part for volume in volumes for part in _apply(rule, volume)]
         for splitter in (_stations, _repeats, _distant_stacks):
             volumes = [part for volume in volumes for part in splitter(volume)]
         groups += volumes
-    return groups
+    return sorted(groups, key=lambda group: (group.frames[0].series_number is None, group.frames[0].series_number or 0))
 
 
 def _without_copies(frames: Sequence[Frame]) -> list[Frame]:
@@ -102,7 +104,7 @@ def _split_near(
 
 
 def _by_number(value: Callable[[Frame], float | None], word: str) -> Rule:
-    def name(frame: Frame) -> str:
+    def name(frame: Frame, _: Sequence[Frame]) -> str:
         number = value(frame)
         return word.format("unknown" if number is None else f"{number:g}")
 
@@ -126,16 +128,23 @@ def _plane(frame: Frame) -> str:
     return plane_of(np.column_stack([columns, np.cross(columns[:, 0], columns[:, 1])]))
 
 
+def _image_type_word(frame: Frame, all_parts: Sequence[Frame]) -> str:
+    """The values of Image Type that the other parts have not."""
+    common = set.intersection(*(set(part.protocol.image_type) for part in all_parts))
+    own = [IMAGE_TYPE_WORDS.get(value, value) for value in frame.protocol.image_type if value not in common]
+    return " ".join(own) or "image type"
+
+
 ALWAYS = (
-    Rule(lambda frames: _split(frames, lambda frame: frame.shape), lambda frame: f"{frame.shape[1]}×{frame.shape[0]}"),
-    Rule(lambda frames: _split(frames, lambda frame: frame.frame_of_reference_uid), lambda _: "frame of reference"),
-    Rule(lambda frames: _split(frames, lambda frame: frame.protocol.image_type), lambda frame: "/".join(frame.protocol.image_type)),
+    Rule(lambda frames: _split(frames, lambda frame: frame.shape), lambda frame, _: f"{frame.shape[1]}×{frame.shape[0]}"),
+    Rule(lambda frames: _split(frames, lambda frame: frame.frame_of_reference_uid), lambda *_: "frame of reference"),
+    Rule(lambda frames: _split(frames, lambda frame: frame.protocol.image_type), _image_type_word),
     _by_number(lambda frame: frame.protocol.te_ms, "TE {} ms"),
     _by_number(lambda frame: frame.protocol.ti_ms, "TI {} ms"),
     _by_number(lambda frame: frame.protocol.flip_angle_deg, "FA {}°"),
-    Rule(lambda frames: _split_near(frames, lambda frame: frame.pixel_spacing, relative=1e-3), lambda _: "pixel spacing"),
-    Rule(lambda frames: _split_near(frames, _orientation, absolute=ORIENTATION_TOLERANCE), _plane),
-    Rule(_split_by_stack, lambda frame: f"stack {frame.stack}"),
+    Rule(lambda frames: _split_near(frames, lambda frame: frame.pixel_spacing, relative=1e-3), lambda *_: "pixel spacing"),
+    Rule(lambda frames: _split_near(frames, _orientation, absolute=ORIENTATION_TOLERANCE), lambda frame, _: _plane(frame)),
+    Rule(_split_by_stack, lambda frame, _: f"stack {frame.stack}"),
 )
 
 
@@ -143,7 +152,7 @@ def _apply(rule: Rule, volume: Group) -> list[Group]:
     parts = rule.split(volume.frames)
     if len(parts) == 1:
         return [volume]
-    return _named(volume, parts, [rule.word(part[0]) for part in parts])
+    return _named(volume, parts, [rule.word(part[0], [part[0] for part in parts]) for part in parts])
 
 
 def _named(volume: Group, parts: Sequence[list[Frame]], words: Sequence[str]) -> list[Group]:
@@ -206,21 +215,20 @@ def _by_turn(frames: Sequence[Frame], count: int) -> list[list[Frame]] | None:
 
 def _repeats_named(volume: Group, parts: Sequence[list[Frame]], used: Sequence[str]) -> list[Group]:
     """Repeats are numbered; what weighs the image differently (b-value, echo, TR) is named by its value."""
-    words = [" ".join(filter(None, (_label_word(name, part[0], parts) for name in used))) for part in parts]
-    groups = _named(volume, parts, words)
+    names = list(used)
+    if "b-value" not in used and len({part[0].labels.get("b-value") for part in parts}) > 1:
+        names.insert(0, "b-value")
+    groups = _named(volume, parts, [" ".join(dict.fromkeys(_label_word(name, part[0]) for name in names)) for part in parts])
     if set(used) <= REPEAT_LABELS:
         return [replace(group, time_point=number) for number, group in enumerate(groups, start=1)]
     return groups
 
 
-def _label_word(name: str, frame: Frame, parts: Sequence[list[Frame]]) -> str:
+def _label_word(name: str, frame: Frame) -> str:
     value = frame.labels.get(name)
-    if name in ("trigger time", "acquisition time", "repeat", "acquisition", "time point"):
+    if name in REPEAT_LABELS:
         return "time point"
-    if name == "b-value":
-        return "b unknown" if value is None else f"b {value:g}"
-    if name == "TR":
-        return f"TR {value:g} ms"
-    if name == "echo":
-        return f"echo {value}"
-    return "" if name == "gradient direction" and value is None else "direction" if name == "gradient direction" else "volume"
+    shown = "unknown" if value is None else f"{value:g}" if isinstance(value, (int, float)) else ""
+    return {"b-value": f"b {shown}", "TR": f"TR {shown} ms", "echo": f"echo {shown}", "gradient direction": "direction"}.get(
+        name, "volume"
+    )

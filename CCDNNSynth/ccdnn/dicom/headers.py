@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -20,7 +20,6 @@ from ccdnn.dicom.protocol import protocol_of
 from ccdnn.errors import InputError
 from ccdnn.series import Protocol
 
-PREAMBLE_BYTES = 128
 PIXEL_DATA = (0x7FE0, 0x0010)
 UNDEFINED_LENGTH = 0xFFFFFFFF
 ITEM_TAG = b"\xfe\xff\x00\xe0"
@@ -89,10 +88,11 @@ class DamagedFile(InputError):
 class Header:
     """One frame's attributes, wherever the file keeps them: its own functional groups, the shared ones, then the top level.
 
-    A classic file has the top level only. Values that cannot be parsed read as absent.
+    A classic file has the top level only; so has a mapping of keywords to values, such as a BIDS sidecar. Values that cannot be
+    parsed read as absent.
     """
 
-    def __init__(self, dataset: Dataset, frame: Dataset | None = None, shared: Dataset | None = None) -> None:
+    def __init__(self, dataset: Dataset | Mapping[str, Any], frame: Dataset | None = None, shared: Dataset | None = None) -> None:
         own, common = list(_group_items(frame)), list(_group_items(shared))
         self.layers = [*own, *common, dataset]
 
@@ -154,20 +154,6 @@ def _group_items(groups: Dataset | None) -> Iterator[Dataset]:
             yield item
             if "DiffusionGradientDirectionSequence" in item and len(item.DiffusionGradientDirectionSequence) > 0:
                 yield item.DiffusionGradientDirectionSequence[0]
-
-
-def looks_like_dicom(path: Path) -> bool:
-    """Whether the file starts as DICOM does: "DICM" after a preamble, or, without one, a first element of group 0002 or 0008."""
-    with path.open("rb") as stream:
-        start = stream.read(PREAMBLE_BYTES + 4)
-    if start[PREAMBLE_BYTES:] == b"DICM":
-        return True
-    # Files kept without preamble begin with (0002,0000), (0008,0000)–(0008,0018), explicit or implicit, little endian.
-    group, element = start[:2], start[2:4]
-    length_or_vr = start[4:8]
-    if group not in (b"\x02\x00", b"\x08\x00") or element not in (b"\x00\x00", b"\x01\x00", b"\x05\x00", b"\x08\x00", b"\x16\x00"):
-        return False
-    return length_or_vr[:2] in (b"UL", b"CS", b"UI") or int.from_bytes(length_or_vr, "little") < 256
 
 
 def read_frames(path: Path) -> list[Frame]:

@@ -51,7 +51,7 @@ def _series_of(group: Group, damaged_series: dict[str, str]) -> Series:
             notes=first.derivation,
             modality=first.modality,
             slices=len(group.frames),
-            orientations=group.orientations,
+            planes=group.planes,
         )
     )
     files = tuple(dict.fromkeys(frame.path for frame in ordered))

@@ -1,0 +1,134 @@
+"""`ccdnn inspect`: the series at a path, how they were acquired, and what each can be used as."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ccdnn.cli import console
+from ccdnn.series import Series
+from ccdnn.study import Study, read_study
+
+
+def add_parser(commands: Any) -> None:
+    """Add this command to the subparsers of `ccdnn`."""
+    parser = commands.add_parser(
+        "inspect",
+        help="list the series in a file or folder",
+        description="List the series in a file or folder: grid, protocol, the role each plays in a synthesis, and why.",
+        epilog="The rows count the series for `ccdnn synthesize --t1 ROW`. Times are in ms; a dash is what the file does not say.",
+    )
+    parser.add_argument("path", type=Path, metavar="PATH", help="DICOM, NIfTI, NRRD or MetaImage file, or a folder of any of them")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Do what the parsed `options` say.
+
+    Raises:
+        InputError: no such path, or no image in it.
+    """
+    study = read_study(options.path)
+    if options.json:
+        console.result(json.dumps(_as_json(study), indent=2, ensure_ascii=False))
+        return
+    _print_table(study)
+    for row, series in enumerate(study.series, start=1):
+        if series.problem is not None:
+            console.warning(f"row {row}, {series.name}: {series.problem}")
+    for problem in study.problems:
+        console.warning(problem)
+
+
+def _print_table(study: Study) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"{len(study.series)} series", title_justify="left")
+    table.add_column("row", justify="right")
+    table.add_column("series", overflow="fold")
+    table.add_column("grid, mm")
+    for heading in ("TR", "TE", "TI", "FA"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("role", no_wrap=True)
+    table.add_column("reason", overflow="fold")
+    for first, last in _folded(study.series):
+        series, protocol = study.series[first], study.series[first].protocol
+        row, name = str(first + 1), series.name
+        if last > first:
+            row, name = f"{first + 1}–{last + 1}", f"{name} … {study.series[last].time_point}"
+        times = (protocol.tr_ms, protocol.te_ms, protocol.ti_ms, protocol.flip_angle_deg)
+        role = series.role.label if series.problem is None else f"{series.role.label} (unusable)"
+        table.add_row(row, name, _grid(series), *map(_number, times), role, series.reason)
+    terminal = Console(markup=False, highlight=False)
+    # A file or a pipe has no width of its own; 80 columns would fold every cell.
+    Console(markup=False, highlight=False, width=None if terminal.is_terminal else 200).print(table)
+
+
+def _folded(found: Sequence[Series]) -> list[tuple[int, int]]:
+    """First and last index of each row of the table: the time points of one series, be it hundreds, share one."""
+    rows: list[tuple[int, int]] = []
+    for index, series in enumerate(found):
+        before = found[index - 1] if index else None
+        follows = before is not None and series.time_point is not None and series.time_point == (before.time_point or 0) + 1
+        if follows and series.problem is None and before.problem is None and series.time_point > 1:
+            rows[-1] = (rows[-1][0], index)
+        else:
+            rows.append((index, index))
+    return rows
+
+
+def _grid(series: Series) -> str:
+    if series.grid is None:
+        return "–"
+    slices, rows, columns = series.grid.shape
+    return f"{columns}×{rows}×{slices} {series.plane}\n" + "×".join(f"{spacing:.3g}" for spacing in series.grid.spacing)
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.5g}"
+
+
+def _as_json(study: Study) -> dict[str, Any]:
+    return {
+        "series": [_series_as_json(row, series) for row, series in enumerate(study.series, start=1)],
+        "problems": study.problems,
+    }
+
+
+def _series_as_json(row: int, series: Series) -> dict[str, Any]:
+    protocol, grid = series.protocol, series.grid
+    return {
+        "row": row,
+        "name": series.name,
+        "role": series.role.value,
+        "reason": series.reason,
+        "problem": series.problem,
+        "source": str(series.source),
+        "files": len(series.files),
+        "grid": None
+        if grid is None
+        else {
+            "columns": grid.shape[2],
+            "rows": grid.shape[1],
+            "slices": grid.shape[0],
+            "spacing_mm": grid.spacing,
+            "ijk_to_ras": grid.ijk_to_ras.tolist(),
+            "plane": series.plane,
+        },
+        "protocol": {
+            "tr_ms": protocol.tr_ms,
+            "te_ms": protocol.te_ms,
+            "ti_ms": protocol.ti_ms,
+            "flip_angle_deg": protocol.flip_angle_deg,
+            "field_strength_t": protocol.field_strength_t,
+            "technique": None if protocol.technique is None else protocol.technique.value,
+            "inversion": protocol.inversion,
+            "fat_suppressed": protocol.fat_suppressed,
+            "b_value": protocol.b_value,
+        },
+    }

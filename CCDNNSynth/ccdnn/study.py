@@ -1,0 +1,160 @@
+"""What images a path holds, and which of them play which role. Any mixture of DICOM, NIfTI, NRRD and MetaImage, in any folders."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ccdnn.errors import InputError
+from ccdnn.files import IMAGE_IO, read_header, suffix_of
+from ccdnn.series import Role, Series
+from ccdnn.volume import Volume
+
+NEEDED = (Role.T1, Role.T2, Role.GRE)
+
+
+@dataclass(frozen=True)
+class Study:
+    """What was found at a path.
+
+    Args:
+        series: DICOM first, by series number, then the other files by name; refused ones among them, with their `problem`.
+        problems: a sentence for each file that could not be read at all.
+    """
+
+    series: tuple[Series, ...]
+    problems: tuple[str, ...]
+
+
+def read_study(path: Path) -> Study:
+    """Everything a file or a folder, with its subfolders, holds; pixels stay on disk.
+
+    Raises:
+        InputError: there is no such path, or no image in it.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"{path} does not exist.")
+    dicom: list[Path] = []
+    images: list[Path] = []
+    problems: list[str] = []
+    par_rec: list[Path] = []
+    for file in _files_in(path):
+        if suffix_of(file) in IMAGE_IO:
+            images.append(file)
+        elif suffix_of(file) in (".par", ".rec"):
+            par_rec.append(file)
+        else:
+            try:
+                if _looks_like_dicom(file):
+                    dicom.append(file)
+            except OSError as error:
+                problems.append(f"{file.name} cannot be read: {error.strerror}.")
+    series: list[Series] = []
+    if dicom:
+        # pydicom is slow to import, and many a path holds none of its files.
+        from ccdnn.dicom.reader import read_dicom
+
+        series, damaged = read_dicom(dicom)
+        problems += damaged
+    for file in images:
+        try:
+            series.append(read_header(file))
+        except InputError as error:
+            problems.append(str(error))
+    if par_rec:
+        problems.append(f"{len(par_rec)} Philips PAR/REC files are not read; export the series as DICOM or NIfTI.")
+    if not series:
+        raise InputError(f"{path} holds no image that can be read. {' '.join(problems)}".strip())
+    return Study(tuple(series), tuple(problems))
+
+
+def find_series(path: Path) -> list[Series]:
+    """The series at a path, see `Study.series`.
+
+    Raises:
+        InputError: there is no such path, or no image in it.
+    """
+    return list(read_study(path).series)
+
+
+def read_volume(path: Path) -> Volume:
+    """The one volume at a path: a file, or a folder that holds a single series.
+
+    Raises:
+        InputError: there is none, or more than one, or it cannot be read.
+    """
+    series = find_series(path)
+    if len(series) > 1:
+        raise InputError(f"{path} holds {len(series)} series where one is needed: {_listed(series)}.")
+    return series[0].load()
+
+
+def choose_roles(series: Sequence[Series], roles: Collection[Role] = NEEDED) -> dict[Role, Series]:
+    """The series that plays each of `roles`, and an acquired STIR besides where there is exactly one.
+
+    Of several that fit, one is chosen only where that is certain: the first of the time points of one series, or the only one
+    that lies on the grid which the unambiguous roles share.
+
+    Raises:
+        InputError: a role that no series, or more than one, plays.
+    """
+    usable = [candidate for candidate in series if candidate.problem is None and candidate.grid.shape[0] > 1]
+    candidates = {role: _first_time_points([found for found in usable if found.role is role]) for role in {*roles, Role.STIR}}
+    missing = [role for role in roles if not candidates[role]]
+    if missing:
+        wanted = " and no ".join(role.label for role in missing)
+        options = " ".join(f"--{role.value} ROW" for role in missing)
+        raise InputError(f"There is no {wanted} series among those found: {_listed(series)}. Name one with {options}.")
+    chosen = {role: found[0] for role, found in candidates.items() if len(found) == 1}
+    settled = [chosen[role] for role in roles if role in chosen]
+    for role in roles:
+        if role in chosen:
+            continue
+        on_grid = [found for found in candidates[role] if settled and all(found.grid.same_as(other.grid) for other in settled)]
+        if len(on_grid) != 1:
+            rivals = " and ".join(f"“{found.name}”" for found in candidates[role])
+            rows = " or ".join(str(list(series).index(found) + 1) for found in candidates[role])
+            raise InputError(f"{rivals} all fit as {role.label}; choose with --{role.value} ({rows}, as `ccdnn inspect` counts).")
+        chosen[role] = on_grid[0]
+    return chosen
+
+
+def _first_time_points(candidates: Sequence[Series]) -> list[Series]:
+    return [candidate for candidate in candidates if candidate.time_point in (None, 1)]
+
+
+def _listed(series: Sequence[Series]) -> str:
+    return ", ".join(f"“{found.name}” ({'unusable' if found.problem else found.role.label})" for found in series)
+
+
+def _files_in(path: Path) -> Iterator[Path]:
+    """`path` itself, or the files below it in order of name; hidden ones are not images."""
+    if path.is_file():
+        yield path
+        return
+    for folder, subfolders, names in os.walk(path):
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        for name in sorted(names):
+            if not name.startswith("."):
+                yield Path(folder, name)
+
+
+def _looks_like_dicom(path: Path) -> bool:
+    """Whether the file starts as DICOM does: "DICM" after a preamble, or, kept without one, an element of group 2 or 8."""
+    with path.open("rb") as stream:
+        start = stream.read(132)
+    if start[128:] == b"DICM":
+        return True
+    # Little endian (0002,0000) to (0008,0018), with its VR or the short length of an implicit one.
+    if start[:2] not in (b"\x02\x00", b"\x08\x00") or start[2:4] not in (
+        b"\x00\x00",
+        b"\x01\x00",
+        b"\x05\x00",
+        b"\x08\x00",
+        b"\x16\x00",
+    ):
+        return False
+    return start[4:6] in (b"UL", b"CS", b"UI", b"OB") or 0 < int.from_bytes(start[4:8], "little") < 256
