@@ -1,0 +1,183 @@
+"""`ccdnn demo`: the bundled simulated study through the bundled model, measured against its acquired STIR and drawn."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ccdnn.cli import console
+from ccdnn.cli.synthesize import INPUT_ROLES, add_model_options, make_synthesizer
+from ccdnn.errors import InputError
+from ccdnn.files import make_folder, read_volume, write_text, write_volume
+from ccdnn.measure.table import Measurement, to_csv, to_json
+from ccdnn.series import Role
+from ccdnn.volume import Volume, require_same_grid
+
+# The tissues of the paper's CNR pairs, by the names of the sample's label map. "Bone" is the marrow of the epiphyses.
+_TISSUES = {
+    "cartilage": ("cartilage",),
+    "bone": ("yellow_marrow",),
+    "meniscus": ("meniscus",),
+    "muscle": ("muscle",),
+    "fat": ("subcutaneous_fat",),
+}
+
+
+def add_parser(commands: Any) -> None:
+    """Add this command to the subparsers of `ccdnn`."""
+    parser = commands.add_parser(
+        "demo",
+        help="run the bundled sample study",
+        description="Make the STIR volume of the bundled simulated study, compare it with the acquired one, and draw both.",
+    )
+    parser.add_argument("-o", "--output", type=Path, default=Path("demo"), metavar="FOLDER", help="where to write (default: demo)")
+    parser.add_argument(
+        "--study", type=Path, metavar="FOLDER", help="another study laid out as the sample (default: the bundled one)"
+    )
+    add_model_options(parser)
+    parser.add_argument("-q", "--quiet", action="store_true", help="no progress bar and no notes")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Write `stir_synthetic.nrrd`, `comparison.png`, `measurements.csv` and `.json`, and print the tables.
+
+    Raises:
+        CcdnnError: what the user can mend.
+    """
+    make_folder(options.output)
+    synthesizer = make_synthesizer(options)
+    study = options.study or _sample_study()
+    volumes = {role: read_volume(study / f"{role.value}.nrrd") for role in (*INPUT_ROLES, Role.STIR)}
+    labels, values = _read_labels(study)
+    acquired = volumes[Role.STIR]
+    require_same_grid(acquired, labels)
+
+    from ccdnn.synthesis import synthesize
+
+    with console.progress("Synthesizing", "slices", options.quiet) as on_progress:
+        result = synthesize(
+            volumes,
+            synthesizer,
+            reference=acquired,
+            on_message=lambda kind, sentence: (console.warning if kind == "warning" else console.note)(sentence),
+            on_progress=on_progress,
+        )
+    memory = _peak_memory()
+    similarity = _similarity(result.volume, acquired)
+    cnr = _cnr(result.volume, acquired, labels, values)
+    rows = [*similarity, *(row for pair in cnr for row in pair)]
+    index = _telling_slice(labels.array, values)
+    figure = _draw(volumes, result.volume, index, result.volume.metadata["CCDNN_Model"])
+
+    from ccdnn.pictures import save_picture
+
+    write_volume(result.volume, options.output / "stir_synthetic.nrrd")
+    save_picture(figure, options.output / "comparison.png")
+    write_text(to_csv(rows), options.output / "measurements.csv")
+    write_text(to_json(rows), options.output / "measurements.json")
+
+    console.print_table(
+        f"Synthetic against acquired STIR\n{similarity[0].measured_on}",
+        ("measure", "value", "how"),
+        ((row.name, console.shown(row), row.method) for row in similarity),
+    )
+    console.print_table(
+        f"{cnr[0][0].method}",
+        ("tissues", "acquired", "synthetic", "synthetic / acquired"),
+        ((pair[0].name.removeprefix("CNR "), *(console.shown(row) for row in pair)) for pair in cnr),
+    )
+    for row in rows:
+        if row.note:
+            console.note(f"{row.name} of {row.measured_on}: {row.note}")
+    slices = result.volume.grid.shape[0]
+    console.result(
+        f"{slices} slices in {sum(result.seconds.values()):.1f} s on {result.device} in {result.precision}, peak memory {memory}"
+    )
+    console.result(f"Written to {options.output}: stir_synthetic.nrrd, comparison.png, measurements.csv, measurements.json")
+
+
+def _sample_study() -> Path:
+    from ccdnn.model.catalog import models_folder
+
+    return models_folder().parent / "SampleData"
+
+
+def _read_labels(study: Path) -> tuple[Volume, dict[str, list[int]]]:
+    """The label map and, for each tissue of the CNR pairs, its label values."""
+    labels, names_file = read_volume(study / "labels.nrrd"), study / "labels.json"
+    try:
+        names = json.loads(names_file.read_text(encoding="utf-8"))
+        return labels, {tissue: [int(names[name]) for name in sources] for tissue, sources in _TISSUES.items()}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{names_file} does not map the tissue names to label values ({error}); the sample is damaged.") from error
+
+
+def _similarity(synthetic: Volume, acquired: Volume) -> list[Measurement]:
+    from ccdnn.measure.scaling import scale
+    from ccdnn.measure.similarity import similarity
+
+    pair = scale(synthetic.array, name=synthetic.name), scale(acquired.array, name="acquired STIR")
+    return similarity(pair[0].array, pair[1].array, f"synthetic ({pair[0]}) and acquired ({pair[1]})")
+
+
+def _cnr(synthetic: Volume, acquired: Volume, labels: Volume, values: Mapping[str, Sequence[int]]) -> list[tuple[Measurement, ...]]:
+    """For each pair of the paper: on the acquired STIR, on the synthetic one, and the ratio of the second to the first."""
+    from ccdnn.measure.cnr import cnr_of_pairs
+
+    on_acquired = cnr_of_pairs(acquired.array, labels.array, values, measured_on="acquired STIR")
+    on_synthetic = cnr_of_pairs(synthetic.array, labels.array, values, measured_on="synthetic STIR")
+    return [
+        (a, s, Measurement(a.name, s.value / a.value, "1", "synthetic STIR over acquired STIR", f"ratio of {a.method}", a.n))
+        for a, s in zip(on_acquired, on_synthetic, strict=True)
+    ]
+
+
+def _telling_slice(labels: np.ndarray, values: Mapping[str, Sequence[int]]) -> int:
+    """The slice that shows most of the tissue it shows least of: one through a condyle, with menisci and muscle."""
+    counts = np.array([[np.isin(image, wanted).sum() for wanted in values.values()] for image in labels], dtype=float)
+    return int((counts / np.maximum(counts.max(axis=0), 1)).min(axis=1).argmax())
+
+
+def _draw(volumes: Mapping[Role, Volume], synthetic: Volume, index: int, model: str):
+    from ccdnn.measure.scaling import scale
+    from ccdnn.pictures import Panel, draw_comparison
+    from ccdnn.resample import resample_onto
+
+    acquired = volumes[Role.STIR]
+
+    def shown(volume: Volume) -> Volume:
+        return volume.with_array(scale(volume.array, name=volume.name).array)
+
+    acquired_shown, synthetic_shown = shown(acquired), shown(synthetic)
+    difference = synthetic_shown.with_array(synthetic_shown.array - acquired_shown.array)
+    inputs = [
+        Panel(shown(resample_onto(volumes[role], acquired.grid).volume), role.label, "simulated input") for role in INPUT_ROLES
+    ]
+    results = [
+        Panel(acquired_shown, "STIR, acquired", "simulated"),
+        Panel(synthetic_shown, "STIR, synthetic", model, accent=True),
+        Panel(difference, "Difference", "synthetic − acquired", difference=True),
+    ]
+    return draw_comparison(
+        [inputs, results],
+        index,
+        "CC-DNN: STIR from T1-w, T2-w and GRE",
+        f"Simulated knee, slice {index + 1} of {acquired.grid.shape[0]}; every image scaled by its robust maximum. Research use.",
+    )
+
+
+def _peak_memory() -> str:
+    """The most memory this process has held so far."""
+    try:
+        import resource as limits
+    except ImportError:  # Windows
+        return "not known on this system"
+    peak = limits.getrusage(limits.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return f"{peak / 2**30:.2f} GiB"

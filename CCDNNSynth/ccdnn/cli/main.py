@@ -1,0 +1,48 @@
+"""The `ccdnn` command: one subcommand a module, one exit code a kind of error.
+
+Exit codes: 0 done · 2 wrong arguments · 3 input · 4 model · 5 output · 6 device · 130 stopped with Ctrl-C. Anything unforeseen
+keeps its traceback and exits 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from ccdnn import __version__
+from ccdnn.cli import console, demo, inspect, models, synthesize
+from ccdnn.errors import Cancelled, CcdnnError
+
+_COMMANDS = (inspect, synthesize, models, demo)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line `arguments` (default: the process's own) and return its exit code."""
+    console.prepare_streams()
+    chosen = build_parser().parse_args(arguments)
+    try:
+        chosen.run(chosen)
+    except CcdnnError as error:
+        console.error(str(error))
+        return error.exit_code
+    except KeyboardInterrupt:
+        console.error("Stopped; nothing was written.")
+        return Cancelled.exit_code
+    return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ccdnn",
+        description="Synthetic STIR of the knee from T1-w, T2-w and GRE volumes (CC-DNN). Research use only, not for diagnosis.",
+        epilog="Exit codes: 0 done, 2 wrong arguments, 3 input, 4 model, 5 output, 6 device, 130 stopped with Ctrl-C.",
+    )
+    parser.add_argument("--version", action="version", version=f"ccdnn {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for command in _COMMANDS:
+        command.add_parser(commands)
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

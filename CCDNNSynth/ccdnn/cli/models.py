@@ -1,0 +1,114 @@
+"""`ccdnn models`: the bundled models, or the card of one."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from ccdnn.cli import console
+from ccdnn.series import Role
+
+if TYPE_CHECKING:
+    from ccdnn.model.card import ModelCard, Protocol
+
+
+def add_parser(commands: Any) -> None:
+    """Add this command to the subparsers of `ccdnn`."""
+    parser = commands.add_parser(
+        "models",
+        help="list the bundled models, or show the card of one",
+        description="List the bundled models, their hashes checked; or show what one was trained for and on, and how well it did.",
+    )
+    parser.add_argument("model", nargs="?", metavar="NAME|FILE", help="show the card of this one")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Print what the parsed `options` ask for.
+
+    Raises:
+        ModelError: a model that is damaged, altered or missing.
+    """
+    if options.model is None:
+        _list_bundled(options.json)
+    else:
+        _show_card(options.model, options.json)
+
+
+def _list_bundled(as_json: bool) -> None:
+    from ccdnn.model.catalog import list_models, resolve_model
+
+    bundled = [(entry, resolve_model(entry.id)) for entry in list_models()]
+    if as_json:
+        rows = [
+            {
+                "id": entry.id,
+                "title": entry.title,
+                "default": entry.default,
+                "version": model.card.version,
+                "branch_width": model.card.branch_width,
+                "bytes": model.path.stat().st_size,
+                "sha256": model.sha256,
+            }
+            for entry, model in bundled
+        ]
+        console.result(json.dumps(rows, indent=2))
+        return
+    console.print_table(
+        "Bundled models, hashes checked",
+        ("name", "title", "version", "width", "size"),
+        (
+            (
+                entry.id + (" (default)" if entry.default else ""),
+                entry.title,
+                model.card.version,
+                str(model.card.branch_width),
+                f"{model.path.stat().st_size / 1e6:.1f} MB",
+            )
+            for entry, model in bundled
+        ),
+    )
+
+
+def _show_card(name: str, as_json: bool) -> None:
+    from ccdnn.model.catalog import resolve_model
+
+    model = resolve_model(name)
+    if as_json:
+        console.result(json.dumps({**asdict(model.card), "sha256": model.sha256}, indent=2))
+        return
+    console.print_table(
+        f"{model.card.name} {model.card.version}", ("entry", "value"), _card_rows(model.card, model.sha256), words=True
+    )
+
+
+def _card_rows(card: ModelCard, sha256: str) -> Iterator[tuple[str, str]]:
+    yield "SHA-256", sha256
+    yield (
+        "network",
+        f"{card.architecture}, {card.branch_width} maps a branch, {card.branch_width * len(card.contrasts)} in the fusion",
+    )
+    for contrast in card.contrasts:
+        yield f"reads {Role(contrast.role).label}", _protocol(contrast.protocol)
+    yield f"makes {Role(card.target.role).label}", _protocol(card.target.protocol)
+    yield "normalisation", card.normalisation["strategy"]
+    yield "trained on", card.training_data
+    yield "code, seed", f"{card.code_version}, {card.seed}"
+    yield "created, licence", f"{card.created}, {card.licence}"
+    for result in card.results:
+        yield result.metric, f"{result.mean:.4g} ± {result.sd:.2g} (n = {result.n}, {result.measured_on})"
+
+
+def _protocol(protocol: Protocol) -> str:
+    values = (("TR", "tr_ms", "ms"), ("TE", "te_ms", "ms"), ("TI", "ti_ms", "ms"), ("FA", "flip_angle_deg", "°"))
+    parts = []
+    for label, name, unit in values:
+        if (value := getattr(protocol, name)) is not None:
+            limits = protocol.ranges.get(name)
+            trained = f" ({limits[0]:g}–{limits[1]:g})" if limits else ""
+            parts.append(f"{label} {value:g}{trained} {unit}")
+    return ", ".join(parts)

@@ -1,0 +1,79 @@
+"""Which series the user means: a file, a folder, or a row of the table that `ccdnn inspect` prints.
+
+t1.nrrd        the file
+scans/t1       the folder, where it holds a single series
+scans::3       row 3 of `ccdnn inspect scans`
+3              row 3 of `ccdnn inspect STUDY`, where a STUDY was given
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from ccdnn.errors import InputError
+from ccdnn.series import Role, Series
+from ccdnn.study import choose_roles, find_series
+
+ROW_SEPARATOR = "::"
+
+
+class Selector:
+    """Finds series by what the user wrote; every folder is searched once.
+
+    Args:
+        study: the folder that bare row numbers count in, and whose series take the roles nobody chose; may be None.
+    """
+
+    def __init__(self, study: Path | None) -> None:
+        self._study = study
+        self._found: dict[Path, list[Series]] = {}
+
+    def one(self, text: str) -> Series:
+        """The one series that `text` means.
+
+        Raises:
+            InputError: there is none, or more than one.
+        """
+        if text.isdecimal() and self._study is not None:
+            return self._row(self._study, text)
+        path, separator, row = text.rpartition(ROW_SEPARATOR)
+        if separator:
+            return self._row(Path(path), row)
+        if text.isdecimal() and not Path(text).exists():
+            raise InputError(
+                f"{text} is the number of a row, but no STUDY was given whose rows it counts; write FOLDER{ROW_SEPARATOR}{text}."
+            )
+        series = self._series_in(Path(text))
+        if len(series) > 1:
+            raise InputError(
+                f"{text} holds {len(series)} series; choose one with {text}{ROW_SEPARATOR}ROW, counted by `ccdnn inspect {text}`."
+            )
+        return series[0]
+
+    def for_roles(self, roles: Iterable[Role], chosen: Mapping[Role, str]) -> dict[Role, Series]:
+        """A series for each of `roles`: the one `chosen` for it, else the study's own.
+
+        Raises:
+            InputError: a role without a series, or with several to choose from.
+        """
+        roles = list(roles)
+        picked = {role: self.one(text) for role, text in chosen.items() if role in roles}
+        open_roles = [role for role in roles if role not in picked]
+        if open_roles and self._study is None:
+            options = " and ".join(f"--{role.value}" for role in open_roles)
+            raise InputError(f"No series was given for {options}; name one, or give a study folder to look in.")
+        if open_roles:
+            picked |= choose_roles(self._series_in(self._study), open_roles)
+        return {role: picked[role] for role in roles}
+
+    def _row(self, path: Path, row: str) -> Series:
+        series = self._series_in(path)
+        if not row.isdecimal() or not 1 <= int(row) <= len(series):
+            raise InputError(f"{path} has the rows 1 to {len(series)}, no row {row!r}; see `ccdnn inspect {path}`.")
+        return series[int(row) - 1]
+
+    def _series_in(self, path: Path) -> list[Series]:
+        if path not in self._found:
+            self._found[path] = find_series(path)
+        return self._found[path]

@@ -1,0 +1,185 @@
+"""`ccdnn synthesize`: three MR volumes in, a synthetic STIR volume out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ccdnn.cli import console
+from ccdnn.cli.selection import Selector
+from ccdnn.errors import OutputError
+from ccdnn.files import check_writable, write_volume
+from ccdnn.series import Role, Series
+from ccdnn.volume import Volume
+
+if TYPE_CHECKING:
+    from ccdnn.inference.synthesizer import Synthesizer
+    from ccdnn.model.file import Model
+    from ccdnn.synthesis import SynthesisResult
+
+INPUT_ROLES = (Role.T1, Role.T2, Role.GRE)
+
+_EPILOG = """\
+SERIES is a file, a folder that holds one series, FOLDER::ROW, or a bare ROW of the STUDY, rows as `ccdnn inspect` counts them.
+
+examples:
+  ccdnn synthesize study/ -o stir.nrrd
+  ccdnn synthesize --t1 t1.nii.gz --t2 t2.nii.gz --gre gre.nii.gz -o stir.nii.gz
+  ccdnn synthesize study/ --t2 2 --gre 5 -o stir.nrrd     T1 found in the study, rows 2 and 5 for the others
+
+An existing OUT is replaced once the new one is complete, never before; an input is never overwritten.
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Add this command to the subparsers of `ccdnn`."""
+    parser = commands.add_parser(
+        "synthesize",
+        help="make a synthetic STIR volume",
+        description="Make a synthetic STIR volume from a T1-w, a T2-w and a GRE series of one knee. Research use only.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("study", nargs="?", type=Path, metavar="STUDY", help="folder (or file) to find the series in")
+    parser.add_argument("-o", "--output", required=True, type=Path, metavar="OUT", help="file to write: .nrrd, .nii, .nii.gz, .mha")
+    for role in INPUT_ROLES:
+        parser.add_argument(f"--{role.value}", metavar="SERIES", help=f"series to use as {role.label}")
+    parser.add_argument(
+        "--reference",
+        default="t1",
+        metavar="t1|t2|gre|SERIES",
+        help="whose grid the result has; the others are resampled (default: t1)",
+    )
+    parser.add_argument("--force", action="store_true", help="go on though a series covers less than half of the reference")
+    add_model_options(parser)
+    parser.add_argument("--json", action="store_true", help="print what was done as JSON on stdout, without a progress bar")
+    parser.add_argument("-q", "--quiet", action="store_true", help="no progress bar and no notes; warnings and errors stay")
+    parser.set_defaults(run=run)
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """The options that say what computes, and on what."""
+    parser.add_argument("--model", metavar="NAME|FILE", help="a bundled model (see `ccdnn models`) or a model file")
+    parser.add_argument("--device", default="auto", metavar="auto|cpu|cuda|cuda:N|mps", help="what to compute on (default: auto)")
+    parser.add_argument(
+        "--precision",
+        default="auto",
+        metavar="auto|fp32|bf16|fp16",
+        help="of the arithmetic (default: auto, 16 bits only where the result agrees)",
+    )
+    parser.add_argument("--threads", type=_positive, metavar="N", help="CPU threads (default: all cores)")
+    parser.add_argument("--batch", type=_positive, metavar="N", help="slices computed at once (default: as memory allows)")
+
+
+def make_synthesizer(options: argparse.Namespace) -> Synthesizer:
+    """The model on the device that `add_model_options` let the user choose.
+
+    Raises:
+        ModelError, DeviceError: one of them cannot be used.
+    """
+    # torch takes seconds to import, and nothing before this needs it.
+    from ccdnn.inference.synthesizer import Synthesizer
+    from ccdnn.model.catalog import resolve_model
+
+    return Synthesizer(
+        resolve_model(options.model),
+        device=options.device,
+        precision=options.precision,
+        batch_size=options.batch,
+        threads=options.threads,
+    )
+
+
+def run(options: argparse.Namespace) -> None:
+    """Do what the parsed `options` say.
+
+    Raises:
+        CcdnnError: what the user can mend; OUT is then as it was.
+    """
+    check_writable(options.output)
+    selector = Selector(options.study)
+    chosen = {role: text for role in INPUT_ROLES if (text := getattr(options, role.value)) is not None}
+    synthesizer = make_synthesizer(options)
+    series = selector.for_roles([Role(role) for role in synthesizer.model.card.roles], chosen)
+    _require_no_input_overwritten(options.output, series)
+    quiet = options.quiet or options.json
+
+    def say(kind: str, sentence: str) -> None:
+        if kind == "warning":
+            console.warning(sentence)
+        elif not quiet:
+            console.note(sentence)
+
+    say("note", f"Model: {synthesizer.model.card.name} {synthesizer.model.card.version}")
+    for role, found in series.items():
+        unlike = "" if found.role is role else f", which looks like {found.role.label}"
+        say("note", f"{role.label}: {found.name} ({found.grid}){unlike}")
+    volumes = {role: found.load() for role, found in series.items()}
+    reference = _reference(options.reference, volumes, selector)
+
+    from ccdnn.synthesis import synthesize
+
+    with console.progress("Synthesizing", "slices", quiet) as on_progress:
+        result = synthesize(
+            volumes,
+            synthesizer,
+            reference=reference,
+            protocols={role: found.protocol for role, found in series.items()},
+            force=options.force,
+            on_message=say,
+            on_progress=on_progress,
+        )
+    write_volume(result.volume, options.output)
+    for reason in result.reasons:
+        say("note", reason)
+    if options.json:
+        console.result(json.dumps(_as_json(options.output, synthesizer.model, series, result), indent=2))
+    else:
+        console.result(f"{options.output}: synthetic STIR, {result.volume.grid}, in {sum(result.seconds.values()):.1f} s")
+
+
+def _reference(text: str, volumes: dict[Role, Volume], selector: Selector) -> Role | Volume:
+    roles = {role.value: role for role in volumes}
+    return roles[text] if text in roles else selector.one(text).load()
+
+
+def _require_no_input_overwritten(output: Path, series: dict[Role, Series]) -> None:
+    for role, found in series.items():
+        if output.exists() and any(output.samefile(file) for file in found.files):
+            raise OutputError(f"{output} is the {role.label} input itself; choose another name for the result.")
+
+
+def _as_json(output: Path, model: Model, series: dict[Role, Series], result: SynthesisResult) -> dict[str, Any]:
+    slices, rows, columns = result.volume.grid.shape
+    return {
+        "output": str(output),
+        "notice": result.volume.metadata["CCDNN_Notice"],
+        "model": {"name": model.card.name, "version": model.card.version, "sha256": model.sha256},
+        "grid": {
+            "columns": columns,
+            "rows": rows,
+            "slices": slices,
+            "spacing_mm": result.volume.grid.spacing,
+            "ijk_to_ras": result.volume.ijk_to_ras.tolist(),
+        },
+        "inputs": {
+            role.value: {"series": found.name, "role_found": found.role.value, "coverage": result.coverage[role]}
+            for role, found in series.items()
+        },
+        "covered_by_all": float(result.covered.mean()),
+        "device": result.device,
+        "precision": result.precision,
+        "reasons": list(result.reasons),
+        "seconds": dict(result.seconds),
+        "notes": list(result.notes),
+        "warnings": list(result.warnings),
+    }
+
+
+def _positive(text: str) -> int:
+    number = int(text) if text.isdecimal() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 up")
+    return number

@@ -1,0 +1,211 @@
+"""The main job: MR volumes of one knee in, a synthetic STIR volume out. Nothing is printed or written here.
+
+check → onto the reference grid → normalise as the model's card says → network → 0 where an input has no voxels
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ccdnn.errors import InputError
+from ccdnn.files import check_voxels
+from ccdnn.inference.synthesizer import Synthesizer
+from ccdnn.model.card import ModelCard
+from ccdnn.normalisation import Normalisation
+from ccdnn.plausibility import fat_suppression_warning, protocol_warnings, swap_warning
+from ccdnn.provenance import SYNTHETIC_NAME, synthetic_header
+from ccdnn.resample import Resampled, resample_onto
+from ccdnn.series import Protocol, Role
+from ccdnn.volume import Volume
+
+# Below half, most of the result would be missing or guessed from one contrast less.
+LEAST_COVERAGE = 0.5
+
+
+@dataclass(frozen=True)
+class SynthesisResult:
+    """A synthetic volume and how it came about.
+
+    Args:
+        volume: float32 on exactly the reference's grid, its metadata saying what it is (`ccdnn.provenance`). Intensities are the
+            network's: 1 is the robust maximum for `volume_percentile`, scanner units for `dataset_minmax`. 0 where an input has
+            no voxels.
+        coverage: share of the reference grid that each input covers.
+        covered: (slice, row, column) bool, where all inputs have voxels.
+        notes: what was done that a reader should know, a sentence each.
+        warnings: what may be wrong, a sentence each.
+        seconds: wall time by step: resample, normalise, network.
+        device, precision, reasons: what the network ran on ("cuda", "fp16"), and why, in words.
+        sources: metadata of the inputs, with the UIDs that a derived DICOM series points back to. In memory only.
+    """
+
+    volume: Volume
+    coverage: Mapping[Role, float]
+    covered: np.ndarray
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+    seconds: Mapping[str, float]
+    device: str
+    precision: str
+    reasons: tuple[str, ...]
+    sources: Mapping[Role, Mapping[str, Any]] = field(default_factory=dict, repr=False)
+
+
+def synthesize(
+    inputs: Mapping[Role, Volume],
+    synthesizer: Synthesizer,
+    *,
+    reference: Role | Volume = Role.T1,
+    protocols: Mapping[Role, Protocol] | None = None,
+    force: bool = False,
+    on_message: Callable[[str, str], None] | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+    on_slice: Callable[[int, np.ndarray], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> SynthesisResult:
+    """Make the STIR volume that the model of `synthesizer` predicts from the `inputs`.
+
+    Args:
+        inputs: a volume for each role the model's card names; further ones are left alone.
+        synthesizer: the model on its device; it may be kept for the next study.
+        reference: the input, or any volume, whose grid the result has.
+        protocols: how the inputs were acquired, where known; used for warnings alone.
+        force: go on though an input covers less than half of the reference.
+        on_message: called with ("note" or "warning", sentence) before the network starts, so that one can still stop it.
+        on_progress: called with (slices done, slices in all).
+        on_slice: called with (slice index, (row, column) finished slice of the result).
+        cancelled: asked between batches; True stops the run.
+
+    Raises:
+        InputError: a role without a series, a series that is no usable volume, no overlap, or too little of it.
+        DeviceError, ModelError: the computation failed, see `Synthesizer.run`.
+        Cancelled: `cancelled` said so.
+    """
+    card = synthesizer.model.card
+    volumes = _wanted(inputs, card)
+    for role, volume in volumes.items():
+        check_voxels(volume)
+        if min(volume.grid.shape) < 2:
+            raise InputError(f"{volume.name}, used as {role.label}, is a single slice; a volume of several slices is needed.")
+    target = _reference_volume(reference, volumes)
+    started = time.perf_counter()
+    resampled = {role: resample_onto(volume, target.grid) for role, volume in volumes.items()}
+    covered = _covered_by_all(resampled, target, force)
+    resample_seconds = time.perf_counter() - started
+
+    zeroed_share = 1 - float(covered.mean())
+    notes = tuple(_notes(resampled, volumes, target, zeroed_share))
+    warnings = tuple(_warnings(resampled, protocols or {}, card))
+    if on_message is not None:
+        for kind, sentences in (("note", notes), ("warning", warnings)):
+            for sentence in sentences:
+                on_message(kind, sentence)
+
+    started = time.perf_counter()
+    normalisation = Normalisation.from_card(card.normalisation)
+    contrasts = np.stack([_normalised(moved, normalisation, role) for role, moved in resampled.items()])
+    normalise_seconds = time.perf_counter() - started
+
+    def finished(index: int, output: np.ndarray) -> np.ndarray:
+        # The network computes something there as well, but with an input missing it would be invention.
+        return np.where(covered[index], normalisation.to_intensity(output), np.float32(0))
+
+    if on_progress is not None:
+        on_progress(0, len(covered))
+    started = time.perf_counter()
+    output = synthesizer.run(
+        contrasts,
+        on_progress=on_progress,
+        on_slice=None if on_slice is None else lambda index, image: on_slice(index, finished(index, image)),
+        cancelled=cancelled,
+    )
+    network_seconds = time.perf_counter() - started
+    coverage = {role: moved.coverage for role, moved in resampled.items()}
+    names = {role: volume.name for role, volume in volumes.items()}
+    return SynthesisResult(
+        volume=Volume(
+            finished(slice(None), output),
+            target.ijk_to_ras,
+            name=SYNTHETIC_NAME,
+            metadata=synthetic_header(card, synthesizer.model.sha256, names, coverage, target.name, zeroed_share),
+        ),
+        coverage=coverage,
+        covered=covered,
+        notes=notes,
+        warnings=warnings,
+        seconds={"resample": resample_seconds, "normalise": normalise_seconds, "network": network_seconds},
+        device=synthesizer.device,
+        precision=synthesizer.precision,
+        reasons=tuple(synthesizer.reasons),
+        sources={role: volume.metadata for role, volume in volumes.items()},
+    )
+
+
+def _wanted(inputs: Mapping[Role, Volume], card: ModelCard) -> dict[Role, Volume]:
+    """The inputs the model reads, in its order."""
+    roles = [Role(role) for role in card.roles]
+    missing = [role.label for role in roles if role not in inputs]
+    if missing:
+        raise InputError(f"The model {card.name} needs a {' and a '.join(missing)} series, and none was given.")
+    return {role: inputs[role] for role in roles}
+
+
+def _reference_volume(reference: Role | Volume, volumes: Mapping[Role, Volume]) -> Volume:
+    if isinstance(reference, Volume):
+        return reference
+    if reference not in volumes:
+        raise InputError(f"The reference {reference.label} is not among the inputs of the model; choose one of these.")
+    return volumes[reference]
+
+
+def _covered_by_all(resampled: Mapping[Role, Resampled], target: Volume, force: bool) -> np.ndarray:
+    for role, moved in resampled.items():
+        if moved.coverage < LEAST_COVERAGE and not force:
+            raise InputError(
+                f"{moved.volume.name}, used as {role.label}, covers only {moved.coverage:.0%} of the reference {target.name}; "
+                "choose another series or reference, or force the run to get the part that is covered."
+            )
+    covered = np.logical_and.reduce([moved.covered for moved in resampled.values()])
+    if not covered.any():
+        raise InputError(f"The inputs have no voxel of the reference {target.name} in common; choose series of one place.")
+    return covered
+
+
+def _normalised(moved: Resampled, normalisation: Normalisation, role: Role) -> np.ndarray:
+    try:
+        array = normalisation.apply(moved.volume.array)
+    except InputError as error:
+        raise InputError(f"{moved.volume.name}, used as {role.label}: {error}") from error
+    return np.where(moved.covered, array, np.float32(normalisation.background))
+
+
+def _notes(
+    resampled: Mapping[Role, Resampled], volumes: Mapping[Role, Volume], target: Volume, zeroed_share: float
+) -> Iterator[str]:
+    for role, moved in resampled.items():
+        if not moved.changed:
+            continue
+        smoothed = " after smoothing to its voxel size" if any(moved.smoothed_mm) else ""
+        yield (
+            f"{role.label} {moved.volume.name} ({volumes[role].grid}) was resampled onto {target.name} ({target.grid}){smoothed}; "
+            f"it covers {moved.coverage:.1%} of it."
+        )
+    if zeroed_share > 0:
+        yield f"{zeroed_share:.1%} of the result lies outside an input and is 0 there."
+
+
+def _warnings(resampled: Mapping[Role, Resampled], protocols: Mapping[Role, Protocol], card: ModelCard) -> Iterator[str]:
+    if Role.T1 in resampled and Role.T2 in resampled:
+        swap = swap_warning(resampled[Role.T1].volume, resampled[Role.T2].volume, protocols)
+        if swap:
+            yield swap
+    for role in resampled:
+        suppressed = fat_suppression_warning(protocols.get(role), role)
+        if suppressed:
+            yield suppressed
+    yield from protocol_warnings(protocols, card)
