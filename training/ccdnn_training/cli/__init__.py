@@ -1,0 +1,1 @@
+"""The `ccdnn-train` command."""

@@ -1,0 +1,27 @@
+"""`ccdnn-train export`: a checkpoint becomes a model file, and on request one of the bundled models."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("export", help="make a model file for the engine and Slicer from a checkpoint")
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("cache", type=Path, help="slice cache the network was fitted on")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="the model file (.safetensors)")
+    parser.add_argument("--name", required=True, help="what the model is called, for instance small")
+    parser.add_argument("--model-version", default="1.0.0")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    from ccdnn_training.data.cache import SliceCache
+    from ccdnn_training.fitting.export import export_checkpoint
+
+    sha256 = export_checkpoint(
+        options.checkpoint, SliceCache(options.cache), options.output, name=options.name, version=options.model_version
+    )
+    print(f"Wrote {options.output} ({options.output.stat().st_size / 1e6:.1f} MB), SHA-256 {sha256}.")
+    return 0

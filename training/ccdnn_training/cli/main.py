@@ -1,0 +1,31 @@
+"""`ccdnn-train`: make data, fit a network, measure it, and export the model that `ccdnn` and Slicer run."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from ccdnn import __version__
+from ccdnn.errors import CcdnnError
+from ccdnn_training.cli import evaluate, export, fit, simulate
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="ccdnn-train", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"ccdnn-train {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command in (simulate, fit, evaluate, export):
+        command.add_parser(commands)
+    options = parser.parse_args(arguments)
+    try:
+        return options.run(options)
+    except CcdnnError as error:
+        print(f"ccdnn-train: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("ccdnn-train: stopped; run the same command again to go on from what is there.", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,75 @@
+"""`ccdnn-train simulate`: simulated knees, as study folders for the engine or as a slice cache to train on."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+from pathlib import Path
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from ccdnn.files import write_volume
+from ccdnn_training.data.simulated import Recipe, simulate_cache
+from ccdnn_training.phantom.render import LABELS
+from ccdnn_training.simulate import simulate_study
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    study = commands.add_parser("simulate-study", help="one simulated subject as a folder of NRRD files")
+    study.add_argument("folder", type=Path, help="where t1, t2, gre, stir and labels .nrrd go")
+    study.add_argument("--seed", type=int, required=True)
+    study.add_argument("--paper-protocol", action="store_true", help="the paper's TR, TE and FA instead of drawn ones")
+    study.add_argument("--edema", action="store_true", help="with bone-marrow edema")
+    study.add_argument("--ganglion", action="store_true", help="with a ganglion")
+    study.set_defaults(run=run_study)
+
+    cache = commands.add_parser("simulate", help="a cache of simulated slices to train on (resumable)")
+    cache.add_argument("folder", type=Path)
+    cache.add_argument("--train", type=int, default=96, help="number of training subjects")
+    cache.add_argument("--validation", type=int, default=12)
+    cache.add_argument("--slices", type=int, default=8, help="slices a subject, spread over the knee's width")
+    cache.add_argument("--matrix", type=int, default=384, help="rows and columns of a slice")
+    cache.add_argument("--jobs", type=int, default=1, help="processes")
+    cache.set_defaults(run=run_cache)
+
+
+def _progress() -> Progress:
+    return Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+
+
+def run_study(options: argparse.Namespace) -> int:
+    options.folder.mkdir(parents=True, exist_ok=True)
+    protocol = {} if options.paper_protocol else {"protocol": None}
+    with _progress() as progress:
+        task = progress.add_task("rendering slices", total=None)
+        study = simulate_study(
+            options.seed,
+            **protocol,
+            edema=options.edema,
+            ganglion=options.ganglion,
+            on_slice=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    for name, volume in {**study.volumes, "labels": study.labels}.items():
+        write_volume(volume, options.folder / f"{name}.nrrd")
+    (options.folder / "labels.json").write_text(json.dumps({str(k): v for k, v in LABELS.items()}, indent=1), encoding="utf-8")
+    (options.folder / "simulation.json").write_text(json.dumps(study.record, indent=1), encoding="utf-8")
+    print(f"Wrote t1, t2, gre, stir and labels of simulated subject {options.seed} to {options.folder}.")
+    return 0
+
+
+def run_cache(options: argparse.Namespace) -> int:
+    counts = {"train": options.train, "validation": options.validation}
+    with _progress() as progress:
+        task = progress.add_task("simulated subjects", total=sum(counts.values()))
+        simulate_cache(
+            options.folder,
+            counts,
+            Recipe(options.slices, options.matrix),
+            made_by=shlex.join(["ccdnn-train", *sys.argv[1:]]),
+            jobs=options.jobs,
+            on_subject=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    print(f"The slice cache {options.folder} holds {options.train} training and {options.validation} validation subjects.")
+    return 0

@@ -1,0 +1,75 @@
+"""Patches to train on: random places of random slices, reproducible from (seed, epoch, item)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from ccdnn_training.data.cache import CachedSubject
+
+TISSUE_THRESHOLD = 0.2  # of the robust maximum of T1-w: a patch is centred on the patient, not on air
+TRIES = 8
+
+
+class PatchDataset(Dataset[tuple[Tensor, Tensor]]):
+    """Pairs (inputs (3, row, column), label (1, row, column)) float32.
+
+    Args:
+        subjects: whose slices to cut from; the last contrast is the label.
+        size: rows and columns of a patch.
+        length: patches an epoch.
+        seed, epoch: item i of an epoch is the same patch whatever was read before it, so that a resumed run sees what an
+            uninterrupted one would have seen.
+        scale_jitter: standard deviation of the logarithm of a random gain on each input: a robust maximum is an estimate.
+    """
+
+    def __init__(
+        self, subjects: Sequence[CachedSubject], size: int, length: int, *, seed: int, epoch: int = 0, scale_jitter: float = 0.0
+    ) -> None:
+        self._arrays = [subject.array() for subject in subjects]
+        self._size, self._length, self._seed, self._epoch, self._scale_jitter = size, length, seed, epoch, scale_jitter
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, item: int) -> tuple[Tensor, Tensor]:
+        rng = np.random.default_rng((self._seed, self._epoch, item))
+        array = self._arrays[rng.integers(len(self._arrays))]
+        _, slices, rows, columns = array.shape
+        for _ in range(TRIES):
+            index = rng.integers(slices)
+            row, column = rng.integers(rows - self._size + 1), rng.integers(columns - self._size + 1)
+            if array[0, index, row + self._size // 2, column + self._size // 2] > TISSUE_THRESHOLD:
+                break
+        patch = array[:, index, row : row + self._size, column : column + self._size].astype(np.float32)
+        patch = _turn(patch, int(rng.integers(8)))
+        if self._scale_jitter:
+            patch[:-1] *= np.exp(rng.normal(0, self._scale_jitter, (len(patch) - 1, 1, 1))).astype(np.float32)
+        patch = torch.from_numpy(np.ascontiguousarray(patch))
+        return patch[:-1], patch[-1:]
+
+
+def _turn(patch: np.ndarray, which: int) -> np.ndarray:
+    """One of the eight rotations and reflections of a square."""
+    patch = np.rot90(patch, which % 4, axes=(-2, -1))
+    return patch[..., ::-1] if which >= 4 else patch
+
+
+class SliceDataset(Dataset[tuple[Tensor, Tensor]]):
+    """Whole slices, (3, row, column) and (1, row, column) float32, of every subject in turn."""
+
+    def __init__(self, subjects: Sequence[CachedSubject], every: int = 1) -> None:
+        arrays = [subject.array() for subject in subjects]
+        self._slices = [(array, index) for array in arrays for index in range(0, array.shape[1], every)]
+
+    def __len__(self) -> int:
+        return len(self._slices)
+
+    def __getitem__(self, item: int) -> tuple[Tensor, Tensor]:
+        array, index = self._slices[item]
+        image = torch.from_numpy(array[:, index].astype(np.float32))
+        return image[:-1], image[-1:]

@@ -1,0 +1,88 @@
+"""A slice cache of simulated knees, made in parallel and resumable: a subject that is there is not made again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ccdnn.normalisation import VolumePercentile
+from ccdnn_training.data.cache import write_index, write_subject
+from ccdnn_training.phantom.render import sagittal_grid
+from ccdnn_training.physics.protocol import CONTRASTS
+from ccdnn_training.simulate import simulate_study
+
+# Seeds of the parts lie far apart, so that no subject of one can be a subject of another. Every part is made
+# of healthy knees, as in the paper (section 3.2).
+FIRST_SEED = {"train": 10_000, "validation": 20_000, "test": 30_000}
+
+# The 90th percentile of the foreground is muscle or fat in every contrast: over simulated subjects it varies by 8 % in STIR,
+# where the 99.5th, which depends on how much fluid a knee holds, varies by 27 %.
+NORMALISATION = VolumePercentile(percentile=90.0, foreground_fraction=0.2)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the subjects of a cache are simulated.
+
+    Args:
+        slices: number of slices, spread evenly over 86 mm from side to side; fewer slices, more different knees.
+        matrix: rows and columns; the field of view stays 160 mm.
+    """
+
+    slices: int = 8
+    matrix: int = 384
+
+    def make(self, folder: Path, name: str, seed: int) -> str:
+        grid = sagittal_grid(matrix=self.matrix, slices=self.slices, slice_spacing=86.4 / self.slices)
+        study = simulate_study(seed, grid=grid, protocol=None)
+        arrays = [NORMALISATION.apply(study.volumes[contrast].array) for contrast in CONTRASTS]
+        write_subject(folder, name, np.stack(arrays))
+        return name
+
+
+def simulate_cache(
+    folder: Path,
+    counts: dict[str, int],
+    recipe: Recipe,
+    *,
+    made_by: str,
+    jobs: int = 1,
+    on_subject: Callable[[int, int], None] | None = None,
+) -> None:
+    """Fill `folder` with `counts` simulated subjects of each part.
+
+    Args:
+        counts: part to number of subjects; their seeds follow `FIRST_SEED`.
+        made_by: the command, kept in the index.
+        on_subject: called with (subjects done, subjects).
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    subjects: list[dict[str, Any]] = [
+        {"name": f"{part}-{seed}", "part": part, "provenance": {"simulation_seed": seed, "recipe": vars(recipe)}}
+        for part, count in counts.items()
+        for seed in range(FIRST_SEED[part], FIRST_SEED[part] + count)
+    ]
+    missing = [s for s in subjects if not (folder / f"{s['name']}.npy").exists()]
+    done = len(subjects) - len(missing)
+    make = partial(_make, folder, recipe)
+    with ProcessPoolExecutor(max_workers=jobs, initializer=_one_thread) as pool:
+        for _ in pool.map(make, missing):
+            done += 1
+            if on_subject:
+                on_subject(done, len(subjects))
+    write_index(folder, subjects, contrasts=CONTRASTS, normalisation=NORMALISATION, made_by=made_by)
+
+
+def _make(folder: Path, recipe: Recipe, subject: dict[str, Any]) -> str:
+    return recipe.make(folder, subject["name"], subject["provenance"]["simulation_seed"])
+
+
+def _one_thread() -> None:
+    os.environ["OMP_NUM_THREADS"] = "1"

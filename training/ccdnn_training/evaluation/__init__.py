@@ -1,0 +1,1 @@
+"""How well a model does on subjects that no training saw, beside simpler predictors."""

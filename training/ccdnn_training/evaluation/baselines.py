@@ -1,0 +1,51 @@
+"""Predictors without a network, to hold one against: each input scaled to fit best, and a regressor that sees one pixel."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.ensemble import HistGradientBoostingRegressor
+
+from ccdnn_training.data.cache import CachedSubject
+from ccdnn_training.data.patches import TISSUE_THRESHOLD
+
+
+def best_affine_fit(image: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """a · image + b with the a and b that leave the least squared error to `target`: more than a scaling can do unseen."""
+    x, y = image.astype(np.float64), target.astype(np.float64)
+    slope = np.mean((x - x.mean()) * (y - y.mean())) / x.var()
+    return (slope * (x - x.mean()) + y.mean()).astype(np.float32)
+
+
+class PixelRegressor:
+    """Gradient boosting from the three normalised intensities of a pixel to its STIR: no neighbourhood, no position.
+
+    Args:
+        subjects: training subjects of a slice cache.
+        pixels: how many pixels to fit on, drawn evenly over the subjects; a tenth of them from air.
+        seed: of the draw and of the fit.
+    """
+
+    def __init__(self, subjects: tuple[CachedSubject, ...], pixels: int = 1_000_000, seed: int = 0) -> None:
+        rng = np.random.default_rng(seed)
+        samples = [_draw_pixels(subject.array(), pixels // len(subjects), rng) for subject in subjects]
+        values = np.concatenate(samples)
+        self._model = HistGradientBoostingRegressor(
+            max_iter=300, learning_rate=0.1, max_leaf_nodes=63, early_stopping=True, validation_fraction=0.1, random_state=seed
+        )
+        self._model.fit(values[:, :-1], values[:, -1])
+
+    def predict(self, inputs: np.ndarray) -> np.ndarray:
+        """STIR (slice, row, column) from normalised inputs (contrast, slice, row, column)."""
+        features = inputs.reshape(len(inputs), -1).T
+        return self._model.predict(features).reshape(inputs.shape[1:]).astype(np.float32)
+
+
+def _draw_pixels(array: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """(count, contrast) float32, nine tenths of it where T1-w shows tissue."""
+    flat = np.asarray(array).reshape(len(array), -1)
+    tissue = flat[0] > TISSUE_THRESHOLD
+    chosen = [
+        rng.choice(np.flatnonzero(tissue), int(0.9 * count)),
+        rng.choice(np.flatnonzero(~tissue), count - int(0.9 * count)),
+    ]
+    return flat[:, np.concatenate(chosen)].T.astype(np.float32)

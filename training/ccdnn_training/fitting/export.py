@@ -1,0 +1,79 @@
+"""From a training checkpoint to the model file that the engine and Slicer run."""
+
+from __future__ import annotations
+
+import datetime
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ccdnn import __version__
+from ccdnn.errors import ModelError
+from ccdnn.model.card import Contrast, ModelCard, Protocol
+from ccdnn.model.file import save_model
+from ccdnn.model.network import CCDNN
+from ccdnn_training.data.cache import SliceCache
+from ccdnn_training.physics.protocol import CONTRASTS, INPUT_CONTRASTS, PAPER_PROTOCOL, PARAMETER_RANGES
+
+_PREFIX = "network."
+_CARD_NAMES = {"tr": "tr_ms", "te": "te_ms", "ti": "ti_ms", "flip_angle": "flip_angle_deg"}
+
+
+def export_checkpoint(checkpoint: Path, cache: SliceCache, output: Path, *, name: str, version: str) -> str:
+    """Write the network of a Lightning `checkpoint` with a card, weights as float16, and return the file's SHA-256.
+
+    Raises:
+        ModelError: the checkpoint cannot be read or is not of this project's fits.
+    """
+    try:
+        content = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        settings: dict[str, Any] = dict(content["hyper_parameters"])
+        data = dict(content["datamodule_hyper_parameters"])
+        weights = {key.removeprefix(_PREFIX): value for key, value in content["state_dict"].items() if key.startswith(_PREFIX)}
+        network = CCDNN(settings["branch_width"])
+        network.load_state_dict(weights)
+    except (OSError, KeyError, TypeError, RuntimeError, ValueError) as error:
+        raise ModelError(f"{checkpoint} is not a checkpoint of `ccdnn-train fit` ({error}).") from error
+    card = ModelCard(
+        name=name,
+        version=version,
+        branch_width=settings["branch_width"],
+        contrasts=tuple(_contrast(contrast) for contrast in INPUT_CONTRASTS),
+        target=_contrast(CONTRASTS[-1]),
+        normalisation=cache.normalisation.to_card(),
+        training_data=(
+            f"{len(cache.part('train'))} simulated knees ({cache.made_by}); protocol, tissue values, anatomy and acquisition "
+            "effects drawn for each subject. No patient data."
+        ),
+        seed=int(data["seed"]),
+        code_version=_code_version(),
+        training={**_plain(settings), **_plain(data), "epochs": int(content["epoch"]) + 1, "steps": int(content["global_step"])},
+        licence="Apache-2.0",
+        created=datetime.date.today().isoformat(),
+    )
+    return save_model(output, network, card, dtype=torch.float16)
+
+
+def _contrast(contrast: str) -> Contrast:
+    sequence = PAPER_PROTOCOL[contrast]
+    values = {card: getattr(sequence, name) for name, card in _CARD_NAMES.items()}
+    ranges = {_CARD_NAMES[name]: limits for name, limits in PARAMETER_RANGES[contrast].items()}
+    return Contrast(contrast, Protocol(**values, ranges=ranges))
+
+
+def _plain(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings that are a figure or a word; a path of the machine that trained says nothing to a reader."""
+    return {k: v for k, v in settings.items() if isinstance(v, (bool, int, float, str)) and k not in ("cache", "_instantiator")}
+
+
+def _code_version() -> str:
+    """Version and, in a git checkout, the commit."""
+    try:
+        commit = subprocess.run(
+            ["git", "describe", "--always", "--dirty"], cwd=Path(__file__).parent, capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return __version__
+    return f"{__version__} ({commit.stdout.strip()})"

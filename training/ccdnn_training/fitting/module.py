@@ -1,0 +1,87 @@
+"""CC-DNN as a Lightning module: two phases of loss, Adam, and the learning rate's schedule."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from lightning import LightningModule
+from torch import Tensor
+
+from ccdnn.model.network import CCDNN
+from ccdnn_training.losses import PhasedLoss
+
+
+class ContrastConversion(LightningModule):
+    """Trains a `CCDNN` with the two-phase loss.
+
+    Args:
+        branch_width: 64 in the paper, 32 for the small model.
+        phase_2_from: share of all steps after which c3 replaces c2 (0.5 in the paper: 200 of 400 epochs).
+        learning_rate: Adam's, at the start (1e-4 in the paper).
+        schedule: "keras", lr / (1 + decay · step), the paper's; "cosine", a warm-up of 2 % of the steps and a cosine to
+            zero, for schedules far shorter than the paper's.
+        decay: of the "keras" schedule.
+        ratio_c2, ratio_c3, window, variation: see `PhasedLoss`.
+        intensity_scale: brings the cache's intensities to about 0–1 for the losses, as the paper has them: c3 compares
+            variances, so its weight against c1 depends on the unit.
+    """
+
+    def __init__(
+        self,
+        branch_width: int = 32,
+        phase_2_from: float = 0.5,
+        learning_rate: float = 1e-4,
+        schedule: str = "keras",
+        decay: float = 1e-6,
+        ratio_c2: float = 0.3,
+        ratio_c3: float = 0.3,
+        window: int = 5,
+        variation: str = "variance",
+        intensity_scale: float = 1.0,
+    ) -> None:
+        super().__init__()
+        if schedule not in ("keras", "cosine"):
+            raise ValueError(f"The schedule is 'keras' or 'cosine', not {schedule!r}.")
+        self.save_hyperparameters()
+        self.network = CCDNN(branch_width).to(memory_format=torch.channels_last)
+        self.loss = PhasedLoss(ratio_c2, ratio_c3, window, variation)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.network(images.contiguous(memory_format=torch.channels_last))
+
+    @property
+    def phase(self) -> int:
+        """1 while c2 is in the loss, 2 once c3 is."""
+        return 1 if self.global_step < self.hparams.phase_2_from * self.trainer.estimated_stepping_batches else 2
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
+        images, label = batch
+        scale = self.hparams.intensity_scale
+        parts = self.loss(self(images).float() * scale, label * scale, self.phase)
+        self.log_dict({f"train/{name}": value.detach() for name, value in parts.items()}, on_step=False, on_epoch=True)
+        return parts["loss"]
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
+        images, label = batch
+        mse = torch.mean((self(images).float() - label) ** 2) * self.hparams.intensity_scale**2
+        self.log("validation/mse", mse, on_epoch=True, prog_bar=True, batch_size=len(images))
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        # Keras's Adam adds 1e-7 to the root; PyTorch's default 1e-8 differs by nothing that shows.
+        optimizer = torch.optim.Adam(self.network.parameters(), lr=self.hparams.learning_rate, eps=1e-7)
+        steps = self.trainer.estimated_stepping_batches
+        factor = self._keras_factor if self.hparams.schedule == "keras" else lambda step: _cosine_factor(step, steps)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _keras_factor(self, step: int) -> float:
+        return 1 / (1 + self.hparams.decay * step)
+
+
+def _cosine_factor(step: int, steps: float) -> float:
+    warm_up = max(1.0, 0.02 * steps)
+    if step < warm_up:
+        return (step + 1) / warm_up
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm_up) / max(1.0, steps - warm_up))))

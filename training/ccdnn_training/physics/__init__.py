@@ -1,0 +1,1 @@
+"""MR signal equations, tissue values, protocols and noise."""

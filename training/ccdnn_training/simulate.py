@@ -1,0 +1,84 @@
+"""A simulated study: one knee, four series on one grid, a label map, and the record that makes it again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from ccdnn.volume import Grid, Volume
+from ccdnn_training.acquisition.series import EFFECTS, Acquisition
+from ccdnn_training.phantom.knee import Knee
+from ccdnn_training.phantom.render import label_map, render, sagittal_grid
+from ccdnn_training.physics.protocol import CONTRASTS, PAPER_PROTOCOL, Protocol, draw_protocol
+from ccdnn_training.physics.tissues import draw_tissue_values
+
+
+@dataclass(frozen=True)
+class Study:
+    """Four contrasts and the label map (regions in `phantom.render.LABELS`), all on one grid."""
+
+    volumes: Mapping[str, Volume]
+    labels: Volume
+    record: Mapping[str, Any]
+
+
+def simulate_study(
+    seed: int,
+    *,
+    grid: Grid | None = None,
+    protocol: Protocol | None = PAPER_PROTOCOL,
+    effects: Collection[str] = EFFECTS,
+    edema: bool = False,
+    ganglion: bool = False,
+    on_slice: Callable[[int, int], None] | None = None,
+) -> Study:
+    """Simulate one subject.
+
+    Args:
+        seed: decides anatomy, pose, tissue values, protocol and effects, each from a stream of its own.
+        grid: where the voxels lie; by default 24 sagittal slices of 384 × 384 (section 2.3).
+        protocol: the four sequences, or None to draw the inputs' parameters around the paper's.
+        effects: names out of `acquisition.series.EFFECTS`.
+        edema, ganglion: add the lesion.
+        on_slice: called with (slices done, slices) while the anatomy is rendered.
+    """
+    grid = grid or sagittal_grid()
+    anatomy_seed, tissue_seed, protocol_seed, effect_seed = np.random.SeedSequence(seed).generate_state(4)
+    amounts = render(Knee(int(anatomy_seed), edema=edema, ganglion=ganglion), grid, on_slice=on_slice)
+    values = draw_tissue_values(np.random.default_rng(tissue_seed))
+    sequences = protocol or draw_protocol(np.random.default_rng(protocol_seed))
+    effect_rng = np.random.default_rng(effect_seed)
+    acquisitions = {contrast: Acquisition.draw(contrast, sequences[contrast], effect_rng, effects) for contrast in CONTRASTS}
+    volumes = {
+        contrast: Volume(
+            acquisition.acquire(amounts, values), grid.ijk_to_ras, name=contrast, metadata=_header(contrast, acquisition, seed)
+        )
+        for contrast, acquisition in acquisitions.items()
+    }
+    record = {
+        "seed": seed,
+        "edema": edema,
+        "ganglion": ganglion,
+        "effects": sorted(effects),
+        "tissues": {name: list(map(float, value)) for name, value in asdict(values).items()},
+        "acquisitions": {contrast: acquisition.record() for contrast, acquisition in acquisitions.items()},
+    }
+    return Study(volumes, Volume(label_map(amounts), grid.ijk_to_ras, name="labels"), record)
+
+
+def _header(contrast: str, acquisition: Acquisition, seed: int) -> dict[str, str]:
+    """What a reader of the file should know: that it is simulated, and with which sequence."""
+    sequence = acquisition.sequence
+    header = {"SimulatedImage": "simulated knee, not a patient", "SimulationSeed": str(seed), "Contrast": contrast}
+    for key, value in (
+        ("RepetitionTime_ms", sequence.tr),
+        ("EchoTime_ms", sequence.te),
+        ("InversionTime_ms", sequence.ti),
+        ("FlipAngle_deg", sequence.flip_angle),
+    ):
+        if value is not None:
+            header[key] = f"{value:g}"
+    return header
