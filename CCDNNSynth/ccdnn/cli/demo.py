@@ -6,8 +6,9 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,9 +16,17 @@ from ccdnn.cli import console
 from ccdnn.cli.synthesize import INPUT_ROLES, add_model_options, make_synthesizer
 from ccdnn.errors import InputError
 from ccdnn.files import make_folder, read_volume, write_text, write_volume
+from ccdnn.measure.cnr import cnr_of_pairs
+from ccdnn.measure.scaling import Scaling, scale
 from ccdnn.measure.table import Measurement, to_csv, to_json
+from ccdnn.resample import resample_onto
 from ccdnn.series import Role
 from ccdnn.volume import Volume, require_same_grid
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_OUTPUTS = ("stir_synthetic.nrrd", "comparison.png", "measurements.csv", "measurements.json")
 
 # The tissues of the paper's CNR pairs, by the names of the sample's label map. "Bone" is the marrow of the epiphyses.
 _TISSUES = {
@@ -46,7 +55,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Write `stir_synthetic.nrrd`, `comparison.png`, `measurements.csv` and `.json`, and print the tables.
+    """Write the outputs named above and print the tables.
 
     Raises:
         CcdnnError: what the user can mend.
@@ -72,35 +81,14 @@ def run(options: argparse.Namespace) -> None:
     memory = _peak_memory()
     similarity = _similarity(result.volume, acquired)
     cnr = _cnr(result.volume, acquired, labels, values)
-    rows = [*similarity, *(row for pair in cnr for row in pair)]
-    index = _telling_slice(labels.array, values)
-    figure = _draw(volumes, result.volume, index, result.volume.metadata["CCDNN_Model"])
-
-    from ccdnn.pictures import save_picture
-
-    write_volume(result.volume, options.output / "stir_synthetic.nrrd")
-    save_picture(figure, options.output / "comparison.png")
-    write_text(to_csv(rows), options.output / "measurements.csv")
-    write_text(to_json(rows), options.output / "measurements.json")
-
-    console.print_table(
-        f"Synthetic against acquired STIR\n{similarity[0].measured_on}",
-        ("measure", "value", "how"),
-        ((row.name, console.shown(row), row.method) for row in similarity),
-    )
-    console.print_table(
-        f"{cnr[0][0].method}",
-        ("tissues", "acquired", "synthetic", "synthetic / acquired"),
-        ((pair[0].name.removeprefix("CNR "), *(console.shown(row) for row in pair)) for pair in cnr),
-    )
-    for row in rows:
-        if row.note:
-            console.note(f"{row.name} of {row.measured_on}: {row.note}")
-    slices = result.volume.grid.shape[0]
+    _write(options.output, volumes, result.volume, [*similarity, *chain(*cnr)], _telling_slice(labels.array, values))
+    _print_similarity(similarity)
+    _print_cnr(cnr)
     console.result(
-        f"{slices} slices in {sum(result.seconds.values()):.1f} s on {result.device} in {result.precision}, peak memory {memory}"
+        f"{len(acquired.array)} slices in {sum(result.seconds.values()):.1f} s on {result.device} in {result.precision}, "
+        f"peak memory {memory}"
     )
-    console.result(f"Written to {options.output}: stir_synthetic.nrrd, comparison.png, measurements.csv, measurements.json")
+    console.result(f"Written to {options.output}: {', '.join(_OUTPUTS)}")
 
 
 def _sample_study() -> Path:
@@ -120,23 +108,62 @@ def _read_labels(study: Path) -> tuple[Volume, dict[str, list[int]]]:
 
 
 def _similarity(synthetic: Volume, acquired: Volume) -> list[Measurement]:
-    from ccdnn.measure.scaling import scale
+    # scikit-image, like torch, takes its time to import.
     from ccdnn.measure.similarity import similarity
 
-    pair = scale(synthetic.array, name=synthetic.name), scale(acquired.array, name="acquired STIR")
-    return similarity(pair[0].array, pair[1].array, f"synthetic ({pair[0]}) and acquired ({pair[1]})")
+    return similarity(synthetic.array, acquired.array, Scaling.PERCENTILE, "synthetic STIR against acquired STIR")
 
 
 def _cnr(synthetic: Volume, acquired: Volume, labels: Volume, values: Mapping[str, Sequence[int]]) -> list[tuple[Measurement, ...]]:
     """For each pair of the paper: on the acquired STIR, on the synthetic one, and the ratio of the second to the first."""
-    from ccdnn.measure.cnr import cnr_of_pairs
-
     on_acquired = cnr_of_pairs(acquired.array, labels.array, values, measured_on="acquired STIR")
     on_synthetic = cnr_of_pairs(synthetic.array, labels.array, values, measured_on="synthetic STIR")
-    return [
-        (a, s, Measurement(a.name, s.value / a.value, "1", "synthetic STIR over acquired STIR", f"ratio of {a.method}", a.n))
-        for a, s in zip(on_acquired, on_synthetic, strict=True)
-    ]
+    return [(a, s, _ratio(a, s)) for a, s in zip(on_acquired, on_synthetic, strict=True)]
+
+
+def _ratio(acquired: Measurement, synthetic: Measurement) -> Measurement:
+    return Measurement(
+        name=acquired.name,
+        value=synthetic.value / acquired.value if acquired.value else float("nan"),
+        unit="1",
+        measured_on="synthetic STIR over acquired STIR",
+        method=f"ratio of {acquired.method}",
+        n=acquired.n,
+    )
+
+
+def _print_similarity(rows: Sequence[Measurement]) -> None:
+    scaling = rows[0].method.partition("; ")[2]
+    console.print_table(
+        f"Synthetic against acquired STIR, {scaling}",
+        ("measure", "value", "taken"),
+        ((row.name, console.shown(row), row.method.partition("; ")[0]) for row in rows),
+    )
+    for row in rows:
+        if row.note:
+            console.note(f"{row.name}: {row.note}")
+
+
+def _print_cnr(pairs: Sequence[Sequence[Measurement]]) -> None:
+    console.print_table(
+        pairs[0][0].method,
+        ("tissues", "acquired", "synthetic", "synthetic / acquired"),
+        ((pair[0].name.removeprefix("CNR "), *map(console.shown, pair)) for pair in pairs),
+    )
+    for row in chain(*pairs):
+        if row.note:
+            console.note(f"{row.name}, {row.measured_on}: {row.note}")
+
+
+def _write(folder: Path, volumes: Mapping[Role, Volume], synthetic: Volume, rows: Sequence[Measurement], index: int) -> None:
+    from ccdnn.pictures import save_picture
+
+    stir, picture, csv, json_ = (folder / name for name in _OUTPUTS)
+    figure = _draw(volumes, synthetic, index)
+    write_volume(synthetic, stir)
+    save_picture(figure, picture)
+    write_text(to_csv(rows), csv)
+    write_text(to_json(rows), json_)
 
 
 def _telling_slice(labels: np.ndarray, values: Mapping[str, Sequence[int]]) -> int:
@@ -145,10 +172,9 @@ def _telling_slice(labels: np.ndarray, values: Mapping[str, Sequence[int]]) -> i
     return int((counts / np.maximum(counts.max(axis=0), 1)).min(axis=1).argmax())
 
 
-def _draw(volumes: Mapping[Role, Volume], synthetic: Volume, index: int, model: str):
-    from ccdnn.measure.scaling import scale
+def _draw(volumes: Mapping[Role, Volume], synthetic: Volume, index: int) -> Figure:
+    """Inputs above, results below, all on the grid of the acquired STIR."""
     from ccdnn.pictures import Panel, draw_comparison
-    from ccdnn.resample import resample_onto
 
     acquired = volumes[Role.STIR]
 
@@ -162,7 +188,7 @@ def _draw(volumes: Mapping[Role, Volume], synthetic: Volume, index: int, model: 
     ]
     results = [
         Panel(acquired_shown, "STIR, acquired", "simulated"),
-        Panel(synthetic_shown, "STIR, synthetic", model, accent=True),
+        Panel(synthetic_shown, "STIR, synthetic", f"model {synthetic.metadata['CCDNN_Model']}", accent=True),
         Panel(difference, "Difference", "synthetic − acquired", difference=True),
     ]
     return draw_comparison(

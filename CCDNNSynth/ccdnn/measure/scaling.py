@@ -42,21 +42,21 @@ class Scaled:
     low: float
     high: float
 
-    def __str__(self) -> str:
-        return f"{self.scaling.value} scaling, {self.low:.4g} to 0 and {self.high:.4g} to 1"
-
 
 def scale(image: np.ndarray, scaling: Scaling = Scaling.PERCENTILE, *, name: str = "image") -> Scaled:
     """Scale one whole volume (never slice by slice).
 
     Raises:
-        InputError: naming the image; empty, constant, not finite or nowhere positive.
+        InputError: naming the image; empty, not finite, or, unless it stays unscaled, constant or nowhere positive.
     """
+    image = np.asarray(image)
+    if scaling is Scaling.NONE:
+        if image.size == 0 or not np.isfinite(image).all():
+            raise InputError(f"{name} is empty or holds NaN or infinite voxels and cannot be measured.")
+        return Scaled(image.astype(np.float32), scaling, 0.0, 1.0)
     try:
-        require_image(np.asarray(image))
+        require_image(image)
     except InputError as error:
         raise InputError(f"{name} cannot be scaled: {error}") from error
-    if scaling is Scaling.NONE:
-        return Scaled(np.asarray(image, np.float32), scaling, 0.0, 1.0)
     low, high = (0.0, robust_maximum(image)) if scaling is Scaling.PERCENTILE else (float(image.min()), float(image.max()))
     return Scaled(((image - low) / (high - low)).astype(np.float32), scaling, low, high)

@@ -1,7 +1,7 @@
 """How alike two images are: MSE, PSNR, SSIM and MS-SSIM, as in section 2.7 of the paper.
 
-All four want images scaled to 0–1 (see `ccdnn.measure.scaling`) and take 1 as the data range. The paper evaluates "by subject",
-so a subject gives one number for each measure:
+All four are taken on images scaled to 0–1 (see `ccdnn.measure.scaling`), with 1 as the data range. The paper evaluates "by
+subject", so a subject gives one number for each measure:
 
 - MSE over all voxels of the volume; PSNR = 10·log10(1 / MSE) of that MSE, and not the mean of the slices' PSNRs, which a single
   slice of mere background, equal in both, would make infinite;
@@ -20,6 +20,7 @@ from skimage.filters import gaussian
 from skimage.metrics import structural_similarity
 
 from ccdnn.errors import InputError
+from ccdnn.measure.scaling import Scaling, scale
 from ccdnn.measure.table import Measurement
 
 DATA_RANGE = 1.0
@@ -80,34 +81,50 @@ def ms_ssim(image: np.ndarray, reference: np.ndarray) -> float:
     return product * max(ssim(x, y), 0.0) ** MS_SSIM_WEIGHTS[-1]
 
 
-def similarity(image: np.ndarray, reference: np.ndarray, measured_on: str = "image against reference") -> list[Measurement]:
+def similarity(
+    image: np.ndarray,
+    reference: np.ndarray,
+    scaling: Scaling = Scaling.NONE,
+    measured_on: str = "image against reference",
+) -> list[Measurement]:
     """MSE, PSNR, SSIM and MS-SSIM of one subject, as defined above.
 
     Args:
-        image, reference: (slice, row, column), scaled to 0–1.
-        measured_on: the pair and its scaling in words, for the table.
+        image, reference: (slice, row, column).
+        scaling: how each of them comes to 0–1; by default they are there already. The rows say which.
+        measured_on: the pair in words, for the table.
 
     Raises:
-        InputError: different shapes, not three-dimensional, or NaN/Inf.
+        InputError: different shapes, not three-dimensional, NaN or infinite voxels, or an image without a scale.
     """
     _require_same_shape(image, reference)
     if image.ndim != 3:
         raise InputError(f"Similarity is measured on volumes of slices, rows and columns, not on {image.ndim} dimensions.")
-    if not (np.isfinite(image).all() and np.isfinite(reference).all()):
-        raise InputError(f"NaN or infinite voxels: {measured_on} cannot be compared; mend or mask them first.")
-    slices = len(image)
-    too_small = "Slices of {}×{} pixels are too small; {} a side are needed.".format(*image.shape[1:], "{}")
-    row = partial(Measurement, measured_on=measured_on)
+    first, second = scale(image, scaling, name="The image"), scale(reference, scaling, name="The reference")
+    record = f"{scaling.value} scaling"
+    if scaling is not Scaling.NONE:
+        record += f" ({first.low:.4g}…{first.high:.4g} and {second.low:.4g}…{second.high:.4g} to 0…1)"
+    by_slice = similarity_by_slice(first.array, second.array)
+
+    def row(name: str, value: float, unit: str, method: str, n: int, note: str = "") -> Measurement:
+        return Measurement(name, value, unit, measured_on, f"{method}; {record}", n, note)
+
+    def mean_of_slices(name: str, smallest_side: int) -> Measurement:
+        value = float(np.mean([measures[name] for measures in by_slice]))
+        rows, columns = image.shape[1:]
+        note = "" if np.isfinite(value) else f"Slices of {columns}×{rows} pixels are too small; {smallest_side} a side are needed."
+        return row(name, value, "1", "mean over the slices", len(by_slice), note)
+
     return [
-        row("MSE", mean_squared_error(image, reference), "1", method="over the volume", n=image.size),
-        row("PSNR", peak_signal_to_noise_ratio(image, reference), "dB", method="from the MSE over the volume", n=image.size),
-        _mean_of_slices("SSIM", ssim, image, reference, row, slices, too_small.format(_WINDOW)),
-        _mean_of_slices("MS-SSIM", ms_ssim, image, reference, row, slices, too_small.format(MS_SSIM_SMALLEST_SIDE)),
+        row("MSE", mean_squared_error(first.array, second.array), "1", "over the volume", image.size),
+        row("PSNR", peak_signal_to_noise_ratio(first.array, second.array), "dB", "from the MSE over the volume", image.size),
+        mean_of_slices("SSIM", _WINDOW),
+        mean_of_slices("MS-SSIM", MS_SSIM_SMALLEST_SIDE),
     ]
 
 
 def similarity_by_slice(image: np.ndarray, reference: np.ndarray) -> list[dict[str, float]]:
-    """The four measures of every slice on its own, for plots along the slices; arguments as for `similarity`."""
+    """The four measures of every slice on its own, of volumes (slice, row, column) that are scaled to 0–1 already."""
     _require_same_shape(image, reference)
     return [
         {
@@ -118,11 +135,6 @@ def similarity_by_slice(image: np.ndarray, reference: np.ndarray) -> list[dict[s
         }
         for x, y in zip(image, reference, strict=True)
     ]
-
-
-def _mean_of_slices(name, measure, image, reference, row, slices, too_small) -> Measurement:
-    value = float(np.mean([measure(x, y) for x, y in zip(image, reference, strict=True)]))
-    return row(name, value, "1", method="mean over the slices", n=slices, note="" if np.isfinite(value) else too_small)
 
 
 def _contrast_structure(x: np.ndarray, y: np.ndarray) -> float:
