@@ -84,14 +84,13 @@ class Normalisation(ABC):
         Raises:
             InputError: an unknown strategy, or constants that are missing, unknown or out of range.
         """
-        strategies = {kind.strategy: kind for kind in (DatasetMinMax, VolumePercentile)}
-        if (
-            not isinstance(entry, Mapping)
-            or entry.get("strategy") not in strategies
-            or not isinstance(entry.get("constants"), Mapping)
-        ):
-            raise InputError(f"normalisation must name a strategy ({' or '.join(strategies)}) and its constants, not {entry!r}.")
-        kind, constants = strategies[entry["strategy"]], dict(entry["constants"])
+        name, constants = (entry.get("strategy"), entry.get("constants")) if isinstance(entry, Mapping) else (None, None)
+        kind = next((kind for kind in (DatasetMinMax, VolumePercentile) if kind.strategy == name), None)
+        if kind is None or not isinstance(constants, Mapping):
+            raise InputError(
+                "normalisation must name a strategy (dataset_minmax or volume_percentile) and its constants, "
+                f"not strategy {name!r} and constants {constants!r}."
+            )
         expected = [f.name for f in fields(kind)]
         if set(constants) != set(expected):
             raise InputError(
@@ -177,7 +176,8 @@ class VolumePercentile(Normalisation):
         return output
 
 
-def _require_numbers(normalisation: Any) -> None:
+def _require_numbers(normalisation: DatasetMinMax | VolumePercentile) -> None:
     for name, value in asdict(normalisation).items():
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        # A comparison, since JSON can hold integers too large for a float.
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not -1e30 < value < 1e30:
             raise InputError(f"The constant {name} of {normalisation.strategy} must be a number, not {value!r}.")

@@ -1,1 +1,1 @@
-"""Running a model over a volume."""
+"""Running a model over a volume: `synthesizer.Synthesizer`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
+import sys
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any
@@ -69,6 +69,9 @@ class Contrast:
 
     role: str
     protocol: Protocol
+
+    def __post_init__(self) -> None:
+        _require_text(self, "role")
 
 
 @dataclass(frozen=True)
@@ -228,7 +231,8 @@ def _require_text(owner: Any, *names: str) -> None:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    # A comparison, since JSON can hold integers too large for a float.
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and -sys.float_info.max < value < sys.float_info.max
 
 
 def _is_count(value: Any) -> bool:

@@ -1,0 +1,44 @@
+"""A network small enough for every test that still shows every mistake: its batch normalisation has seen images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import small_study
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from ccdnn.model.file import Model
+from ccdnn.model.network import CCDNN
+
+
+def images(slices: int, rows: int, columns: int, seed: int = 0) -> np.ndarray:
+    """(3, slice, row, column) float32, smooth structure from 0 to about 1."""
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(3, slices, -(-rows // 6) + 1, -(-columns // 6) + 1, generator=generator)
+    return F.interpolate(coarse, size=(rows, columns), mode="bilinear").numpy()
+
+
+def network(width: int = 4) -> CCDNN:
+    torch.manual_seed(1)
+    net = CCDNN(width)
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = None
+            nn.init.uniform_(module.weight, 0.5, 1.0)
+            nn.init.uniform_(module.bias, -0.3, 0.3)
+    with torch.no_grad():
+        net.train()(torch.from_numpy(images(4, 48, 48, seed=9).swapaxes(0, 1).copy()))
+    return net.eval().requires_grad_(False)
+
+
+def model(width: int = 4, **card_changes) -> Model:
+    return Model(small_study.card(branch_width=width, **card_changes), network(width), Path("tiny.safetensors"), "")
+
+
+def plain(net: CCDNN, contrasts: np.ndarray) -> np.ndarray:
+    """What the network itself makes of (3, slice, row, column): no folding, batches, tiles or skipping."""
+    with torch.inference_mode():
+        return net(torch.from_numpy(np.ascontiguousarray(contrasts.swapaxes(0, 1))))[:, 0].numpy()

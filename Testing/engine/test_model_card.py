@@ -1,0 +1,84 @@
+"""The card goes to JSON and back, and says by name what is wrong with it."""
+
+import json
+
+import pytest
+from small_study import card
+
+from ccdnn.errors import ModelError
+from ccdnn.model.card import MeasuredResult, ModelCard, Protocol
+
+
+def full_card() -> ModelCard:
+    result = MeasuredResult("PSNR", 31.5, 1.2, 12, "12 simulated knees", "ccdnn-train evaluate")
+    return card(results=[result], training={"losses": ["c1+0.3*c2"], "epochs": [2, 2]})
+
+
+def test_json_and_back():
+    original = full_card()
+    assert ModelCard.from_json(original.to_json()) == original
+    assert original.roles == ("t1", "t2", "gre")
+
+
+def _change(entries: dict, path: str, value) -> None:
+    *parents, last = path.split("/")
+    for parent in parents:
+        entries = entries[int(parent) if parent.isdigit() else parent]
+    if value is KeyError:
+        del entries[last]
+    else:
+        entries[last] = value
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("schema", 99, "schema 99"),
+        ("schema", KeyError, "schema None"),
+        ("architecture", "unet", "'unet' is unknown"),
+        ("branch_width", 10**9, "branch_width"),
+        ("branch_width", True, "branch_width"),
+        ("name", " ", "name must be a text"),
+        ("licence", KeyError, "lacks 'licence'"),
+        ("surprise", 1, "unknown entry 'surprise'"),
+        ("seed", "one", "seed"),
+        ("contrasts", [], "contrasts"),
+        ("contrasts", "t1", "contrasts"),
+        ("contrasts/1/role", "t1", "contrasts must be different"),
+        ("contrasts/0/role", ["t1"], "role must be a text"),
+        ("contrasts/0/protocol/tr_ms", -1, "tr_ms"),
+        ("contrasts/0/protocol/te_ms", KeyError, r"contrasts\[0\].protocol lacks 'te_ms'"),
+        ("contrasts/0/protocol/ranges/tr_ms", [600, 700], "range of tr_ms"),
+        ("contrasts/0/protocol/ranges/ti_ms", [1, 2], "'ti_ms'"),
+        ("target/role", "t1", "target must be 'stir'"),
+        ("target", None, "target must be an object"),
+        ("normalisation/strategy", "per_slice", "strategy"),
+        ("normalisation/constants/percentile", 0, "percentile"),
+        ("normalisation", None, "strategy"),
+        ("training", None, "training"),
+        ("results/0/mean", "high", "'PSNR'"),
+        ("results/0/mean", 10**400, "'PSNR'"),
+        ("results/0/n", 0, "number of its measurements"),
+    ],
+)
+def test_names_what_is_wrong(path, value, said):
+    entries = json.loads(full_card().to_json())
+    _change(entries, path, value)
+    with pytest.raises(ModelError, match=said):
+        ModelCard.from_json(json.dumps(entries))
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", "null", "[" * 100_000])
+def test_refuses_what_is_no_card(text):
+    with pytest.raises(ModelError):
+        ModelCard.from_json(text)
+
+
+def test_refuses_to_write_what_json_cannot_hold():
+    with pytest.raises(ModelError, match="cannot be written as JSON"):
+        card(training={"rate": float("nan")}).to_json()
+
+
+def test_protocol_range_must_hold_the_nominal_value():
+    with pytest.raises(ModelError, match="te_ms"):
+        Protocol(500, 10, ranges={"te_ms": (20, 30)})
