@@ -26,13 +26,12 @@ LABELS: Mapping[int, str] = {
     12: "nerve",
     13: "bone-marrow edema",
     14: "ganglion",
-    15: "connective tissue",
 }
 _LABEL_OF_TISSUE: Mapping[str, int] = {
     "air": 0,
     "skin": 1,
     "subcutaneous_fat": 2,
-    "connective": 15,
+    "connective": 0,  # sheets too thin to fill a voxel
     "muscle": 3,
     "tendon": 9,
     "ligament": 8,

@@ -16,9 +16,10 @@ Triple = Sequence[float]
 
 def ellipsoid(points: Points, centre: Triple, radii: Triple) -> np.ndarray:
     scaled = [(p - c) / r for p, c, r in zip(points, centre, radii, strict=True)]
-    value = np.sqrt(sum(s * s for s in scaled))
-    slope = np.sqrt(sum((s / r) ** 2 for s, r in zip(scaled, radii, strict=True)))
-    return value * (value - 1) / np.maximum(slope, 1e-6)
+    tiny = 1e-12  # keeps the ratio below finite, and negative, at the very centre
+    value = np.sqrt(sum(s * s for s in scaled) + tiny)
+    slope = np.sqrt(sum((s / r) ** 2 for s, r in zip(scaled, radii, strict=True)) + tiny / max(radii) ** 2)
+    return value * (value - 1) / slope
 
 
 def rounded_cone(points: Points, start: Triple, end: Triple, radius_start: float, radius_end: float, flatten: Triple = (1, 1, 1)):
