@@ -140,15 +140,16 @@ class Synthesizer:
         """Begin every study afresh, whatever the last one had to fall back to."""
         self.device, self.precision = self._requested_device.name, "fp32"
         self.reasons = [self._requested_device.reason]
-        self._tile = LONGEST_TILE
+        _, slices, rows, columns = contrasts.shape
+        self._largest_tile = self._tile = min(LONGEST_TILE, max(rows, columns))
         self._template: np.ndarray | None = None
         reduced, reason = self._requested_precision
         if reduced is None:
             self.reasons.append(f"fp32: {reason}")
         else:
             self._try_reduced_precision(reduced, reason, probe_of(contrasts))
-        rows, columns = (min(side, self._tile + 2 * self._radius) for side in contrasts.shape[2:])
-        self._batch = self._requested_batch or self._backend.batch_size(rows, columns)
+        source = (min(side, self._tile + 2 * self._radius) for side in (rows, columns))
+        self._batch = min(self._requested_batch or self._backend.batch_size(*source), slices)
 
     @property
     def _backend(self) -> Backend:
@@ -200,12 +201,12 @@ class Synthesizer:
             self._batch //= 2
             self.reasons.append(f"{self.device} ran out of memory: {self._batch} slices at a time")
         elif self._tile > SHORTEST_TILE:
-            self._tile //= 2
+            self._tile = max(self._tile // 2, SHORTEST_TILE)
             self.reasons.append(f"{self.device} ran out of memory: tiles of {self._tile} pixels")
         elif self.device != "cpu":
             self.reasons.append(f"{self.device} ran out of memory: the rest on the CPU in fp32")
             self.device, self.precision = "cpu", "fp32"
-            self._tile, self._template = LONGEST_TILE, None
+            self._tile, self._template = self._largest_tile, None
         else:
             raise DeviceError("There is not enough memory to run the model; close other programs and try again.")
 

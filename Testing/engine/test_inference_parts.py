@@ -1,0 +1,135 @@
+"""The parts of inference on their own: the folded network, windows, the agreement check, the choice of a device."""
+
+import math
+
+import numpy as np
+import pytest
+import small_network
+import torch
+
+from ccdnn.errors import DeviceError
+from ccdnn.inference import device as device_module
+from ccdnn.inference.backend import is_out_of_memory
+from ccdnn.inference.device import Device, choose_device, has_native_bf16, reduced_precision
+from ccdnn.inference.precision import agreement_db, probe_of
+from ccdnn.inference.torch_backend import TorchBackend
+from ccdnn.inference.windows import Window, content_window, expand_template, template_shape
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (5, 70), (37, 53)])
+def test_the_folded_network_is_the_network(shape):
+    network = small_network.network()
+    images = small_network.images(2, *shape)
+    backend = TorchBackend(network, "cpu", "fp32")
+    expected = small_network.plain(network, images)
+    np.testing.assert_allclose(backend(images.swapaxes(0, 1)), expected, atol=2e-5 * np.abs(expected).max())
+
+
+@pytest.mark.skipif(not has_native_bf16(), reason="this CPU has no native bf16")
+def test_bf16_keeps_what_an_input_says_beyond_8_bits():
+    """1 + 2⁻¹⁰ is 1 in bf16; were it rounded, a step of that size would be lost, and with it faint contrast."""
+    network = small_network.network()
+    flat = np.ones((1, 3, 27, 27), np.float32)
+    backend = TorchBackend(network, "cpu", "bf16")
+    assert np.abs(backend(flat + 2.0**-5) - backend(flat)).max() > 0
+    stem = backend._folded.stems[0][0].float()
+    exact = TorchBackend(network, "cpu", "fp32")._folded.stems[0][0][:, :1]
+    np.testing.assert_allclose((stem[:, :1] + stem[:, 2:]).numpy(), exact.numpy(), rtol=2**-15)
+
+
+def test_tiles_cover_a_window_once():
+    window = Window(3, 103, 7, 40)
+    covered = np.zeros((110, 50), int)
+    for tile in window.tiles(32):
+        covered[tile.slices] += 1
+        assert max(tile.bottom - tile.top, tile.right - tile.left) <= 32
+    assert covered[window.slices].min() == covered.max() == 1
+    assert covered.sum() == 100 * 33
+
+
+def test_growth_stops_at_the_border():
+    assert Window(3, 20, 7, 40).grown(5, 22, 60) == Window(0, 22, 2, 45)
+
+
+def test_content_window_is_tight():
+    content = np.zeros((3, 20, 30), bool)
+    assert content_window(content) is None
+    content[0, 4, 7] = content[2, 9, 3] = True
+    assert content_window(content) == Window(4, 10, 3, 8)
+
+
+@pytest.mark.parametrize("shape", [(60, 41), (27, 28), (9, 50), (1, 2)])
+def test_an_empty_image_follows_from_its_template(shape):
+    network = small_network.network()
+    expected = small_network.plain(network, np.zeros((3, 1, *shape), np.float32))[0]
+    template = small_network.plain(network, np.zeros((3, 1, *template_shape(*shape, network.RECEPTIVE_RADIUS)), np.float32))[0]
+    np.testing.assert_allclose(expand_template(template, *shape), expected, atol=3e-6 * np.abs(expected).max())
+
+
+def test_the_radius_is_the_receptive_radius():
+    """One pixel changes the output as far as the radius says, and no farther."""
+    network = small_network.network()
+    images = small_network.images(1, 61, 61)
+    changed = images.copy()
+    changed[:, 0, 30, 30] += 1
+    rows, columns = np.nonzero(small_network.plain(network, changed)[0] != small_network.plain(network, images)[0])
+    reach = max(np.abs(rows - 30).max(), np.abs(columns - 30).max())
+    assert reach == network.RECEPTIVE_RADIUS == 13
+
+
+def test_agreement_is_psnr():
+    reference = np.array([0.0, 2.0])
+    assert agreement_db(reference, reference + 0.02) == pytest.approx(40)
+    assert agreement_db(reference, reference) == math.inf
+    assert agreement_db(reference, np.array([0, np.nan])) == -math.inf
+    assert agreement_db(np.ones(2), np.array([1, 1.1])) == -math.inf
+
+
+def test_the_probe_is_where_the_study_varies():
+    images = np.zeros((3, 4, 50, 70), np.float32)
+    images[1, 2, 30:40, 50:60] = np.arange(10)
+    probe = probe_of(images, side=20)
+    assert probe.shape == (1, 3, 20, 20)
+    assert probe.sum() == images.sum()
+    assert probe_of(images[:, :, :7, :9], side=20).shape == (1, 3, 7, 9)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), True),
+        (RuntimeError("MPS backend out of memory"), True),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes"), True),
+        (MemoryError(), True),
+        (RuntimeError("CUDA error: an illegal memory access was encountered"), False),
+    ],
+)
+def test_tells_memory_from_other_faults(error, expected):
+    assert is_out_of_memory(error) is expected
+
+
+def test_auto_takes_what_there_is(monkeypatch):
+    monkeypatch.setattr(device_module, "_obstacle", lambda name: "no CUDA device found" if name == "cuda" else None)
+    assert choose_device("auto") == Device("mps", "MPS device (Apple GPU)")
+    monkeypatch.setattr(device_module, "_obstacle", lambda name: f"no {name} device found")
+    chosen = choose_device("auto")
+    assert chosen.name == "cpu"
+    assert "no cuda device found; no mps device found" in chosen.reason
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
+def test_a_device_that_is_asked_for_must_be_there():
+    with pytest.raises(DeviceError, match="no CUDA device found"):
+        choose_device("cuda")
+
+
+@pytest.mark.parametrize("name", ["gpu", "cpu:1", "mps:0", ""])
+def test_an_unknown_device_is_said(name):
+    with pytest.raises(DeviceError, match="unknown"):
+        choose_device(name)
+
+
+def test_a_cpu_without_native_bf16_runs_in_fp32(monkeypatch):
+    for native, expected in ((True, "bf16"), (False, None)):
+        monkeypatch.setattr(device_module, "has_native_bf16", lambda native=native: native)
+        assert reduced_precision(Device("cpu", ""))[0] == expected
