@@ -26,7 +26,7 @@ _TISSUES = {
     "cartilage": (1240, 37, 22, 0.7),
     "meniscus": (950, 12, 6, 0.65),
 }
-LABELS = {"air": 0, "subcutaneous_fat": 1, "muscle": 2, "yellow_marrow": 3, "synovial_fluid": 4, "cartilage": 5, "meniscus": 6}
+LABELS = {1: "fat", 2: "muscle", 3: "bone marrow", 4: "synovial fluid", 5: "cartilage", 6: "meniscus"}
 
 
 def label_map() -> np.ndarray:

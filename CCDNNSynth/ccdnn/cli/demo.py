@@ -28,14 +28,8 @@ if TYPE_CHECKING:
 
 _OUTPUTS = ("stir_synthetic.nrrd", "comparison.png", "measurements.csv", "measurements.json")
 
-# The tissues of the paper's CNR pairs, by the names of the sample's label map. "Bone" is the marrow of the epiphyses.
-_TISSUES = {
-    "cartilage": ("cartilage",),
-    "bone": ("yellow_marrow",),
-    "meniscus": ("meniscus",),
-    "muscle": ("muscle",),
-    "fat": ("subcutaneous_fat",),
-}
+# What the tissues of the paper's CNR pairs are called in the sample's label map.
+_LABEL_NAMES = {"cartilage": "cartilage", "bone": "bone marrow", "meniscus": "meniscus", "muscle": "muscle", "fat": "fat"}
 
 
 def add_parser(commands: Any) -> None:
@@ -97,14 +91,16 @@ def _sample_study() -> Path:
     return models_folder().parent / "SampleData"
 
 
-def _read_labels(study: Path) -> tuple[Volume, dict[str, list[int]]]:
-    """The label map and, for each tissue of the CNR pairs, its label values."""
+def _read_labels(study: Path) -> tuple[Volume, dict[str, int]]:
+    """The label map and the label value of each tissue of the CNR pairs; `labels.json` maps values to names."""
     labels, names_file = read_volume(study / "labels.nrrd"), study / "labels.json"
     try:
-        names = json.loads(names_file.read_text(encoding="utf-8"))
-        return labels, {tissue: [int(names[name]) for name in sources] for tissue, sources in _TISSUES.items()}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{names_file} does not map the tissue names to label values ({error}); the sample is damaged.") from error
+        values = {name: int(value) for value, name in json.loads(names_file.read_text(encoding="utf-8")).items()}
+        return labels, {tissue: values[name] for tissue, name in _LABEL_NAMES.items()}
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise InputError(f"{names_file} cannot be read as a list of label values and names; the sample is damaged.") from error
+    except KeyError as error:
+        raise InputError(f"{names_file} has no label named {error}; the sample is damaged.") from error
 
 
 def _similarity(synthetic: Volume, acquired: Volume) -> list[Measurement]:
@@ -114,7 +110,7 @@ def _similarity(synthetic: Volume, acquired: Volume) -> list[Measurement]:
     return similarity(synthetic.array, acquired.array, Scaling.PERCENTILE, "synthetic STIR against acquired STIR")
 
 
-def _cnr(synthetic: Volume, acquired: Volume, labels: Volume, values: Mapping[str, Sequence[int]]) -> list[tuple[Measurement, ...]]:
+def _cnr(synthetic: Volume, acquired: Volume, labels: Volume, values: Mapping[str, int]) -> list[tuple[Measurement, ...]]:
     """For each pair of the paper: on the acquired STIR, on the synthetic one, and the ratio of the second to the first."""
     on_acquired = cnr_of_pairs(acquired.array, labels.array, values, measured_on="acquired STIR")
     on_synthetic = cnr_of_pairs(synthetic.array, labels.array, values, measured_on="synthetic STIR")
@@ -166,9 +162,9 @@ def _write(folder: Path, volumes: Mapping[Role, Volume], synthetic: Volume, rows
     write_text(to_json(rows), json_)
 
 
-def _telling_slice(labels: np.ndarray, values: Mapping[str, Sequence[int]]) -> int:
+def _telling_slice(labels: np.ndarray, values: Mapping[str, int]) -> int:
     """The slice that shows most of the tissue it shows least of: one through a condyle, with menisci and muscle."""
-    counts = np.array([[np.isin(image, wanted).sum() for wanted in values.values()] for image in labels], dtype=float)
+    counts = np.array([[(image == value).sum() for value in values.values()] for image in labels], dtype=float)
     return int((counts / np.maximum(counts.max(axis=0), 1)).min(axis=1).argmax())
 
 

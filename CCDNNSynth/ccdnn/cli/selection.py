@@ -13,9 +13,10 @@ from pathlib import Path
 
 from ccdnn.errors import InputError
 from ccdnn.series import Role, Series
-from ccdnn.study import choose_roles, find_series
+from ccdnn.study import Study, choose_roles, read_study
 
 ROW_SEPARATOR = "::"
+_PROBLEMS_TOLD = 3
 
 
 class Selector:
@@ -27,7 +28,7 @@ class Selector:
 
     def __init__(self, study: Path | None) -> None:
         self._study = study
-        self._found: dict[Path, list[Series]] = {}
+        self._found: dict[Path, Study] = {}
 
     def one(self, text: str) -> Series:
         """The one series that `text` means.
@@ -44,7 +45,7 @@ class Selector:
             raise InputError(
                 f"{text} is the number of a row, but no STUDY was given whose rows it counts; write FOLDER{ROW_SEPARATOR}{text}."
             )
-        series = self._series_in(Path(text))
+        series = self._study_at(Path(text)).series
         if len(series) > 1:
             raise InputError(
                 f"{text} holds {len(series)} series; choose one with {text}{ROW_SEPARATOR}ROW, counted by `ccdnn inspect {text}`."
@@ -64,16 +65,25 @@ class Selector:
             options = " and ".join(f"--{role.value}" for role in open_roles)
             raise InputError(f"No series was given for {options}; name one, or give a study folder to look in.")
         if open_roles:
-            picked |= choose_roles(self._series_in(self._study), open_roles)
+            picked |= self._play(open_roles)
         return {role: picked[role] for role in roles}
 
+    def _play(self, roles: list[Role]) -> dict[Role, Series]:
+        study = self._study_at(self._study)
+        try:
+            return choose_roles(study.series, roles)
+        except InputError as error:
+            # The series that is missed may be the very one that could not be read.
+            problems = [*study.problems, *(series.problem for series in study.series if series.problem)]
+            raise InputError(" ".join([str(error), *problems[:_PROBLEMS_TOLD]])) from error
+
     def _row(self, path: Path, row: str) -> Series:
-        series = self._series_in(path)
+        series = self._study_at(path).series
         if not row.isdecimal() or not 1 <= int(row) <= len(series):
             raise InputError(f"{path} has the rows 1 to {len(series)}, no row {row!r}; see `ccdnn inspect {path}`.")
         return series[int(row) - 1]
 
-    def _series_in(self, path: Path) -> list[Series]:
+    def _study_at(self, path: Path) -> Study:
         if path not in self._found:
-            self._found[path] = find_series(path)
+            self._found[path] = read_study(path)
         return self._found[path]
