@@ -1,0 +1,172 @@
+"""From simulated subjects to a bundled model: the cache, the patches, a fit, its resume, the export and the evaluation."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ccdnn.errors import InputError, ModelError
+from ccdnn.inference.synthesizer import Synthesizer
+from ccdnn.model.file import load_model
+from ccdnn_training.cli.main import main
+from ccdnn_training.data.cache import SliceCache, write_index, write_subject
+from ccdnn_training.data.patches import PatchDataset, SliceDataset
+from ccdnn_training.data.simulated import FIRST_SEED, NORMALISATION
+from ccdnn_training.evaluation.baselines import PixelRegressor, best_affine_fit
+from ccdnn_training.fitting.module import ContrastConversion
+from ccdnn_training.physics.protocol import CONTRASTS
+
+CONFIG = Path(__file__).resolve().parents[2] / "training" / "configs" / "bundled" / "small.yaml"
+
+
+@pytest.fixture(scope="module")
+def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cache")
+    arguments = ["simulate", str(folder), "--train", "3", "--validation", "1", "--slices", "2", "--matrix", "96"]
+    assert main(arguments) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def cache(cache_folder: Path) -> SliceCache:
+    return SliceCache(cache_folder)
+
+
+def test_the_cache_holds_what_was_asked_for(cache: SliceCache) -> None:
+    assert [len(cache.part(part)) for part in ("train", "validation")] == [3, 1]
+    assert cache.normalisation == NORMALISATION
+    for subject in cache.subjects:
+        array = subject.array()
+        assert array.shape == (4, 2, 96, 96)
+        for image in array.astype(np.float32):
+            foreground = image[image > 0.2]
+            assert np.percentile(foreground, 90) == pytest.approx(1, abs=0.05)
+
+
+def test_parts_never_share_a_subject(cache: SliceCache) -> None:
+    seeds = {part: {s.provenance["simulation_seed"] for s in cache.part(part)} for part in ("train", "validation")}
+    assert not seeds["train"] & seeds["validation"]
+    gaps = np.diff(sorted(FIRST_SEED.values()))
+    assert gaps.min() >= 10_000
+
+
+def test_a_second_call_makes_only_what_is_missing(cache_folder: Path, cache: SliceCache) -> None:
+    kept, remade = (s.path for s in cache.part("train")[:2])
+    before, content = kept.stat().st_mtime_ns, remade.read_bytes()
+    remade.unlink()
+    main(["simulate", str(cache_folder), "--train", "3", "--validation", "1", "--slices", "2", "--matrix", "96"])
+    assert kept.stat().st_mtime_ns == before
+    assert remade.read_bytes() == content
+
+
+def test_a_damaged_cache_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds no slice cache"):
+        SliceCache(tmp_path)
+    write_subject(tmp_path, "a", np.zeros((3, 1, 8, 8)))
+    subjects = [{"name": "a", "part": "train", "provenance": {}}]
+    write_index(tmp_path, subjects, contrasts=CONTRASTS, normalisation=NORMALISATION, made_by="test")
+    with pytest.raises(InputError, match=r"shape \(3, 1, 8, 8\)"):
+        SliceCache(tmp_path)
+    (tmp_path / "index.json").write_text("{")
+    with pytest.raises(InputError, match="is not the index"):
+        SliceCache(tmp_path)
+
+
+def test_patches_depend_on_seed_epoch_and_item_alone(cache: SliceCache) -> None:
+    def dataset(**changes: int) -> PatchDataset:
+        return PatchDataset(cache.part("train"), 32, 16, **{"seed": 1, "epoch": 2, "scale_jitter": 0.1, **changes})
+
+    first = dataset()
+    reference = [first[i] for i in range(16)]
+    again = dataset()
+    for i in reversed(range(16)):
+        assert all(torch.equal(a, b) for a, b in zip(again[i], reference[i], strict=True))
+    assert not torch.equal(dataset(epoch=3)[0][0], reference[0][0])
+    assert not torch.equal(dataset(seed=2)[0][0], reference[0][0])
+    inputs, label = reference[0]
+    assert inputs.shape == (3, 32, 32)
+    assert label.shape == (1, 32, 32)
+
+
+def test_slices_come_whole_and_in_order(cache: SliceCache) -> None:
+    dataset = SliceDataset(cache.part("validation"))
+    assert len(dataset) == 2
+    inputs, label = dataset[1]
+    array = cache.part("validation")[0].array().astype(np.float32)
+    assert np.array_equal(inputs.numpy(), array[:3, 1])
+    assert np.array_equal(label.numpy(), array[3:, 1])
+
+
+def fit(cache_folder: Path, run: Path, *extra: str) -> Path:
+    arguments = ["fit", "--config", str(CONFIG), "--data.cache", str(cache_folder), "--model.branch_width", "4"]
+    arguments += ["--data.patch_size", "32", "--data.batch_size", "4", "--data.steps_per_epoch", "4"]
+    arguments += ["--trainer.max_epochs", "4", "--trainer.check_val_every_n_epoch", "1", "--trainer.precision", "32-true"]
+    arguments += ["--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false", "--trainer.logger", "false"]
+    arguments += ["--trainer.default_root_dir", str(run), "--trainer.callbacks.init_args.dirpath", str(run), *extra]
+    assert main(arguments) == 0
+    return run / "last.ckpt"
+
+
+@pytest.fixture(scope="module")
+def checkpoint(cache_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return fit(cache_folder, tmp_path_factory.mktemp("run"))
+
+
+def weights(checkpoint: Path) -> dict[str, torch.Tensor]:
+    return torch.load(checkpoint, weights_only=True)["state_dict"]
+
+
+def test_a_resumed_fit_ends_where_an_uninterrupted_one_does(
+    checkpoint: Path, cache_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop_after_two_epochs(module: ContrastConversion) -> None:
+        module.trainer.should_stop = module.current_epoch == 1
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ContrastConversion, "on_train_epoch_end", stop_after_two_epochs)
+        stopped = fit(cache_folder, tmp_path)
+    assert torch.load(stopped, weights_only=True)["global_step"] == 8
+    resumed = fit(cache_folder, tmp_path, "--ckpt_path", str(stopped))
+    whole, parts = weights(checkpoint), weights(resumed)
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+def test_export_makes_a_model_the_engine_runs(checkpoint: Path, cache_folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    assert main(["export", str(checkpoint), str(cache_folder), "-o", str(path), "--name", "tiny"]) == 0
+    model = load_model(path)
+    assert model.card.roles == ("t1", "t2", "gre")
+    assert model.card.normalisation == NORMALISATION.to_card()
+    assert model.card.training["steps"] == 16
+    assert str(cache_folder) not in json.dumps(dict(model.card.training))
+    output = Synthesizer(model, device="cpu", precision="fp32").run(np.random.default_rng(0).random((3, 2, 40, 48), np.float32))
+    assert output.shape == (2, 40, 48)
+
+
+def test_a_foreign_checkpoint_is_one_sentence(cache_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    foreign = tmp_path / "foreign.ckpt"
+    torch.save({"weights": torch.zeros(3)}, foreign)
+    code = main(["export", str(foreign), str(cache_folder), "-o", str(tmp_path / "x.safetensors"), "--name", "x"])
+    assert code == ModelError.exit_code
+    assert "is not a checkpoint" in capsys.readouterr().err
+    assert not (tmp_path / "x.safetensors").exists()
+
+
+def test_the_best_affine_fit_is_least_squares() -> None:
+    rng = np.random.default_rng(0)
+    image, target = rng.random((2, 9, 9)), rng.random((2, 9, 9))
+    slope, offset = np.polyfit(image.ravel(), target.ravel(), 1)
+    assert best_affine_fit(image, target) == pytest.approx(slope * image + offset, abs=1e-5)
+
+
+def test_the_pixel_regressor_learns_what_one_pixel_can_tell(cache: SliceCache) -> None:
+    regressor = PixelRegressor(cache.part("train"), pixels=30_000)
+    array = cache.part("validation")[0].array().astype(np.float32)
+    predicted = regressor.predict(array[:3])
+    error = np.mean((predicted - array[3]) ** 2)
+    best_input = min(np.mean((best_affine_fit(image, array[3]) - array[3]) ** 2) for image in array[:3])
+    assert error < best_input
