@@ -99,7 +99,7 @@ def plane_of(ijk_to_ras: np.ndarray) -> str:
     return plane if share.max() >= np.cos(np.radians(OBLIQUE_DEGREES)) else f"oblique {plane}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Series:
     """One volume on disk, described from headers alone.
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ccdnn.errors import InputError
@@ -13,6 +13,9 @@ from ccdnn.series import Role, Series
 from ccdnn.volume import Volume
 
 NEEDED = (Role.T1, Role.T2, Role.GRE)
+
+# A message lists no more than this.
+LISTED_SERIES = 20
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ def read_study(path: Path) -> Study:
         problems.append(f"{len(par_rec)} Philips PAR/REC files are not read; export the series as DICOM or NIfTI.")
     if not series:
         raise InputError(f"{path} holds no image that can be read. {' '.join(problems)}".strip())
-    return Study(tuple(series), tuple(problems))
+    return Study(tuple(_told_apart(series, path)), tuple(problems))
 
 
 def find_series(path: Path) -> list[Series]:
@@ -116,10 +119,21 @@ def choose_roles(series: Sequence[Series], roles: Collection[Role] = NEEDED) -> 
         on_grid = [found for found in candidates[role] if settled and all(found.grid.same_as(other.grid) for other in settled)]
         if len(on_grid) != 1:
             rivals = " and ".join(f"“{found.name}”" for found in candidates[role])
-            rows = " or ".join(str(list(series).index(found) + 1) for found in candidates[role])
+            rows = " or ".join(str(row) for row, found in enumerate(series, start=1) if found in candidates[role])
             raise InputError(f"{rivals} all fit as {role.label}; choose with --{role.value} ({rows}, as `ccdnn inspect` counts).")
         chosen[role] = on_grid[0]
+    _require_one_study(chosen, roles)
     return chosen
+
+
+def _require_one_study(chosen: Mapping[Role, Series], roles: Collection[Role]) -> None:
+    """A folder may hold several examinations, even patients; nothing but a person may mix them."""
+    studies = {uid for role in roles if (uid := chosen[role].provenance.get("study_instance_uid"))}
+    if len(studies) > 1:
+        names = ", ".join(f"“{chosen[role].name}”" for role in roles)
+        raise InputError(
+            f"{names} come from different examinations; give the folder of one, or choose each with --t1, --t2 and --gre."
+        )
 
 
 def _first_time_points(candidates: Sequence[Series]) -> list[Series]:
@@ -127,7 +141,22 @@ def _first_time_points(candidates: Sequence[Series]) -> list[Series]:
 
 
 def _listed(series: Sequence[Series]) -> str:
-    return ", ".join(f"“{found.name}” ({'unusable' if found.problem else found.role.label})" for found in series)
+    """Names and roles for a message, repeats left out."""
+    firsts = _first_time_points(series)
+    listed = [f"“{found.name}” ({'unusable' if found.problem else found.role.label})" for found in firsts[:LISTED_SERIES]]
+    more = len(firsts) - len(listed)
+    return ", ".join(listed) + (f" and {more} more" if more else "")
+
+
+def _told_apart(series: Sequence[Series], root: Path) -> list[Series]:
+    """Names that come twice get the folder they are in."""
+    names = [found.name for found in series]
+    return [
+        replace(found, name=f"{found.name} in {os.path.relpath(found.files[0].parent, root)}")
+        if names.count(found.name) > 1
+        else found
+        for found in series
+    ]
 
 
 def _files_in(path: Path) -> Iterator[Path]:

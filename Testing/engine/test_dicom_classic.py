@@ -244,6 +244,25 @@ def test_no_place_in_the_patient_is_refused(tmp_path: Path, missing: str) -> Non
     assert found.grid is None and "so its place in a volume is unknown" in found.problem
 
 
+def test_runs_of_one_series_that_count_from_one_again_are_refused(tmp_path: Path) -> None:
+    """By number the third slice of one run could be paired with the third of the other, which lies elsewhere."""
+    uid = generate_uid()
+    there = [factory.slice_dataset(n, series_uid=uid) for n in range(4)]
+    back = [factory.slice_dataset(n, series_uid=uid, InstanceNumber=4 - n) for n in range(4)]
+    factory.write([*there, *back], tmp_path)
+    (found,) = find_series(tmp_path)
+    assert "nothing tells them apart" in found.problem
+
+
+def test_numbers_against_the_rules_are_taken_as_absent(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    paths = factory.write(factory.series(EchoTime="12.3456"), tmp_path)
+    for path in paths:
+        path.write_bytes(path.read_bytes().replace(b"12.3456", b"1x.3y56"))
+    volume = find_series(tmp_path)[0]
+    assert volume.protocol.te_ms is None and volume.load().array.shape == (5, 6, 8)
+    assert capfd.readouterr().err == ""
+
+
 def test_private_and_malformed_elements_do_not_hinder(tmp_path: Path) -> None:
     slices = factory.series()
     for dataset in slices:
@@ -416,12 +435,16 @@ def test_dicomdir_and_reports_are_no_images(tmp_path: Path) -> None:
     factory.write(factory.series(), tmp_path)
     directory = factory.slice_dataset(0, series_uid=generate_uid())
     report = factory.slice_dataset(0, series_uid=generate_uid())
-    for dataset, sop_class in ((directory, "1.2.840.10008.1.3.10"), (report, "1.2.840.10008.5.1.4.1.1.88.11")):
+    spectrum = factory.slice_dataset(0, series_uid=generate_uid())
+    for dataset, sop_class, name in (
+        (directory, "1.2.840.10008.1.3.10", "DICOMDIR"),
+        (report, "1.2.840.10008.5.1.4.1.1.88.11", "report"),
+        (spectrum, "1.2.840.10008.5.1.4.1.1.4.2", "spectrum"),
+    ):
         dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = sop_class
-        for keyword in ("Rows", "Columns", "PixelData"):
+        for keyword in ("PixelData",) if dataset is spectrum else ("Rows", "Columns", "PixelData"):
             delattr(dataset, keyword)
-    directory.save_as(tmp_path / "DICOMDIR", enforce_file_format=True)
-    report.save_as(tmp_path / "report", enforce_file_format=True)
+        dataset.save_as(tmp_path / name, enforce_file_format=True)
     study = read_study(tmp_path)
     assert len(study.series) == 1 and study.problems == ()
 

@@ -8,6 +8,7 @@ from typing import Any
 import dicom_factory as factory
 import numpy as np
 import pytest
+from pydicom.dataset import Dataset
 from pydicom.uid import JPEGLosslessSV1
 
 from ccdnn.series import Role, Technique
@@ -71,6 +72,35 @@ def test_time_points(tmp_path: Path) -> None:
     found = find_series(save(factory.enhanced([*frames(temporal=1), *frames(temporal=2), *frames(temporal=3)]), tmp_path))
     assert [series.time_point for series in found] == [1, 2, 3]
     np.testing.assert_array_equal(found[2].load().array, np.stack([factory.ramp(n) for n in range(8, 12)]))
+
+
+def test_time_points_in_files_of_one_series(tmp_path: Path) -> None:
+    """Siemens XA writes a file a volume, every one with the same indices."""
+    first = factory.enhanced(frames(temporal=1))
+    second = factory.enhanced([{**frame, "pixels": factory.ramp(50)} for frame in frames(temporal=1)])
+    second.SeriesInstanceUID, second.InstanceNumber = first.SeriesInstanceUID, 2
+    for name, dataset in (("a", first), ("b", second)):
+        dataset.save_as(tmp_path / name, enforce_file_format=True)
+    found = find_series(tmp_path)
+    assert [series.time_point for series in found] == [1, 2]
+    assert found[1].load().array.min() == 50_000
+
+
+def test_dimension_that_only_the_vendor_knows(tmp_path: Path) -> None:
+    listed = [*frames(), *frames()]
+    dataset = factory.enhanced(listed)
+    in_stack, private = Dataset(), Dataset()
+    in_stack.DimensionIndexPointer, private.DimensionIndexPointer = 0x00209057, 0x2005106E
+    dataset.DimensionIndexSequence = [in_stack, private]
+    for number, groups in enumerate(dataset.PerFrameFunctionalGroupsSequence):
+        groups.FrameContentSequence[0].DimensionIndexValues = [number % 4 + 1, number // 4 + 1]
+    found = find_series(save(dataset, tmp_path))
+    assert [series.name for series in found] == ["5 knee, volume 1", "5 knee, volume 2"]
+
+
+def test_frames_at_one_place_that_nothing_tells_apart(tmp_path: Path) -> None:
+    (found,) = find_series(save(factory.enhanced([*frames(), *frames()]), tmp_path))
+    assert "nothing tells them apart" in found.problem
 
 
 def test_magnitude_and_phase(tmp_path: Path) -> None:

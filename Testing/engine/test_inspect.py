@@ -37,7 +37,7 @@ def test_table(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for cell in ("8×6×5 sagittal", "600", "12", "150", "T1-w", "spin echo, TR 600 ms, TE 12 ms: short TR and TE"):
         assert cell in t1
     assert "T2-w (unusable)" in captured.out
-    assert "row 2, 2 SAG T2: 1 slice is missing" in captured.err
+    assert "row 2: “2 SAG T2” cannot be used: 1 slice is missing" in captured.err
     assert "broken.nrrd is no .nrrd image" in captured.err
 
 

@@ -96,6 +96,20 @@ def test_where_the_others_disagree_nothing_is_certain(tmp_path: Path) -> None:
         choose_roles(find_series(tmp_path))
 
 
+def test_two_examinations_are_not_mixed(tmp_path: Path) -> None:
+    factory.write(factory.series(SeriesNumber=1, SeriesDescription="T1"), tmp_path / "1")
+    factory.write(factory.series(SeriesNumber=2, **T2), tmp_path / "2")
+    factory.write(factory.series(SeriesNumber=3, StudyInstanceUID="1.2.99", **GRADIENT_ECHO), tmp_path / "3")
+    with pytest.raises(InputError, match="come from different examinations"):
+        choose_roles(find_series(tmp_path))
+
+
+def test_equal_names_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    image(tmp_path / "left", "t1.nrrd")
+    image(tmp_path / "right", "t1.nrrd")
+    assert [series.name for series in find_series(tmp_path)] == ["t1.nrrd in left", "t1.nrrd in right"]
+
+
 def test_first_time_point_stands_for_the_series(tmp_path: Path) -> None:
     factory.write(factory.series(SeriesNumber=1, SeriesDescription="T1"), tmp_path / "1")
     factory.write(factory.series(SeriesNumber=2, **T2), tmp_path / "2")

@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> None:
     _print_table(study)
     for row, series in enumerate(study.series, start=1):
         if series.problem is not None:
-            console.warning(f"row {row}, {series.name}: {series.problem}")
+            console.warning(f"row {row}: {series.problem}")
     for problem in study.problems:
         console.warning(problem)
 

@@ -205,9 +205,12 @@ def _sort_key(part: Sequence[Frame], names: Sequence[str]) -> tuple[Any, ...]:
 
 def _by_turn(frames: Sequence[Frame], count: int) -> list[list[Frame]] | None:
     """The first, second, … image at every place by Instance Number; None where that is not certain."""
-    numbers = [frame.instance_number for frame in frames]
+    numbers = {frame.instance_number for frame in frames}
+    files = {(frame.path, frame.instance_number) for frame in frames}
     at_places = stack.places(frames)
-    if None in numbers or len(set(numbers)) < len(numbers) or any(len(place) != count for place in at_places):
+    if None in numbers or len(numbers) < len(files):
+        return None
+    if any(len(place) != count or len({frame.path for frame in place}) != count for place in at_places):
         return None
     ordered = [sorted(place, key=lambda frame: frame.instance_number or 0) for place in at_places]
     return [[place[turn] for place in ordered] for turn in range(count)]

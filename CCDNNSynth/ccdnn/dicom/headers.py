@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import warnings
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -26,9 +29,6 @@ ITEM_TAG = b"\xfe\xff\x00\xe0"
 
 # Dimensions of an Enhanced file that say where a frame lies; every other dimension tells volumes at one place apart.
 SPATIAL_DIMENSIONS = {Tag("InStackPositionNumber"), Tag("ImagePositionPatient"), Tag("StackID"), Tag("ImageOrientationPatient")}
-
-# What has pixels and is no image of the patient's signal.
-NOT_IMAGES = {"SEG": "a segmentation", "PR": "a presentation state", "RTDOSE": "a dose grid"}
 
 
 @dataclass(frozen=True)
@@ -162,10 +162,10 @@ def read_frames(path: Path) -> list[Frame]:
     Raises:
         DamagedFile: its header cannot be read to the end.
     """
-    with config.disable_value_validation(), path.open("rb") as stream:
+    with lenient(), path.open("rb") as stream:
         try:
             dataset = dcmread(stream, stop_before_pixels=True, force=True)
-            dataset.get("SOPClassUID")
+            sop_class = str(dataset.get("SOPClassUID", ""))
         except (
             InvalidDicomError,
             EOFError,
@@ -176,22 +176,34 @@ def read_frames(path: Path) -> list[Frame]:
             NotImplementedError,
             AttributeError,
         ) as error:
-            raise InputError(
-                f"{path.name} cannot be read as DICOM ({_first_words(error)}); copy it again from its source."
-            ) from None
-        if dataset.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage or "DirectoryRecordSequence" in dataset:
+            message = f"{path.name} cannot be read as DICOM ({_first_words(error)}); copy it again from its source."
+            raise DamagedFile(message, "") from None
+        if dataset.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage or _is_no_image(sop_class):
             return []
         if "Rows" not in dataset or "Columns" not in dataset:
-            if "SOPClassUID" in dataset and "SeriesInstanceUID" in dataset and not _is_image_class(dataset):
-                return []
             message = f"{path.name} is damaged: its header breaks off before the image is described; copy it again from its source."
             raise DamagedFile(message, str(dataset.get("SeriesInstanceUID", "")))
         return _frames_of(path, dataset, stream)
 
 
-def _is_image_class(dataset: Dataset) -> bool:
-    name = UID(str(dataset.SOPClassUID)).name
-    return "Image Storage" in name
+@contextmanager
+def lenient() -> Iterator[None]:
+    """Read what is there: values against the rules are common, are no news to a user, and pydicom would print each."""
+    log = logging.getLogger("pydicom")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        with config.disable_value_validation(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(level)
+
+
+def _is_no_image(sop_class: str) -> bool:
+    """Reports, presentation states, segmentations, spectra, raw data; an unknown class may be an image."""
+    name = UID(sop_class).name
+    return name not in ("", sop_class) and "Image Storage" not in name
 
 
 def _first_words(error: Exception) -> str:
@@ -277,8 +289,6 @@ def _first_known(*values: Any) -> Any:
 def _unusable(path: Path, dataset: Dataset, count: int, groups: int) -> str | None:
     """Why the pixels of a file cannot be one or more slices of a volume, before anything is decoded."""
     header = Header(dataset)
-    if (kind := NOT_IMAGES.get(header.text("Modality").upper())) is not None:
-        return f"{path.name} is {kind}, not an MR image."
     if (header.integer("SamplesPerPixel") or 1) != 1 or "COLOR" in header.text("PhotometricInterpretation").upper():
         return f"{path.name} is a colour image; a grey-scale MR image is needed."
     if "MOSAIC" in header.words("ImageType"):

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from pydicom import config, dcmread
+from pydicom import dcmread
 from pydicom.dataset import FileDataset
 from pydicom.pixels import apply_modality_lut, iter_pixels
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from ccdnn.dicom.headers import Frame
+from ccdnn.dicom.headers import Frame, lenient
 from ccdnn.errors import InputError
 
 
@@ -30,7 +30,7 @@ def read_pixels(frames: Sequence[Frame]) -> np.ndarray:
         slices_of.setdefault(frame.path, []).append(place)
     for path, slices in slices_of.items():
         try:
-            with config.disable_value_validation():
+            with lenient():
                 _read_file(path, [(place, frames[place]) for place in slices], signal)
         except OSError as error:
             raise InputError(f"{path.name} cannot be read: {error.strerror or error}.") from None

@@ -34,7 +34,7 @@ def protocol_of(header: Header) -> Protocol:
         te_ms=_first_number(header, "EffectiveEchoTime", "EchoTime"),
         ti_ms=ti or None,
         flip_angle_deg=header.number("FlipAngle"),
-        field_strength_t=header.number("MagneticFieldStrength"),
+        field_strength_t=_tesla(header.number("MagneticFieldStrength")),
         technique=_technique(header, sequence, name),
         inversion=_inversion(header, sequence, name),
         fat_suppressed=_fat_suppressed(header),
@@ -50,6 +50,11 @@ def protocol_of(header: Header) -> Protocol:
 
 def _first_number(header: Header, *keywords: str) -> float | None:
     return next((number for keyword in keywords if (number := header.number(keyword)) is not None), None)
+
+
+def _tesla(strength: float | None) -> float | None:
+    """Old scanners wrote gauss."""
+    return strength / 1e4 if strength is not None and strength > 100 else strength
 
 
 def _yes_no(header: Header, keyword: str) -> bool | None:

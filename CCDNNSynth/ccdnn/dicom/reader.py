@@ -37,7 +37,7 @@ def read_dicom(files: Sequence[Path]) -> tuple[list[Series], list[str]]:
 
 
 def _series_of(group: Group, damaged_series: dict[str, str]) -> Series:
-    first = group.frames[0]
+    first, name = group.frames[0], _name(group)
     ordered, grid = group.frames, None
     problem = next((frame.problem for frame in group.frames if frame.problem), None) or damaged_series.get(first.series_uid)
     try:
@@ -56,7 +56,7 @@ def _series_of(group: Group, damaged_series: dict[str, str]) -> Series:
     )
     files = tuple(dict.fromkeys(frame.path for frame in ordered))
     return Series(
-        name=_name(group),
+        name=name,
         description=first.description,
         grid=grid,
         protocol=first.protocol,
@@ -70,7 +70,7 @@ def _series_of(group: Group, damaged_series: dict[str, str]) -> Series:
             "series_instance_uid": first.series_uid,
             "frame_of_reference_uid": first.frame_of_reference_uid,
         },
-        problem=problem,
+        problem=problem and f"“{name}” cannot be used: {problem}",
         time_point=group.time_point,
     )
 

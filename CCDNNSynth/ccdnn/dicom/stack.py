@@ -115,14 +115,14 @@ def _even_spacing(distances: np.ndarray) -> float:
         count = int(lost.sum())
         slices = "1 slice is" if count == 1 else f"{count} slices are"
         raise InputError(f"{slices} missing: {len(distances)} are there, {usual:.4g} mm apart, with a gap of {gaps.max():.4g} mm.")
-    raise InputError(f"Its slices are unevenly spaced, {gaps.min():.4g} to {gaps.max():.4g} mm apart.")
+    raise InputError(f"its slices are unevenly spaced, {gaps.min():.4g} to {gaps.max():.4g} mm apart.")
 
 
 def _require_no_shear(positions: np.ndarray, basis: np.ndarray, pixel: float) -> None:
     in_plane = positions @ basis[:, :2]
     shift = np.abs(in_plane - in_plane[0]).max()
     if shift > max(PLACE_TOLERANCE_MM, IN_PLANE_TOLERANCE * pixel):
-        raise InputError(f"Its slices are shifted sideways against each other, by up to {shift:.3g} mm: an angled stack.")
+        raise InputError(f"its slices are shifted sideways against each other, by up to {shift:.3g} mm: an angled stack.")
 
 
 def separate_sideways(frames: Sequence[Frame]) -> list[list[Frame]]:
