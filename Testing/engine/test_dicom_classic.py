@@ -263,6 +263,12 @@ def test_numbers_against_the_rules_are_taken_as_absent(tmp_path: Path, capfd: py
     assert capfd.readouterr().err == ""
 
 
+def test_description_of_control_characters_and_letters_beyond_ascii(tmp_path: Path) -> None:
+    description = "Fenêtre\x1b[31m  sagittale"
+    factory.write(factory.series(SpecificCharacterSet="ISO_IR 192", SeriesDescription=description), tmp_path)
+    assert find_series(tmp_path)[0].name == "5 Fenêtre [31m sagittale"
+
+
 def test_private_and_malformed_elements_do_not_hinder(tmp_path: Path) -> None:
     slices = factory.series()
     for dataset in slices:

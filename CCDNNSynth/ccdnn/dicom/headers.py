@@ -108,8 +108,9 @@ class Header:
         return None
 
     def text(self, keyword: str) -> str:
+        """One line of printable text; "" where there is none."""
         value = self.value(keyword)
-        return "" if value is None else str(value).strip()
+        return "" if value is None else " ".join("".join(c if c.isprintable() else " " for c in str(value)).split())
 
     def words(self, keyword: str) -> tuple[str, ...]:
         """A multi-valued code string, upper case."""
