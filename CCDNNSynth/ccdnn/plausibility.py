@@ -20,9 +20,10 @@ _PROTOCOL_FACTOR = 1.5
 # Where the card gives a nominal value alone, the range around it that the warning leaves alone.
 _NOMINAL_FACTOR = 2.0
 
-# Shares of the robust maximum that count as bright, and as dark, when T1 and T2 are compared voxel by voxel.
-_BRIGHT, _DARK = 0.6, 0.35
-_FOREGROUND = 0.1
+# Shares of the robust maximum: what is fat in T1-w and T2-w alike, and what is not air.
+_BRIGHT, _FOREGROUND = 0.5, 0.1
+# Shares of the foreground, and ratios, beyond which the voxels speak clearly enough to warn.
+_LEAST_FAT, _LEAST_CORRELATION, _MUSCLE_RATIO = 0.2, 0.85, 0.85
 
 
 def protocol_warnings(protocols: Mapping[Role, Protocol], card: ModelCard) -> Iterator[str]:
@@ -63,12 +64,14 @@ def swap_warning(t1: Volume, t2: Volume, protocols: Mapping[Role, Protocol]) -> 
     """
     by_protocol = _swapped_by_protocol(protocols.get(Role.T1), protocols.get(Role.T2))
     if by_protocol is None:
-        swapped, why = _swapped_by_intensity(t1.array, t2.array), "fluid is bright in the first and dark in the second"
+        swapped, why = _muscle_is_darker(t1.array, t2.array), "muscle is darker in the first, beside fat, than in the second"
     else:
         swapped, why = by_protocol, "the first has the longer TR and TE"
     if not swapped:
         return None
-    return f"The T1-w and the T2-w series seem to be swapped ({why}); check {t1.name} and {t2.name}."
+    return (
+        f"The T1-w and the T2-w series seem to be swapped, or the second is not T2-weighted ({why}); check {t1.name} and {t2.name}."
+    )
 
 
 _PARAMETER_LABELS = {"tr_ms": ("TR", "ms"), "te_ms": ("TE", "ms"), "ti_ms": ("TI", "ms"), "flip_angle_deg": ("flip angle", "°")}
@@ -81,29 +84,31 @@ def _swapped_by_protocol(t1: Protocol | None, t2: Protocol | None) -> bool | Non
     return t1.tr_ms > t2.tr_ms and t1.te_ms > t2.te_ms
 
 
-def _swapped_by_intensity(t1: np.ndarray, t2: np.ndarray) -> bool:
-    """Whether `t1` behaves as a T2-w and `t2` as a T1-w image of a knee, judged by three tissues that must all agree.
+def _muscle_is_darker(t1: np.ndarray, t2: np.ndarray) -> bool:
+    """Whether muscle, measured against fat, is darker in `t1` than in `t2`: the reverse of what the names say.
 
-    - Fluid is bright in T2-w and dark in T1-w, and nothing in a knee is the other way round as long as fat is not suppressed: so
-      voxels that are bright in "T1" and dark in "T2", with hardly any the other way round, are fluid in swapped series.
-    - Fat is bright in both. Where little is, one series is fat-suppressed (or it is no knee) and nothing can be said.
-    - Muscle, the most of what is dark in both, keeps more of its signal in T1-w (TE short against its T2) than in T2-w.
+    Fat is bright in both and fills most of a knee, so the two images are much alike; where they are not, one of them is
+    fat-suppressed or of another kind, or it is no knee, and nothing can be said. Muscle is most of what is dark in both. It keeps
+    less than half of its brightness from T1-w (TE short against its T2) to T2-w. On simulated knees over the protocols of
+    training, its ratio of T1-w to T2-w is 1.5 to 2.9.
     """
     try:
-        a, b = t1 / robust_maximum(t1), t2 / robust_maximum(t2)
+        a, b = (_block_means(image / robust_maximum(image)) for image in (t1, t2))
     except InputError:
         return False
     foreground = (a > _FOREGROUND) | (b > _FOREGROUND)
-    voxels = np.count_nonzero(foreground)
-    fluid_if_swapped = np.count_nonzero((a > _BRIGHT) & (b < _DARK)) / voxels
-    fluid_as_named = np.count_nonzero((b > _BRIGHT) & (a < _DARK)) / voxels
-    fat = np.count_nonzero((a > 0.5) & (b > 0.5)) / voxels
-    muscle = foreground & (a < 0.5) & (b < 0.5)
-    if not muscle.any():
+    muscle = foreground & (a < _BRIGHT) & (b < _BRIGHT)
+    if np.count_nonzero(muscle) < 2:
         return False
+    bright_in_both = np.count_nonzero((a > _BRIGHT) & (b > _BRIGHT)) / np.count_nonzero(foreground)
+    alike = np.corrcoef(a[foreground], b[foreground])[0, 1]
     return bool(
-        fluid_if_swapped > 1e-3
-        and fluid_as_named < fluid_if_swapped / 10
-        and fat > 0.05
-        and np.median(a[muscle]) < 0.8 * np.median(b[muscle])
+        bright_in_both > _LEAST_FAT and alike > _LEAST_CORRELATION and np.median(a[muscle]) < _MUSCLE_RATIO * np.median(b[muscle])
     )
+
+
+def _block_means(image: np.ndarray, size: int = 4) -> np.ndarray:
+    """Means of blocks in each slice, which noise, edges and small shifts between the series hardly change."""
+    slices, rows, columns = image.shape
+    rows, columns = rows // size * size, columns // size * size
+    return image[:, :rows, :columns].reshape(slices, rows // size, size, columns // size, size).mean(axis=(2, 4))
