@@ -41,6 +41,7 @@ class Panel:
         volume: intensities scaled to 0–1.
         title, subtitle: what it is; the subtitle is set smaller.
         accent: the title stands out; for what is synthetic.
+        top: the intensity shown white.
         difference: drawn in a diverging table around 0, with a colour bar.
     """
 
@@ -48,6 +49,7 @@ class Panel:
     title: str
     subtitle: str = ""
     accent: bool = False
+    top: float = 1.0
     difference: bool = False
 
 
@@ -123,7 +125,7 @@ def _draw_panel(axes: Axes, panel: Panel, index: int) -> None:
     image, aspect = screen_slice(panel.volume.array, panel.volume.grid, index)
     axes.set_axis_off()
     if not panel.difference:
-        axes.imshow(image, cmap="gray", vmin=0, vmax=1, aspect=aspect, interpolation="bilinear")
+        axes.imshow(image, cmap="gray", vmin=0, vmax=panel.top, aspect=aspect, interpolation="bilinear")
         return
     limit = max(0.1, float(np.ceil(np.percentile(np.abs(panel.volume.array), 99.9) * 20) / 20))
     drawn = axes.imshow(image, cmap=_DIFFERENCE_COLOURS, vmin=-limit, vmax=limit, aspect=aspect, interpolation="bilinear")

@@ -42,7 +42,7 @@ def protocol_warnings(protocols: Mapping[Role, Protocol], card: ModelCard) -> It
             if not bounds[0] <= found <= bounds[1]:
                 label, unit = _PARAMETER_LABELS[name]
                 yield (
-                    f"The {role.label} series has {label} {found:g} {unit}, far from the {trained} {unit} that {card.name} "
+                    f"The {role.label} series has {label} {found:g}{unit}, far from the {trained}{unit} that {card.name} "
                     f"{card.version} was trained for; expect another contrast."
                 )
 
@@ -74,7 +74,7 @@ def swap_warning(t1: Volume, t2: Volume, protocols: Mapping[Role, Protocol]) -> 
     )
 
 
-_PARAMETER_LABELS = {"tr_ms": ("TR", "ms"), "te_ms": ("TE", "ms"), "ti_ms": ("TI", "ms"), "flip_angle_deg": ("flip angle", "°")}
+_PARAMETER_LABELS = {"tr_ms": ("TR", " ms"), "te_ms": ("TE", " ms"), "ti_ms": ("TI", " ms"), "flip_angle_deg": ("flip angle", "°")}
 
 
 def _swapped_by_protocol(t1: Protocol | None, t2: Protocol | None) -> bool | None:

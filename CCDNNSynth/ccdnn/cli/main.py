@@ -7,6 +7,8 @@ keeps its traceback and exits 1.
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 from collections.abc import Sequence
 
 from ccdnn import __version__
@@ -22,12 +24,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = build_parser().parse_args(arguments)
     try:
         chosen.run(chosen)
+        sys.stdout.flush()
     except CcdnnError as error:
         console.error(str(error))
         return error.exit_code
     except KeyboardInterrupt:
         console.error("Stopped; nothing was written.")
         return Cancelled.exit_code
+    except BrokenPipeError:
+        # Whoever read our output, `head` say, has seen enough. What Python still holds for it goes nowhere, without a complaint.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 

@@ -104,11 +104,11 @@ def _card_rows(card: ModelCard, sha256: str) -> Iterator[tuple[str, str]]:
 
 
 def _protocol(protocol: Protocol) -> str:
-    values = (("TR", "tr_ms", "ms"), ("TE", "te_ms", "ms"), ("TI", "ti_ms", "ms"), ("FA", "flip_angle_deg", "°"))
+    values = (("TR", "tr_ms", " ms"), ("TE", "te_ms", " ms"), ("TI", "ti_ms", " ms"), ("FA", "flip_angle_deg", "°"))
     parts = []
     for label, name, unit in values:
         if (value := getattr(protocol, name)) is not None:
             limits = protocol.ranges.get(name)
             trained = f" ({limits[0]:g}–{limits[1]:g})" if limits else ""
-            parts.append(f"{label} {value:g}{trained} {unit}")
+            parts.append(f"{label} {value:g}{trained}{unit}")
     return ", ".join(parts)
