@@ -6,6 +6,7 @@ Nothing here stops a run: a fat-suppressed PD in place of a T2 may be just what 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import combinations
 
 import numpy as np
 
@@ -52,6 +53,13 @@ def fat_suppression_warning(protocol: Protocol | None, role: Role) -> str | None
     if role in (Role.T1, Role.T2) and protocol is not None and protocol.fat_suppressed:
         return f"The series used as {role.label} is fat-suppressed; the model expects bright fat there."
     return None
+
+
+def repetition_warnings(volumes: Mapping[Role, Volume]) -> Iterator[str]:
+    """One sentence for each two roles that were given the same image."""
+    for (first, a), (second, b) in combinations(volumes.items(), 2):
+        if a.grid.same_as(b.grid) and np.array_equal(a.array, b.array):
+            yield f"The {first.label} and the {second.label} series are the same image ({a.name} and {b.name}); check your choice."
 
 
 def swap_warning(t1: Volume, t2: Volume, protocols: Mapping[Role, Protocol]) -> str | None:

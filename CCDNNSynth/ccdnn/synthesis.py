@@ -17,7 +17,7 @@ from ccdnn.files import check_voxels
 from ccdnn.inference.synthesizer import Synthesizer
 from ccdnn.model.card import ModelCard
 from ccdnn.normalisation import Normalisation
-from ccdnn.plausibility import fat_suppression_warning, protocol_warnings, swap_warning
+from ccdnn.plausibility import fat_suppression_warning, protocol_warnings, repetition_warnings, swap_warning
 from ccdnn.provenance import SYNTHETIC_NAME, synthetic_header
 from ccdnn.resample import Resampled, resample_onto
 from ccdnn.series import Protocol, Role
@@ -200,6 +200,7 @@ def _notes(
 
 
 def _warnings(resampled: Mapping[Role, Resampled], protocols: Mapping[Role, Protocol], card: ModelCard) -> Iterator[str]:
+    yield from repetition_warnings({role: moved.volume for role, moved in resampled.items()})
     if Role.T1 in resampled and Role.T2 in resampled:
         swap = swap_warning(resampled[Role.T1].volume, resampled[Role.T2].volume, protocols)
         if swap:

@@ -169,6 +169,11 @@ def test_known_protocols_decide_on_a_swap_and_not_the_voxels(inputs):
     assert swap_warning(second, first, {Role.T1: t1w, Role.T2: t2w}) is None
 
 
+def test_one_image_in_two_roles_is_said(synthesizer, inputs):
+    inputs[Role.GRE] = inputs[Role.T1]
+    assert [w for w in synthesize(inputs, synthesizer).warnings if "T1-w and the GRE series are the same image" in w]
+
+
 def test_protocol_far_from_the_card_is_said(synthesizer, inputs):
     protocols = {Role.T1: Protocol(tr_ms=600, te_ms=14), Role.T2: Protocol(tr_ms=3850, te_ms=17, fat_suppressed=True)}
     warnings = synthesize(inputs, synthesizer, protocols=protocols).warnings
