@@ -27,10 +27,11 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
     cache = commands.add_parser("simulate", help="a cache of simulated slices to train on (resumable)")
     cache.add_argument("folder", type=Path)
-    cache.add_argument("--train", type=int, default=96, help="number of training subjects")
+    cache.add_argument("--train", type=int, default=160, help="number of training subjects")
     cache.add_argument("--validation", type=int, default=12)
     cache.add_argument("--slices", type=int, default=8, help="slices a subject, spread over the knee's width")
-    cache.add_argument("--matrix", type=int, default=384, help="rows and columns of a slice")
+    cache.add_argument("--matrix", type=int, nargs="+", default=[320, 384, 448], help="rows and columns a subject may have")
+    cache.add_argument("--lesions", type=float, default=0.25, help="share of subjects with edema, and with a ganglion")
     cache.add_argument("--jobs", type=int, default=1, help="processes")
     cache.set_defaults(run=run_cache)
 
@@ -66,7 +67,7 @@ def run_cache(options: argparse.Namespace) -> int:
         simulate_cache(
             options.folder,
             counts,
-            Recipe(options.slices, options.matrix),
+            Recipe(options.slices, tuple(options.matrix), lesions=options.lesions),
             made_by=shlex.join(["ccdnn-train", *sys.argv[1:]]),
             jobs=options.jobs,
             on_subject=lambda done, total: progress.update(task, completed=done, total=total),

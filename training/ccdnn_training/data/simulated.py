@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,7 @@ from ccdnn_training.phantom.render import sagittal_grid
 from ccdnn_training.physics.protocol import CONTRASTS
 from ccdnn_training.simulate import simulate_study
 
-# Seeds of the parts lie far apart, so that no subject of one can be a subject of another. Every part is made
-# of healthy knees, as in the paper (section 3.2).
+# Seeds of the parts lie far apart, so that no subject of one can be a subject of another.
 FIRST_SEED = {"train": 10_000, "validation": 20_000, "test": 30_000}
 
 # The 90th percentile of the foreground is muscle or fat in every contrast: over simulated subjects it varies by 8 % in STIR,
@@ -33,15 +32,23 @@ class Recipe:
 
     Args:
         slices: number of slices, spread evenly over 86 mm from side to side; fewer slices, more different knees.
-        matrix: rows and columns; the field of view stays 160 mm.
+        matrix: rows and columns a subject may have.
+        fov: lowest and highest field of view in mm.
+        lesions: share of subjects with bone-marrow edema, and, drawn apart, with a ganglion (none in the paper, section 3.2).
     """
 
     slices: int = 8
-    matrix: int = 384
+    matrix: tuple[int, ...] = (320, 384, 448)
+    fov: tuple[float, float] = (140.0, 185.0)
+    lesions: float = 0.25
 
     def make(self, folder: Path, name: str, seed: int) -> str:
-        grid = sagittal_grid(matrix=self.matrix, slices=self.slices, slice_spacing=86.4 / self.slices)
-        study = simulate_study(seed, grid=grid, protocol=None)
+        rng = np.random.default_rng((seed, 1))
+        grid = sagittal_grid(
+            matrix=int(rng.choice(self.matrix)), slices=self.slices, fov=rng.uniform(*self.fov), slice_spacing=86.4 / self.slices
+        )
+        edema, ganglion = (bool(drawn < self.lesions) for drawn in rng.random(2))
+        study = simulate_study(seed, grid=grid, protocol=None, edema=edema, ganglion=ganglion)
         arrays = [NORMALISATION.apply(study.volumes[contrast].array) for contrast in CONTRASTS]
         write_subject(folder, name, np.stack(arrays))
         return name
@@ -65,7 +72,7 @@ def simulate_cache(
     """
     folder.mkdir(parents=True, exist_ok=True)
     subjects: list[dict[str, Any]] = [
-        {"name": f"{part}-{seed}", "part": part, "provenance": {"simulation_seed": seed, "recipe": vars(recipe)}}
+        {"name": f"{part}-{seed}", "part": part, "provenance": {"simulation_seed": seed, "recipe": asdict(recipe)}}
         for part, count in counts.items()
         for seed in range(FIRST_SEED[part], FIRST_SEED[part] + count)
     ]

@@ -43,7 +43,7 @@ class Canvas:
 
     Args:
         shape: (sub-slices, rows, columns).
-        edge: width in mm over which a surface fades, one pixel's size: partial volume within the slice plane.
+        edge: width in mm over which a surface fades at least, one pixel's size: partial volume within the slice plane.
     """
 
     def __init__(self, shape: tuple[int, int, int], edge: float) -> None:
@@ -67,7 +67,10 @@ class Canvas:
             density: the tissue's texture: its amount relative to the tissue's proton density.
             window: the part of the slab that `distance` covers.
         """
-        coverage = np.clip(np.float32(0.5) - distance / self._edge, 0, 1) * opacity * self._clear[window]
+        width = self._edge
+        if len(distance) > 1:  # a surface that crosses the slice obliquely fades over what it moves from one sub-slice to the next
+            width = np.maximum(width, np.abs(np.gradient(distance, axis=0)))
+        coverage = np.clip(np.float32(0.5) - distance / width, 0, 1) * opacity * self._clear[window]
         self.amounts[(_INDEX[tissue], *window)] += coverage * density
         self._clear[window] -= coverage
 

@@ -162,7 +162,7 @@ def paint_fluid(
     patellofemoral = np.maximum(s.femoral_cartilage, s.patellar_cartilage) - film - 0.4
     recess = np.maximum.reduce([s.femoral_cartilage - 1.3 * film, np.abs(tibial.x) - 31, tibial.z - 30, -2 - tibial.z])
     notch = shapes.ellipsoid(tibial.points, (0, -10, 8), (9, 18, 12))
-    for distance, opacity in ((tibiofemoral, 0.8), (patellofemoral, 0.8), (recess, 0.6 * gathered), (notch, 0.6 * gathered**2)):
+    for distance, opacity in ((tibiofemoral, 0.8), (patellofemoral, 0.8), (recess, 0.6 * gathered), (notch, 0.4 * gathered**2)):
         canvas.paint("synovial_fluid", distance, opacity=opacity)
     top = bone.patella_height + 42
     bursa = np.array([(2, 33, bone.patella_height + 14), (2, 27.5, bone.patella_height + 28), (1, 22.5, top)])

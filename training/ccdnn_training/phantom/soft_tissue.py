@@ -45,6 +45,9 @@ MUSCLES: Mapping[str, Muscle] = {
 }
 TENDONS_OF_MUSCLES = ("semitendinosus", "biceps_femoris", "semimembranosus")
 
+# The level of a field of unit variance at which sheets lie: its level sets are longer and fewer than its zero crossings.
+SEPTA_AT = 0.6
+
 ARTERY: Path = ((0, -40, 150), (1, -36, 75), (0, -36, 25), (1, -39, -10), (1, -38, -45), (2, -34, -150))
 
 # Outline of the leg: z, then the y of its front and back, and half its width.
@@ -131,7 +134,7 @@ def paint_muscles(canvas: Canvas, soft: Frame, shape: SoftShape, fibres: np.ndar
 
 
 def paint_fat_and_skin(canvas: Canvas, leg: np.ndarray, septa: np.ndarray, mottle: np.ndarray) -> None:
-    """Skin around fat; `septa` is a field whose zero crossings become fibrous sheets."""
+    """Skin around fat; where the field `septa` passes a value, a fibrous sheet runs."""
     canvas.paint("skin", np.maximum(leg, -leg - 1.5))
-    canvas.paint("connective", leg, opacity=0.4 * np.clip(1 - np.abs(septa) / 0.05, 0, 1))
+    canvas.paint("connective", leg, opacity=0.35 * np.clip(1 - np.abs(septa - SEPTA_AT) / 0.05, 0, 1))
     canvas.paint("subcutaneous_fat", leg, density=1 + 0.03 * mottle)
