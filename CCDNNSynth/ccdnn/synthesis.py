@@ -111,7 +111,7 @@ def synthesize(
     contrasts = np.stack([_normalised(moved, normalisation, role) for role, moved in resampled.items()])
     normalise_seconds = time.perf_counter() - started
 
-    def finished(index: int, output: np.ndarray) -> np.ndarray:
+    def finished(index: int | slice, output: np.ndarray) -> np.ndarray:
         # The network computes something there as well, but with an input missing it would be invention.
         return np.where(covered[index], normalisation.to_intensity(output), np.float32(0))
 
