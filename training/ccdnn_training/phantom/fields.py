@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy import ndimage
 
 from ccdnn_training.phantom.shapes import Points
 
 LATTICE = 48
+NODES_A_BUMP = 4
 
 
 class NoiseField:
@@ -29,8 +32,34 @@ class NoiseField:
         self._offset = rng.uniform(0, LATTICE, 3).astype(np.float32)
 
     def __call__(self, points: Points) -> np.ndarray:
-        coordinates = np.stack([p / s + o for p, s, o in zip(np.broadcast_arrays(*points), self._scale, self._offset, strict=True)])
+        """Values at `points`, three arrays (sub-slice, row, column) that change smoothly from voxel to voxel.
+
+        A field much wider than a voxel is read at every few rows and columns, and interpolated between them.
+        """
+        points = np.broadcast_arrays(*points)
+        pixel = np.sqrt(sum(float(p[0, 0, -1] - p[0, 0, 0]) ** 2 for p in points)) / max(1, points[0].shape[2] - 1)
+        stride = max(1, int(self._scale.min() / (NODES_A_BUMP * max(pixel, 1e-6))))
+        if stride == 1:
+            return self._at(points)
+        rows, columns = (_nodes(length, stride) for length in points[0].shape[1:])
+        coarse = self._at([p[:, rows][:, :, columns] for p in points])
+        between_rows, between_columns = (_interpolation(nodes) for nodes in (rows, columns))
+        return between_rows @ coarse @ between_columns.T
+
+    def _at(self, points: Sequence[np.ndarray]) -> np.ndarray:
+        coordinates = np.stack([p / s + o for p, s, o in zip(points, self._scale, self._offset, strict=True)])
         return ndimage.map_coordinates(self._lattice, coordinates, order=self._order, mode="grid-wrap", prefilter=False)
+
+
+def _nodes(length: int, stride: int) -> np.ndarray:
+    """Every `stride`-th index, and the last."""
+    return np.unique(np.append(np.arange(0, length, stride), length - 1))
+
+
+def _interpolation(nodes: np.ndarray) -> np.ndarray:
+    """(length, nodes) weights that interpolate linearly between `nodes`."""
+    indices = np.arange(nodes[-1] + 1)
+    return np.stack([np.interp(indices, nodes, unit) for unit in np.eye(len(nodes))], axis=1).astype(np.float32)
 
 
 class Warp:
