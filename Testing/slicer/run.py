@@ -26,6 +26,7 @@ class EngineInSlicer(unittest.TestCase):
 
     def test_volumes_lie_where_slicer_puts_them(self):
         import vtk
+
         from ccdnn.files import read_volume
 
         for name in ("t1", "t2", "gre", "stir"):
