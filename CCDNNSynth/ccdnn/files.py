@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
+from numpy.typing import DTypeLike
 
 from ccdnn.errors import InputError, OutputError
 from ccdnn.roles import Evidence, classify
@@ -224,17 +225,21 @@ def check_writable(path: Path) -> None:
     _create_temporary(path).unlink()
 
 
-def write_volume(volume: Volume, path: Path) -> None:
-    """Write a volume as float32 in the format of the suffix, with its metadata where the header has room.
+def write_volume(volume: Volume, path: Path, dtype: DTypeLike = np.float32) -> None:
+    """Write a volume in the format of the suffix, with its metadata where the header has room.
+
+    Args:
+        dtype: of the stored voxels; whole numbers, as scanners and label maps have them, need less room as np.int16 or np.uint8.
 
     NRRD and MHA keep every entry of text; NIfTI has one line of 79 letters and gets the notice (or the name). UIDs are not written.
 
     Raises:
-        OutputError: it cannot be written; whatever stood at `path` is untouched and nothing partial is left.
+        OutputError: it cannot be written, or not as `dtype` without loss; whatever stood at `path` is untouched and nothing
+            partial is left.
     """
     if suffix_of(path) not in WRITABLE:
         raise OutputError(f"{path} has no suffix that says which format to write; use one of {', '.join(WRITABLE)}.")
-    image = _to_image(volume, path)
+    image = _to_image(volume, path, np.dtype(dtype))
     with replacing(path) as temporary:
         writer = sitk.ImageFileWriter()
         writer.SetImageIO(IMAGE_IO[suffix_of(path)])
@@ -336,8 +341,12 @@ def _require_written(temporary: Path, path: Path, volume: Volume) -> None:
         raise _write_error(path, volume.array.nbytes)
 
 
-def _to_image(volume: Volume, path: Path) -> sitk.Image:
-    image = sitk.GetImageFromArray(volume.array)
+def _to_image(volume: Volume, path: Path, dtype: np.dtype) -> sitk.Image:
+    with np.errstate(invalid="ignore"):
+        stored = volume.array.astype(dtype)
+    if not np.array_equal(stored.astype(np.float32), volume.array, equal_nan=True):
+        raise OutputError(f"{path} cannot hold the voxels of {volume.name} as {dtype}; write them as float32.")
+    image = sitk.GetImageFromArray(stored)
     lps = LPS_TO_RAS @ volume.ijk_to_ras
     spacing = volume.grid.spacing
     image.SetSpacing(spacing)

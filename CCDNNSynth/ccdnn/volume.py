@@ -16,7 +16,7 @@ from ccdnn.errors import InputError
 GRID_TOLERANCE = 1e-2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Grid:
     """A regular grid of voxel centres.
 
@@ -64,7 +64,7 @@ class Grid:
         return f"{columns}×{rows}×{slices} at {i:.3g}×{j:.3g}×{k:.3g} mm"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Volume:
     """Scalar voxels on a grid.
 

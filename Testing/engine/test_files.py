@@ -294,3 +294,18 @@ def test_text_and_folders(tmp_path: Path) -> None:
     assert (tmp_path / "a" / "b" / "c.csv").read_text(encoding="utf-8") == "µ"
     with pytest.raises(OutputError, match="cannot be made"):
         make_folder(tmp_path / "a" / "b" / "c.csv")
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.uint8])
+def test_whole_numbers_can_be_stored_as_such(tmp_path: Path, dtype: type) -> None:
+    volume = Volume(np.arange(60).reshape(3, 4, 5), np.eye(4))
+    write_volume(volume, tmp_path / "whole.nrrd", dtype)
+    assert sitk.GetArrayFromImage(sitk.ReadImage(tmp_path / "whole.nrrd")).dtype == dtype
+    assert np.array_equal(read_volume(tmp_path / "whole.nrrd").array, volume.array)
+
+
+@pytest.mark.parametrize("value", [0.5, -1.0, 300.0, np.nan])
+def test_voxels_are_never_rounded_to_fit(tmp_path: Path, value: float) -> None:
+    with pytest.raises(OutputError, match="as uint8; write them as float32"):
+        write_volume(Volume(np.full((2, 2, 2), value), np.eye(4)), tmp_path / "x.nrrd", np.uint8)
+    assert not list(tmp_path.iterdir())

@@ -8,6 +8,7 @@ import shlex
 import sys
 from pathlib import Path
 
+import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ccdnn.files import write_volume
@@ -52,8 +53,9 @@ def run_study(options: argparse.Namespace) -> int:
             ganglion=options.ganglion,
             on_slice=lambda done, total: progress.update(task, completed=done, total=total),
         )
-    for name, volume in {**study.volumes, "labels": study.labels}.items():
-        write_volume(volume, options.folder / f"{name}.nrrd")
+    for name, volume in study.volumes.items():
+        write_volume(volume, options.folder / f"{name}.nrrd", np.int16)  # as scanners store them
+    write_volume(study.labels, options.folder / "labels.nrrd", np.uint8)
     (options.folder / "labels.json").write_text(json.dumps({str(k): v for k, v in LABELS.items()}, indent=1), encoding="utf-8")
     (options.folder / "simulation.json").write_text(json.dumps(study.record, indent=1), encoding="utf-8")
     print(f"Wrote t1, t2, gre, stir and labels of simulated subject {options.seed} to {options.folder}.")
