@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import statistics
 import sys
@@ -56,6 +57,9 @@ GPU_MATRICES = (*MATRICES, (8192, 8192, 8192), (147456, 1728, 192))
 LEAST_GAIN = {"bf16": 3.0, "fp32": 1.4}
 MOST_OVER_LIMIT = 1.35
 
+# Above it, cores are shared and the figures say little.
+NOTABLE_LOAD = 0.5
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -67,10 +71,10 @@ def main() -> int:
     parser.add_argument("--repeats", type=int, default=7, help="turns that the medians are taken over")
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of text")
     options = parser.parse_args()
-    reports = []
+    reports, load_before = [], other_load()
     try:
         for name in options.model:
-            reports.append(measure(name, options))
+            reports.append(measure(name, options, load_before))
             if not options.json:
                 print(as_text(reports[-1]), flush=True)
     except CcdnnError as error:
@@ -81,7 +85,7 @@ def main() -> int:
     return 0
 
 
-def measure(name: str, options: argparse.Namespace) -> dict:
+def measure(name: str, options: argparse.Namespace, load_before: float) -> dict:
     """One network's figures, as `as_text` prints them."""
     images, input_title = study(options.size)
     model, weights_title = model_of(WIDTHS[name], images)
@@ -107,6 +111,7 @@ def measure(name: str, options: argparse.Namespace) -> dict:
         "size": options.size,
         "device": device,
         "machine": machine(device),
+        "load_before": load_before,
         "precision": precision,
         "reasons": synthesizer.reasons,
         "ms_a_slice": {"eager_fp32": 1e3 * seconds["eager"], "fast": 1e3 * seconds["fast"], "limit": 1e3 * limit},
@@ -232,6 +237,11 @@ def _card(width: int) -> ModelCard:
     )
 
 
+def other_load() -> float:
+    """Cores that have been busy on average over the last minute; 0 where the system does not say."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+
+
 def machine(device: str) -> str:
     if device.startswith("cuda"):
         return f"{torch.cuda.get_device_name(device)}, torch {torch.__version__}"
@@ -259,6 +269,8 @@ def as_text(report: dict) -> str:
         f"agreement with fp32 {report['agreement_db']:.1f} dB",
         f"  {whole['slices']} slices from memory to memory: {whole['seconds']:.2f} s (with {whole['with']})",
     ]
+    if report["device"] == "cpu" and report["load_before"] > NOTABLE_LOAD:
+        lines.append(f"  other work had kept {report['load_before']:.1f} cores busy before the run; repeat on a quiet machine")
     for row in report["batches"]:
         lines.append(f"  batch of {row['slices']:2d}: {row['ms_a_slice']:.2f} ms a slice, {row['peak_mb']:.0f} MB at most")
     return "\n".join([*lines, *_targets(report), ""])
