@@ -48,6 +48,7 @@ _LABEL_OF_TISSUE: Mapping[str, int] = {
     "ganglion": 14,
 }
 PURE = 0.9  # a voxel gets a label when one region fills at least this much of it: ROIs hold no partial volume
+EDEMA_FROM = 0.3  # but edema is water among marrow: it never fills a voxel
 
 
 def sagittal_grid(*, matrix: int = 384, slices: int = 24, fov: float = 160.0, slice_spacing: float = 3.6) -> Grid:
@@ -91,11 +92,16 @@ def render(
 
 
 def label_map(amounts: np.ndarray) -> np.ndarray:
-    """Labels (slice, row, column) uint8 from `render`'s amounts: the region that fills at least `PURE` of the voxel, else 0."""
+    """Labels (slice, row, column) uint8 from `render`'s amounts: the region that fills at least `PURE` of the voxel, else 0.
+
+    Edema has its label where it takes at least `EDEMA_FROM` of the voxel.
+    """
     regions = np.zeros((len(LABELS) + 1, *amounts.shape[1:]), dtype=np.float32)
     for tissue, amount in zip(TISSUE_NAMES, amounts, strict=True):
         regions[_LABEL_OF_TISSUE[tissue]] += amount
     total = regions.sum(axis=0)
     winner = regions[1:].argmax(axis=0) + 1
     filled = np.take_along_axis(regions, winner[None], axis=0)[0]
-    return np.where((filled >= PURE * np.maximum(total, 1e-6)) & (filled >= 0.5), winner, 0).astype(np.uint8)
+    labels = np.where((filled >= PURE * np.maximum(total, 1e-6)) & (filled >= 0.5), winner, 0)
+    edema = _LABEL_OF_TISSUE["edema"]
+    return np.where(regions[edema] >= EDEMA_FROM, edema, labels).astype(np.uint8)
