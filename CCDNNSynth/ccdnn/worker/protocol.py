@@ -1,0 +1,310 @@
+"""What the worker and its client say to each other: one JSON object a line, requests on stdin, events on stdout.
+
+Needs neither torch nor SimpleITK, so that the client (Slicer's own process) may import it to build requests.
+
+Requests (`"request"` names the kind, `"id"` is a text or whole number of the client's choice that its events come back with)
+
+    {"request": "hello", "id": 1, "protocol": 1}
+        Checks the versions and loads PyTorch, which takes seconds the first time.
+        → result {"protocol", "engine", "python", "torch", "device", "reason"}: the device that "auto" takes, and why
+    {"request": "synthesize", "id": 2, "inputs": {"t1": ARRAY, "t2": ARRAY, "gre": ARRAY}, "reference": "t1" | GRID,
+     "model": MODEL, "device": "auto", "precision": "auto", "force": false, "slices": [first, stop] | null, "output": PATH}
+        → log, progress and slice events, then exactly one of result, cancelled, error
+        ARRAY   {"path", "shape": [slices, rows, columns], "dtype": "int16", "ijk_to_ras": 4×4, "name", "acquisition"}: a file of
+                the voxels and nothing else, in C order and this machine's byte order. `acquisition` is optional: fields of
+                `ccdnn.series.Protocol` that are known, such as {"tr_ms": 656, "te_ms": 14}, for warnings alone.
+        GRID    {"shape", "ijk_to_ras", "name"}: any other grid for the result to lie on
+        MODEL   {"path", "sha256"}, hash optional | {"id"}: a bundled one | {}: the default one
+        slices  those to compute, of the reference grid, first included and stop not ("Preview slice"); null is all.
+                The voxels are the full run's, for intensities are normalised by the whole volumes all the same.
+        output  a file of float32 in the reference's shape, whatever `slices` is. Created where it is not, or not as large. A
+                slice may be read from it as soon as its event has come; slices not computed are as they were, 0 in a new file.
+    {"request": "cancel", "id": 2}
+        The id of the synthesis to stop, running or waiting; it takes effect before the next batch of slices, and the answer is
+        that run's `cancelled`. One that comes too late is not answered: the result stands.
+    {"request": "shutdown"}
+        Stops the run in progress, and ends the process with exit code 0. So does the end of stdin: no worker outlives its client.
+
+Requests that come during a run wait for their turn, except cancel and shutdown.
+
+Events (`"event"` names the kind, `"id"` is the request's, null where there is none)
+
+    {"event": "ready", "id": null, "protocol": 1, "engine": "0.1.0", "python": "3.12.3", "pid": 4711}   once, before all others
+    {"event": "log", "id", "level": "info" | "note" | "warning" | "debug", "text"}     note and warning are sentences for the user,
+                                        info tells what is being done, debug is a traceback
+    {"event": "progress", "id", "done", "total"}                 slices; the first, with done 0, when the network starts
+    {"event": "slice", "id", "index"}                            this slice of `output` is finished
+    {"event": "result", "id", ...}      see hello; of a synthesis: {"output", "shape", "ijk_to_ras", "slices": [first, stop],
+                                        "name", "header": {key: text}, "model": {"name", "version", "sha256"}, "coverage": {role: share},
+                                        "covered_by_all": share, "device", "precision", "reasons", "notes", "warnings",
+                                        "seconds": {step: s}}
+    {"event": "cancelled", "id", "text"}
+    {"event": "error", "id", "kind", "text", "exit_code"}        `text` is a sentence for the user. The worker lives on.
+
+Kinds of errors: `input`, `model`, `output` (`ccdnn.errors`); `device`: likewise, and after it a new worker is the safer choice, for
+a GPU that failed once fails this process for good; `torch_missing`, `torch_broken` (it is there and cannot be loaded),
+`package_missing`; `protocol`: a line that is no valid request; `version`: the client speaks another version; `bug`: anything else,
+with its traceback in a log event. No event holds patient data, given that the names in the request hold none.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from ccdnn.errors import CcdnnError
+from ccdnn.series import Protocol, Role, Technique
+
+PROTOCOL_VERSION = 1
+
+# What a scanner, or a program that processed its images, stores; names as NumPy's.
+DTYPES = ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64")
+OUTPUT_DTYPE = "float32"
+
+Id = str | int
+
+
+class ProtocolError(CcdnnError):
+    """A line that is no request this worker understands; `request_id` is what could be read of its id."""
+
+    exit_code = 2
+
+    def __init__(self, message: str, request_id: Id | None = None) -> None:
+        super().__init__(message)
+        self.request_id = request_id
+
+
+@dataclass(frozen=True)
+class ArrayFile:
+    """ARRAY, or GRID where `path` is None: see the top of this module."""
+
+    shape: tuple[int, ...]
+    ijk_to_ras: list[list[float]]
+    name: str
+    path: Path | None = None
+    dtype: str = OUTPUT_DTYPE
+    acquisition: Protocol = field(default_factory=Protocol)
+
+    def to_json(self) -> dict[str, Any]:
+        entries: dict[str, Any] = {"shape": list(self.shape), "ijk_to_ras": self.ijk_to_ras, "name": self.name}
+        if self.path is None:
+            return entries
+        return {**entries, "path": str(self.path), "dtype": self.dtype, "acquisition": acquisition_to_json(self.acquisition)}
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """MODEL: a file, a bundled model by its id, or neither for the default one."""
+
+    id: str | None = None
+    path: Path | None = None
+    sha256: str | None = None
+
+    def to_json(self) -> dict[str, str]:
+        return {key: str(value) for key, value in asdict(self).items() if value is not None}
+
+
+@dataclass(frozen=True)
+class Hello:
+    id: Id
+    protocol: int = PROTOCOL_VERSION
+
+    def to_json(self) -> dict[str, Any]:
+        return {"request": "hello", "id": self.id, "protocol": self.protocol}
+
+
+@dataclass(frozen=True)
+class Synthesize:
+    id: Id
+    inputs: Mapping[Role, ArrayFile]
+    output: Path
+    reference: Role | ArrayFile = Role.T1
+    model: ModelChoice = field(default_factory=ModelChoice)
+    device: str = "auto"
+    precision: str = "auto"
+    force: bool = False
+    slices: tuple[int, int] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        reference = self.reference.value if isinstance(self.reference, Role) else self.reference.to_json()
+        return {
+            "request": "synthesize",
+            "id": self.id,
+            "inputs": {role.value: array.to_json() for role, array in self.inputs.items()},
+            "reference": reference,
+            "model": self.model.to_json(),
+            "device": self.device,
+            "precision": self.precision,
+            "force": self.force,
+            "slices": None if self.slices is None else list(self.slices),
+            "output": str(self.output),
+        }
+
+
+@dataclass(frozen=True)
+class Cancel:
+    id: Id
+
+    def to_json(self) -> dict[str, Any]:
+        return {"request": "cancel", "id": self.id}
+
+
+@dataclass(frozen=True)
+class Shutdown:
+    def to_json(self) -> dict[str, Any]:
+        return {"request": "shutdown"}
+
+
+Request = Hello | Synthesize | Cancel | Shutdown
+
+
+def encode(message: Mapping[str, Any]) -> bytes:
+    """One line. ASCII alone, so that no console's or pipe's encoding can spoil it."""
+    return json.dumps(message, allow_nan=False, separators=(",", ":")).encode("ascii") + b"\n"
+
+
+def acquisition_to_json(protocol: Protocol) -> dict[str, Any]:
+    """The fields that are known."""
+    known = {key: value for key, value in asdict(protocol).items() if value is not None and value != ()}
+    return {key: value.value if isinstance(value, Enum) else value for key, value in known.items()}
+
+
+def parse_request(line: bytes) -> Request:
+    """The request in a line.
+
+    Raises:
+        ProtocolError: it is no JSON object, of no known kind, or a field is missing or of another type.
+    """
+    try:
+        entries = json.loads(line.decode("utf-8"))
+    except (ValueError, RecursionError):
+        raise ProtocolError("The line is no JSON object in UTF-8.") from None
+    if not isinstance(entries, dict):
+        raise ProtocolError("The line is no JSON object.")
+    request_id = entries.get("id") if _is_id(entries.get("id")) else None
+    try:
+        return _parsed(entries)
+    except ProtocolError as error:
+        raise ProtocolError(str(error), request_id) from None
+
+
+def _parsed(entries: dict[str, Any]) -> Request:
+    kind = entries.get("request")
+    if kind == "shutdown":
+        return Shutdown()
+    if kind not in ("hello", "synthesize", "cancel"):
+        raise ProtocolError(f"There is no request {_shown(kind)}; hello, synthesize, cancel and shutdown are known.")
+    if not _is_id(entries.get("id")):
+        raise ProtocolError(f"A {kind} request needs an id, a text or a whole number.")
+    if kind == "cancel":
+        return Cancel(entries["id"])
+    if kind == "hello":
+        return Hello(entries["id"], _take(entries, "protocol", int))
+    return Synthesize(
+        id=entries["id"],
+        inputs={_role(name): _array(entry, f"inputs.{name}") for name, entry in _take(entries, "inputs", dict).items()},
+        output=Path(_take(entries, "output", str)),
+        reference=_reference(entries.get("reference", Role.T1.value)),
+        model=_model(_take(entries, "model", dict, {})),
+        device=_take(entries, "device", str, "auto"),
+        precision=_take(entries, "precision", str, "auto"),
+        force=_take(entries, "force", bool, False),
+        slices=_slices(entries.get("slices")),
+    )
+
+
+_REQUIRED = object()
+
+
+def _take(entries: dict[str, Any], key: str, kind: type, default: Any = _REQUIRED) -> Any:
+    value = entries.get(key, default)
+    if value is _REQUIRED:
+        raise ProtocolError(f"The field {key} is missing.")
+    # True is an int to Python, not to the protocol.
+    if value is not default and (not isinstance(value, kind) or (kind is int and isinstance(value, bool))):
+        raise ProtocolError(f"The field {key} is {_shown(value)}, not of type {kind.__name__}.")
+    return value
+
+
+def _array(entries: Any, where: str) -> ArrayFile:
+    grid = _grid(entries, where)
+    dtype = _take(entries, "dtype", str)
+    if dtype not in DTYPES:
+        raise ProtocolError(f"The dtype of {where} is {_shown(dtype)}; {', '.join(DTYPES)} are known.")
+    acquisition = _acquisition(_take(entries, "acquisition", dict, {}), where)
+    return ArrayFile(grid.shape, grid.ijk_to_ras, grid.name, Path(_take(entries, "path", str)), dtype, acquisition)
+
+
+def _grid(entries: Any, where: str) -> ArrayFile:
+    if not isinstance(entries, dict):
+        raise ProtocolError(f"{where} is {_shown(entries)}, no object.")
+    shape = _take(entries, "shape", list)
+    matrix = _take(entries, "ijk_to_ras", list)
+    # How many dimensions a volume has is for the engine to say, in words meant for the user.
+    if not shape or not all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in shape):
+        raise ProtocolError(f"The shape of {where} is {_shown(shape)}, no list of whole numbers.")
+    if len(matrix) != 4 or not all(isinstance(row, list) and len(row) == 4 and all(map(_is_number, row)) for row in matrix):
+        raise ProtocolError(f"The ijk_to_ras of {where} is {_shown(matrix)}, no 4×4 matrix of finite numbers.")
+    return ArrayFile(tuple(shape), matrix, _take(entries, "name", str))
+
+
+def _acquisition(entries: dict[str, Any], where: str) -> Protocol:
+    values = dict(entries)
+    if unknown := set(values) - {field.name for field in fields(Protocol)}:
+        raise ProtocolError(f"The acquisition of {where} has the unknown field {_shown(min(unknown))}.")
+    try:
+        if values.get("technique") is not None:
+            values["technique"] = Technique(values["technique"])
+        values["image_type"] = tuple(str(value) for value in values.get("image_type", ()))
+    except (ValueError, TypeError):
+        raise ProtocolError(f"The acquisition of {where} is {_shown(entries)}, no fields of a protocol.") from None
+    for key in ("tr_ms", "te_ms", "ti_ms", "flip_angle_deg", "field_strength_t", "echo_train_length", "b_value"):
+        if values.get(key) is not None and not _is_number(values[key]):
+            raise ProtocolError(f"The {key} of {where} is {_shown(values[key])}, no number.")
+    return Protocol(**values)
+
+
+def _reference(value: Any) -> Role | ArrayFile:
+    return _role(value) if isinstance(value, str) else _grid(value, "reference")
+
+
+def _role(name: str) -> Role:
+    try:
+        return Role(name)
+    except ValueError:
+        raise ProtocolError(f"There is no role {_shown(name)}; {', '.join(role.value for role in Role)} are known.") from None
+
+
+def _model(entries: dict[str, Any]) -> ModelChoice:
+    path = _take(entries, "path", str, None)
+    choice = ModelChoice(_take(entries, "id", str, None), None if path is None else Path(path), _take(entries, "sha256", str, None))
+    if choice.id is not None and path is not None:
+        raise ProtocolError("A model has an id or a path, not both.")
+    return choice
+
+
+def _slices(value: Any) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    if not isinstance(value, list) or len(value) != 2 or not all(isinstance(n, int) and not isinstance(n, bool) for n in value):
+        raise ProtocolError(f"The field slices is {_shown(value)}, not [first, stop].")
+    return value[0], value[1]
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, (str, int)) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    # Comparing, unlike isfinite, takes whole numbers of any length; NaN is less than nothing.
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < math.inf
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:59] + "…"
