@@ -32,11 +32,11 @@ class SynthesisResult:
     """A synthetic volume and how it came about.
 
     Args:
-        volume: float32 on exactly the reference's grid, its metadata saying what it is (`ccdnn.provenance`). Intensities are the
-            network's: 1 is the robust maximum for `volume_percentile`, scanner units for `dataset_minmax`. 0 where an input has
-            no voxels.
+        volume: float32 on exactly the reference's grid, or on the slices of it that were asked for, its metadata saying what it
+            is (`ccdnn.provenance`). Intensities are the network's: 1 is the robust maximum for `volume_percentile`, scanner units
+            for `dataset_minmax`. 0 where an input has no voxels.
         coverage: share of the reference grid that each input covers.
-        covered: (slice, row, column) bool, where all inputs have voxels.
+        covered: (slice, row, column) bool, where all inputs have voxels, of the whole reference.
         notes: what was done that a reader should know, a sentence each.
         warnings: what may be wrong, a sentence each.
         seconds: wall time by step: resample, normalise, network.
@@ -63,6 +63,7 @@ def synthesize(
     reference: Role | Volume = Role.T1,
     protocols: Mapping[Role, Protocol] | None = None,
     force: bool = False,
+    slices: range | None = None,
     on_message: Callable[[str, str], None] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
     on_slice: Callable[[int, np.ndarray], None] | None = None,
@@ -76,13 +77,16 @@ def synthesize(
         reference: the input, or any volume, whose grid the result has.
         protocols: how the inputs were acquired, where known; used for warnings alone.
         force: go on though an input covers less than half of the reference.
+        slices: neighbouring slices of the reference to compute; None is all. Their voxels are those of the whole result, to
+            rounding, for the volumes are normalised as a whole.
         on_message: called with ("note" or "warning", sentence) before the network starts, so that one can still stop it.
         on_progress: called with (slices done, slices in all).
-        on_slice: called with (slice index, (row, column) finished slice of the result).
+        on_slice: called with (slice index in the reference, (row, column) finished slice of the result).
         cancelled: asked between batches; True stops the run.
 
     Raises:
-        InputError: a role without a series, a series that is no usable volume, no overlap, or too little of it.
+        InputError: a role without a series, a series that is no usable volume, no overlap, or too little of it; `slices` that the
+            reference has not.
         DeviceError, ModelError: the computation failed, see `Synthesizer.run`.
         Cancelled: `cancelled` said so.
     """
@@ -93,6 +97,7 @@ def synthesize(
         if min(volume.grid.shape) < 2:
             raise InputError(f"{volume.name}, used as {role.label}, is a single slice; a volume of several slices is needed.")
     target = _reference_volume(reference, volumes)
+    computed = _slices_of(target, slices)
     started = time.perf_counter()
     resampled = {role: resample_onto(volume, target.grid) for role, volume in volumes.items()}
     covered = _covered_by_all(resampled, target, force)
@@ -116,21 +121,22 @@ def synthesize(
         return np.where(covered[index], normalisation.to_intensity(output), np.float32(0))
 
     if on_progress is not None:
-        on_progress(0, len(covered))
+        on_progress(0, len(computed))
     started = time.perf_counter()
     output = synthesizer.run(
         contrasts,
         on_progress=on_progress,
         on_slice=None if on_slice is None else lambda index, image: on_slice(index, finished(index, image)),
         cancelled=cancelled,
+        slices=computed,
     )
     network_seconds = time.perf_counter() - started
     coverage = {role: moved.coverage for role, moved in resampled.items()}
     names = {role: volume.name for role, volume in volumes.items()}
     return SynthesisResult(
         volume=Volume(
-            finished(slice(None), output),
-            target.ijk_to_ras,
+            finished(slice(computed.start, computed.stop), output),
+            target.ijk_to_ras @ _to_slice(computed.start),
             name=SYNTHETIC_NAME,
             metadata=synthetic_header(card, synthesizer.model.sha256, names, coverage, target.name, zeroed_share),
         ),
@@ -161,6 +167,24 @@ def _reference_volume(reference: Role | Volume, volumes: Mapping[Role, Volume]) 
     if reference not in volumes:
         raise InputError(f"The reference {reference.label} is not among the inputs of the model; choose one of these.")
     return volumes[reference]
+
+
+def _slices_of(target: Volume, slices: range | None) -> range:
+    total = target.grid.shape[0]
+    if slices is None:
+        return range(total)
+    if slices.step != 1 or not 0 <= slices.start < slices.stop <= total:
+        raise InputError(
+            f"The reference {target.name} has the slices 0 to {total - 1}; {slices.start} to {slices.stop - 1} are asked."
+        )
+    return slices
+
+
+def _to_slice(index: int) -> np.ndarray:
+    """4×4 by which a grid begins at this slice."""
+    matrix = np.eye(4)
+    matrix[2, 3] = index
+    return matrix
 
 
 def _covered_by_all(resampled: Mapping[Role, Resampled], target: Volume, force: bool) -> np.ndarray:

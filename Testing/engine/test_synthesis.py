@@ -97,6 +97,20 @@ def test_result_lies_on_the_reference_that_was_asked_for(synthesizer, inputs, re
     assert np.array_equal(result.volume.ijk_to_ras, wanted.ijk_to_ras)
 
 
+def test_some_slices_are_those_of_the_whole_result_in_their_place(synthesizer, inputs):
+    whole, seen = synthesize(inputs, synthesizer).volume, {}
+    some = synthesize(inputs, synthesizer, slices=range(2, 4), on_slice=seen.__setitem__).volume
+    np.testing.assert_allclose(some.array, whole.array[2:4], atol=1e-6)
+    np.testing.assert_allclose(some.ijk_to_ras @ [5, 6, 0, 1], whole.ijk_to_ras @ [5, 6, 2, 1])
+    assert list(seen) == [2, 3]
+
+
+@pytest.mark.parametrize("slices", [range(-1, 2), range(2, 2), range(5, SHAPE[0] + 1), range(0, 4, 2)])
+def test_slices_the_reference_has_not_are_refused(synthesizer, inputs, slices):
+    with pytest.raises(InputError, match=f"has the slices 0 to {SHAPE[0] - 1}"):
+        synthesize(inputs, synthesizer, slices=slices)
+
+
 def test_less_than_half_is_refused_unless_forced(synthesizer, inputs):
     inputs[Role.T2] = _shifted(inputs[Role.T2], slices=4)
     with pytest.raises(InputError, match=r"leg t2, used as T2-w, covers only 33%"):

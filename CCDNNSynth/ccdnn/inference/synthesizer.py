@@ -76,17 +76,19 @@ class Synthesizer:
         on_progress: Callable[[int, int], None] | None = None,
         on_slice: Callable[[int, np.ndarray], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
+        slices: range | None = None,
     ) -> np.ndarray:
         """Synthesise a study.
 
         Args:
             contrasts: (contrast, slice, row, column), normalised, contrasts in the card's order.
             on_progress: called with the slices done and their total after every batch.
-            on_slice: called with the index and the (row, column) result of every slice, in order.
+            on_slice: called with the index in the study and the (row, column) result of every slice, in order.
             cancelled: asked before every batch.
+            slices: those to compute, one after the other; None is all. The precision is decided on the whole study either way.
 
         Returns:
-            (slice, row, column) float32.
+            (slice, row, column) float32, of `slices`.
 
         Raises:
             InputError: the wrong number of contrasts, or values that are not finite.
@@ -95,9 +97,12 @@ class Synthesizer:
             ModelError: the network gives values that are not finite.
         """
         contrasts = self._checked(contrasts)
+        self._start(contrasts)
+        if slices is not None:
+            contrasts = contrasts[:, slices.start : slices.stop]
+        first = 0 if slices is None else slices.start
         _, total, rows, columns = contrasts.shape
         output = np.empty((total, rows, columns), dtype=np.float32)
-        self._start(contrasts)
         done = 0
         while done < total:
             if cancelled is not None and cancelled():
@@ -113,12 +118,12 @@ class Synthesizer:
                 self._use_less_memory()
                 continue
             if not np.isfinite(result).all():
-                self._leave_reduced_precision(done)
+                self._leave_reduced_precision(first + done)
                 continue
             output[batch] = result
             for index in range(batch.start, batch.stop):
                 if on_slice is not None:
-                    on_slice(index, output[index])
+                    on_slice(first + index, output[index])
             done = batch.stop
             if on_progress is not None:
                 on_progress(done, total)
