@@ -34,10 +34,10 @@ Events (`"event"` names the kind, `"id"` is the request's, null where there is n
                                         info tells what is being done, debug is a traceback
     {"event": "progress", "id", "done", "total"}                 slices; the first, with done 0, when the network starts
     {"event": "slice", "id", "index"}                            this slice of `output` is finished
-    {"event": "result", "id", ...}      see hello; of a synthesis: {"output", "shape", "ijk_to_ras", "slices": [first, stop],
-                                        "name", "header": {key: text}, "model": {"name", "version", "sha256"}, "coverage": {role: share},
-                                        "covered_by_all": share, "device", "precision", "reasons", "notes", "warnings",
-                                        "seconds": {step: s}}
+    {"event": "result", "id", ...}                               see hello; of a synthesis: "output", "shape", "ijk_to_ras",
+                                        "slices": [first, stop], "name", "header": {key: text}, "coverage": {role: share},
+                                        "covered_by_all": share, "model": {"name", "version", "sha256"}, "device", "precision",
+                                        "reasons", "notes", "warnings", "seconds": {step: s}
     {"event": "cancelled", "id", "text"}
     {"event": "error", "id", "kind", "text", "exit_code"}        `text` is a sentence for the user. The worker lives on.
 
