@@ -7,11 +7,13 @@ import re
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ccdnn
 from ccdnn.errors import ModelError
-from ccdnn.model.file import Model, load_model
+
+if TYPE_CHECKING:
+    from ccdnn.model.file import Model
 
 CATALOG_NAME = "models.json"
 
@@ -65,6 +67,9 @@ def resolve_model(name_or_path: str | Path | None = None, folder: Path | None = 
     Raises:
         ModelError: there is no such model, or its file cannot be used (see `load_model`).
     """
+    # The list alone needs no torch: Slicer shows it without having torch in its own process.
+    from ccdnn.model.file import load_model
+
     if name_or_path is not None and (Path(name_or_path).suffix == ".safetensors" or Path(name_or_path).is_file()):
         return load_model(name_or_path)
     entries = list_models(folder)

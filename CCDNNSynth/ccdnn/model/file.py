@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import struct
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +15,8 @@ from torch import Tensor
 
 from ccdnn.errors import ModelError, OutputError
 from ccdnn.model.card import ModelCard
+from ccdnn.model.header import CARD_KEY, card_of, header_size
 from ccdnn.model.network import CCDNN
-
-CARD_KEY = "ccdnn_card"
-
-# The header of a model is a card of some kB and some hundred tensor entries.
-MAX_HEADER_BYTES = 4 << 20
 
 
 @dataclass(frozen=True)
@@ -76,9 +71,10 @@ def load_model(path: str | Path, sha256: str | None = None) -> Model:
         found = _sha256_of(path)
         if sha256 is not None and found != sha256.lower():
             raise ModelError(f"its SHA-256 is {found}, not {sha256.lower()} as listed: it was altered or damaged; fetch it again.")
-        _check_header_size(path)
+        with path.open("rb") as file:
+            header_size(file)
         with safe_open(path, framework="pt", device="cpu") as file:
-            card = _read_card(file.metadata())
+            card = card_of(file.metadata())
             network = _read_network(file, card)
     except ModelError as error:
         raise ModelError(f"The model file {path} cannot be used: {error}") from error
@@ -89,23 +85,6 @@ def load_model(path: str | Path, sha256: str | None = None) -> Model:
     except SafetensorError as error:
         raise ModelError(f"The model file {path} is truncated or no safetensors file ({error}).") from error
     return Model(card, network, path, found)
-
-
-def _check_header_size(path: Path) -> None:
-    """A safetensors file begins with the length of its header; refuse an absurd one before anything reads it."""
-    with path.open("rb") as file:
-        prefix = file.read(8)
-    if len(prefix) < 8:
-        raise ModelError("it is too short for a safetensors file.")
-    (header_bytes,) = struct.unpack("<Q", prefix)
-    if header_bytes > min(MAX_HEADER_BYTES, path.stat().st_size - 8):
-        raise ModelError("it is truncated or no safetensors file.")
-
-
-def _read_card(metadata: dict[str, str] | None) -> ModelCard:
-    if not metadata or CARD_KEY not in metadata:
-        raise ModelError("it has no CC-DNN card in its header; it is some other model.")
-    return ModelCard.from_json(metadata[CARD_KEY])
 
 
 def _read_network(file: safe_open, card: ModelCard) -> CCDNN:
