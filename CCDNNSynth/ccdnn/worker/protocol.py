@@ -17,8 +17,9 @@ Requests (`"request"` names the kind, `"id"` is a text or whole number of the cl
         MODEL   {"path", "sha256"}, hash optional | {"id"}: a bundled one | {}: the default one
         slices  those to compute, of the reference grid, first included and stop not ("Preview slice"); null is all.
                 The voxels are the full run's, for intensities are normalised by the whole volumes all the same.
-        output  a file of float32 in the reference's shape, whatever `slices` is. Created where it is not, or not as large. A
-                slice may be read from it as soon as its event has come; slices not computed are as they were, 0 in a new file.
+        output  a file of float32 in the reference's shape, whatever `slices` is, created where it is not. It is filled with 0 when
+                the network starts; a slice may be read from it as soon as its event has come. Without a result, what it holds is
+                of no use. The file is the client's to delete, as are those of the inputs.
     {"request": "cancel", "id": 2}
         The id of the synthesis to stop, running or waiting; it takes effect before the next batch of slices, and the answer is
         that run's `cancelled`. One that comes too late is not answered: the result stands.
@@ -73,6 +74,7 @@ class ProtocolError(CcdnnError):
     """A line that is no request this worker understands; `request_id` is what could be read of its id."""
 
     exit_code = 2
+    kind = "protocol"
 
     def __init__(self, message: str, request_id: Id | None = None) -> None:
         super().__init__(message)
@@ -283,8 +285,8 @@ def _role(name: str) -> Role:
 def _model(entries: dict[str, Any]) -> ModelChoice:
     path = _take(entries, "path", str, None)
     choice = ModelChoice(_take(entries, "id", str, None), None if path is None else Path(path), _take(entries, "sha256", str, None))
-    if choice.id is not None and path is not None:
-        raise ProtocolError("A model has an id or a path, not both.")
+    if choice.id is not None and (choice.path, choice.sha256) != (None, None):
+        raise ProtocolError("A model has an id or a path, not both; a sha256 belongs to a path.")
     return choice
 
 

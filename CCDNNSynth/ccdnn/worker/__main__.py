@@ -1,0 +1,42 @@
+"""The process: `python -m ccdnn.worker`. Its life is that of its stdin; what it is told there is in `ccdnn.worker.protocol`."""
+
+from __future__ import annotations
+
+import os
+import platform
+import signal
+import sys
+from typing import BinaryIO
+
+from ccdnn import __version__
+from ccdnn.worker.channel import Channel
+from ccdnn.worker.protocol import PROTOCOL_VERSION
+from ccdnn.worker.service import Service
+
+
+def main() -> int:
+    """Answer requests until there are no more."""
+    # Ctrl-C in the terminal that Slicer was started from reaches its children too; they end when Slicer closes their stdin.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    channel = Channel(sys.stdin.buffer, _claim_stdout())
+    channel.start()
+    service = Service(channel.emit)
+    channel.emit("ready", None, protocol=PROTOCOL_VERSION, engine=__version__, python=platform.python_version(), pid=os.getpid())
+    while (request := channel.next_request()) is not None:
+        service.answer(request, lambda request=request: channel.is_cancelled(request.id))
+        channel.close_request(request.id)
+    channel.finish()
+    return 0
+
+
+def _claim_stdout() -> BinaryIO:
+    """Stdout for events alone; whatever else prints, in Python or in a library's C, goes to stderr from now on."""
+    sys.stdout.flush()
+    events = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    sys.stdout = sys.stderr
+    return events
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

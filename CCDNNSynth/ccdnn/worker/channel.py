@@ -1,0 +1,87 @@
+"""The worker's ends of the two pipes: requests are read in a thread, so that a cancel is heard while the network computes."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any, BinaryIO
+
+from ccdnn.worker.protocol import Cancel, Hello, Id, ProtocolError, Shutdown, Synthesize, encode, parse_request
+
+# How long a batch of slices in progress may take to notice that nobody wants it any more.
+GRACE_SECONDS = 5.0
+
+
+class Channel:
+    """Requests in, events out.
+
+    Args:
+        requests, events: binary streams, one JSON object a line each.
+        leave: ends the process at once, whatever its other threads do.
+    """
+
+    def __init__(self, requests: BinaryIO, events: BinaryIO, leave: Callable[[int], Any] = os._exit) -> None:
+        self._requests, self._events, self._leave = requests, events, leave
+        self._writing = threading.Lock()
+        self._waiting: SimpleQueue[Hello | Synthesize | None] = SimpleQueue()
+        self._open_ids: set[Id] = set()
+        self._cancelled_ids: set[Id] = set()
+        self._closing = threading.Event()
+        self._finished = threading.Event()
+
+    def start(self) -> None:
+        """Begin to read requests."""
+        threading.Thread(target=self._read, name="requests", daemon=True).start()
+
+    def next_request(self) -> Hello | Synthesize | None:
+        """Wait for the next request; None when there will be no more."""
+        request = self._waiting.get()
+        return None if self._closing.is_set() else request
+
+    def is_cancelled(self, request_id: Id) -> bool:
+        """Whether the client does not want the result of this request any more."""
+        return self._closing.is_set() or request_id in self._cancelled_ids
+
+    def close_request(self, request_id: Id) -> None:
+        """Forget an answered request, so that its id may be used again."""
+        self._open_ids.discard(request_id)
+        self._cancelled_ids.discard(request_id)
+
+    def finish(self) -> None:
+        """Say that the last request is answered, so that the process may end in its own way."""
+        self._finished.set()
+
+    def emit(self, event: str, request_id: Id | None, **fields: Any) -> None:
+        """Send an event. With nobody to read it, the process ends: there is nothing else it could do."""
+        line = encode({"event": event, "id": request_id, **fields})
+        with self._writing:
+            try:
+                self._events.write(line)
+                self._events.flush()
+            except OSError:
+                self._leave(1)
+
+    def _read(self) -> None:
+        for line in self._requests:
+            if not line.strip():
+                continue
+            try:
+                request = parse_request(line)
+            except ProtocolError as error:
+                self.emit("error", error.request_id, kind=error.kind, text=str(error), exit_code=error.exit_code)
+                continue
+            if isinstance(request, Shutdown):
+                break
+            if isinstance(request, Cancel):
+                # One for a request that is answered already, or was never made, must not stop a later one.
+                self._cancelled_ids |= {request.id} & self._open_ids
+                continue
+            self._open_ids.add(request.id)
+            self._waiting.put(request)
+        self._closing.set()
+        self._waiting.put(None)
+        # No worker outlives its client, though it hang in a driver: what it computes is of no use to anybody.
+        if not self._finished.wait(GRACE_SECONDS):
+            self._leave(0)
