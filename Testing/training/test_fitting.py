@@ -135,6 +135,18 @@ def test_a_resumed_fit_ends_where_an_uninterrupted_one_does(
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
 
 
+def test_statistics_freeze_when_they_should(checkpoint: Path, cache_folder: Path, tmp_path: Path) -> None:
+    def statistics(path: Path) -> torch.Tensor:
+        return torch.cat([value.flatten() for name, value in weights(path).items() if name.endswith("running_mean")])
+
+    # Both see the same batches; one stops looking at their statistics after an eighth of the sixteen steps, one never looks.
+    never = fit(cache_folder, tmp_path / "never", "--model.freeze_statistics_from", "0")
+    assert statistics(never).abs().max() == 0
+    early = fit(cache_folder, tmp_path / "early", "--model.freeze_statistics_from", "0.125")
+    always = fit(cache_folder, tmp_path / "always", "--model.freeze_statistics_from", "1")
+    assert 0 < statistics(early).abs().max() < statistics(always).abs().max()
+
+
 def test_export_makes_a_model_the_engine_runs(checkpoint: Path, cache_folder: Path, tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     assert main(["export", str(checkpoint), str(cache_folder), "-o", str(path), "--name", "tiny"]) == 0

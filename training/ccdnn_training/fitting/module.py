@@ -26,6 +26,8 @@ class ContrastConversion(LightningModule):
         ratio_c2, ratio_c3, window, variation: see `PhasedLoss`.
         intensity_scale: brings the cache's intensities to about 0–1 for the losses, as the paper has them: c3 compares
             variances, so its weight against c1 depends on the unit.
+        freeze_statistics_from: share of all steps after which batch normalisation uses its running statistics, as it will in
+            inference. In small batches of patches the batch's own statistics differ so much that they act as noise.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class ContrastConversion(LightningModule):
         window: int = 5,
         variation: str = "variance",
         intensity_scale: float = 1.0,
+        freeze_statistics_from: float = 1.0,
     ) -> None:
         super().__init__()
         if schedule not in ("keras", "cosine"):
@@ -55,6 +58,12 @@ class ContrastConversion(LightningModule):
     def phase(self) -> int:
         """1 while c2 is in the loss, 2 once c3 is."""
         return 1 if self.global_step < self.hparams.phase_2_from * self.trainer.estimated_stepping_batches else 2
+
+    def on_train_batch_start(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
+        if self.global_step >= self.hparams.freeze_statistics_from * self.trainer.estimated_stepping_batches:
+            for layer in self.network.modules():
+                if isinstance(layer, torch.nn.BatchNorm2d):
+                    layer.eval()
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
         images, label = batch
