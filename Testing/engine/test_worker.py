@@ -235,7 +235,7 @@ def test_bad_inputs_are_named_and_nothing_is_written(worker, study, model, tmp_p
 
 BAD_REQUESTS = {
     "no model file": ({"model": ModelChoice(path=Path("gone.safetensors"))}, "model", "no model file"),
-    "no bundled model": ({"model": ModelChoice(id="paper-of-tomorrow")}, "model", "paper-of-tomorrow"),
+    "no bundled model": ({"model": ModelChoice(id="paper-of-tomorrow")}, "model", "bundled"),
     "device": ({"device": "abacus"}, "device", "abacus"),
     "precision": ({"precision": "fp8"}, "device", "fp8"),
     "slices": ({"slices": (4, 99)}, "input", f"slices 0 to {SHAPE[0] - 1}"),
