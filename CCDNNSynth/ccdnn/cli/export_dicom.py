@@ -1,0 +1,70 @@
+"""`ccdnn export-dicom`: a synthetic volume as a DICOM series beside the images it was made from."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ccdnn.cli import console
+from ccdnn.cli.selection import Selector
+from ccdnn.errors import InputError
+from ccdnn.study import read_volume
+
+_EPILOG = """\
+SERIES is a DICOM folder that holds one series, or FOLDER::ROW with rows as `ccdnn inspect` counts them.
+
+examples:
+  ccdnn export-dicom stir.nrrd --reference study::3 --source study::4 --source study::6 -o stir_dicom
+  ccdnn export-dicom stir.nrrd --no-reference -o stir_dicom       no DICOM source: an anonymous patient
+
+The series says in every file that it is synthetic and not acquired. It goes into the patient's own study: look at it before it
+is sent anywhere. OUT must be new or empty.
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Add this command to the subparsers of `ccdnn`."""
+    parser = commands.add_parser(
+        "export-dicom",
+        help="write a synthetic volume as a derived DICOM series",
+        description="Write a synthetic volume as a derived DICOM series of the study it was made from. Research use only.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("volume", type=Path, metavar="SYNTHETIC", help="what `ccdnn synthesize` wrote: .nrrd or .mha")
+    origin = parser.add_mutually_exclusive_group(required=True)
+    origin.add_argument("--reference", metavar="SERIES", help="the DICOM series whose patient, study and place the new one shares")
+    origin.add_argument("--no-reference", action="store_true", help="there is none: a study of its own for an anonymous patient")
+    parser.add_argument(
+        "--source", action="append", default=[], metavar="SERIES", help="a further DICOM series it was made from; may be repeated"
+    )
+    parser.add_argument("-o", "--output", required=True, type=Path, metavar="OUT", help="folder to create")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Do what the parsed `options` say.
+
+    Raises:
+        CcdnnError: what the user can mend; nothing was written.
+    """
+    # pydicom is slow to import, and the other commands do without this part of it.
+    from ccdnn.export import export_series
+
+    if options.no_reference and options.source:
+        raise InputError("With --no-reference there is no study that a --source could belong to; leave one of them out.")
+    selector = Selector(None)
+    reference = None if options.no_reference else _dicom_files(selector, options.reference)
+    sources = [_dicom_files(selector, text) for text in options.source]
+    files = export_series(read_volume(options.volume), options.output, reference, sources)
+    if reference is None:
+        console.warning("Written for an anonymous patient in a study of its own; it will not appear beside the patient's images.")
+    console.result(f"{options.output}: {len(files)} DICOM files, a synthetic series, not acquired")
+
+
+def _dicom_files(selector: Selector, text: str) -> tuple[Path, ...]:
+    series = selector.one(text)
+    if not series.provenance.get("series_instance_uid"):
+        raise InputError(f"{series.name} is no DICOM series; name one, or use --no-reference for an anonymous patient.")
+    return series.files

@@ -1,0 +1,174 @@
+"""The DICOM series a derived image comes from: whose it is, and which of its images a new slice has to point back to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.uid import generate_uid
+
+from ccdnn.dicom.headers import Frame, Header, lenient, read_frames
+from ccdnn.errors import InputError
+from ccdnn.volume import Grid
+
+# Type 2 attributes of the Patient, General Study and Frame of Reference modules: present in every image, empty where unknown.
+REQUIRED = (
+    "PatientName", "PatientID", "PatientBirthDate", "PatientSex",
+    "StudyDate", "StudyTime", "ReferringPhysicianName", "StudyID", "AccessionNumber",
+    "PositionReferenceIndicator", "PatientPosition",
+)  # fmt: skip
+# Copied where the source has them.
+OPTIONAL = (
+    "IssuerOfPatientID", "PatientBirthTime",
+    "PatientIdentityRemoved", "DeidentificationMethod", "DeidentificationMethodCodeSequence",
+    "PatientAge", "PatientSize", "PatientWeight", "StudyDescription", "BodyPartExamined",
+)  # fmt: skip
+LOSSY = ("LossyImageCompressionRatio", "LossyImageCompressionMethod")
+
+LPS_TO_RAS = np.array([-1.0, -1.0, 1.0])
+
+# Neighbouring slices touch; to meet they must overlap by this share of a slice.
+LEAST_OVERLAP = 0.02
+
+
+@dataclass(frozen=True)
+class Source:
+    """The images of one series, from their headers alone.
+
+    Args:
+        name: safe to show, number and description of the series.
+        header: of the first file and its first frame.
+        frames: those that lie somewhere, of all files.
+        sop_classes: instance UID → SOP Class UID.
+    """
+
+    name: str
+    header: Header
+    frames: tuple[Frame, ...]
+    sop_classes: dict[str, str]
+
+    @property
+    def patient(self) -> str:
+        return self.header.text("PatientID")
+
+    @property
+    def slice_thickness(self) -> float | None:
+        """In mm; None where unknown."""
+        return self.header.number("SliceThickness") or None
+
+    @property
+    def study_uid(self) -> str:
+        return self.frames[0].study_uid
+
+    @property
+    def series_uid(self) -> str:
+        return self.frames[0].series_uid
+
+    @property
+    def series_number(self) -> int:
+        return self.frames[0].series_number or 0
+
+    def identity(self) -> Dataset:
+        """Patient, study, frame of reference and body part, for an image of the same examination."""
+        copy = Dataset()
+        for keyword in (*REQUIRED, *OPTIONAL):
+            value = self.header.value(keyword)
+            if value is not None or keyword in REQUIRED:
+                # A name as text, so that it is written in the new file's character set.
+                setattr(copy, keyword, str(value) if value is not None and keyword.endswith("Name") else value)
+        copy.StudyInstanceUID = self.study_uid
+        copy.FrameOfReferenceUID = self.frames[0].frame_of_reference_uid or generate_uid(prefix=None)
+        sides = (self.header.text(keyword) for keyword in ("Laterality", "ImageLaterality", "FrameLaterality"))
+        # A knee is one of two, so the side is asked for; empty says that it is unknown.
+        copy.Laterality = next((side for side in sides if side in ("L", "R")), None)
+        return copy
+
+    def lossy_compression(self) -> Dataset | None:
+        """The attributes that say so where the images went through lossy compression."""
+        if self.header.text("LossyImageCompression") != "01":
+            return None
+        copy = Dataset()
+        copy.LossyImageCompression = "01"
+        for keyword in LOSSY:
+            if (value := self.header.value(keyword)) is not None:
+                setattr(copy, keyword, value)
+        return copy
+
+    def meeting(self, grid: Grid) -> np.ndarray:
+        """Which frames meet which slices of a grid, as slabs of their thickness: (frame, slice) bool."""
+        slices, rows, columns = grid.shape
+        to_ijk = np.linalg.inv(grid.ijk_to_ras)
+        meets = np.zeros((len(self.frames), slices), dtype=bool)
+        for number, frame in enumerate(self.frames):
+            corners = (to_ijk[:3, :3] @ (_corners(frame) * LPS_TO_RAS).T).T + to_ijk[:3, 3]
+            lowest, highest = corners.min(axis=0) + LEAST_OVERLAP, corners.max(axis=0) - LEAST_OVERLAP
+            if (highest[:2] > -0.5).all() and (lowest[:2] < np.array([columns, rows]) - 0.5).all():
+                meets[number] = (np.arange(slices) + 0.5 > lowest[2]) & (np.arange(slices) - 0.5 < highest[2])
+        return meets
+
+    def references(self, chosen: np.ndarray) -> list[Dataset]:
+        """Items of a Source Image Sequence: the instances, and frames of multi-frame ones, that `chosen` is true for."""
+        found: dict[str, list[int]] = {}
+        for frame, wanted in zip(self.frames, chosen, strict=True):
+            if wanted:
+                found.setdefault(frame.instance_uid, []).append(frame.index + 1)
+        multi_frame = (self.header.integer("NumberOfFrames") or 1) > 1
+        items = []
+        for uid, numbers in found.items():
+            item = Dataset()
+            item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = self.sop_classes[uid], uid
+            if multi_frame:
+                item.ReferencedFrameNumber = numbers
+            items.append(item)
+        return items
+
+
+def read_source(files: Sequence[Path]) -> Source:
+    """The series that these files are.
+
+    Raises:
+        InputError: one cannot be read, none of them is an image in the patient, or they are of several series.
+    """
+    frames: list[Frame] = []
+    sop_classes: dict[str, str] = {}
+    header = None
+    for path in files:
+        try:
+            read = read_frames(path)
+            with lenient():
+                dataset = dcmread(path, stop_before_pixels=True, force=True)
+        except OSError as error:
+            raise InputError(f"{path.name} cannot be read: {error.strerror or error}.") from None
+        placed = [frame for frame in read if None not in (frame.position, frame.orientation, frame.pixel_spacing)]
+        if placed and header is None:
+            header = _first_header(dataset)
+        frames += placed
+        sop_classes[str(dataset.get("SOPInstanceUID", ""))] = str(dataset.get("SOPClassUID", ""))
+    if header is None or not all(frame.instance_uid and frame.study_uid and frame.series_uid for frame in frames):
+        raise InputError(
+            f"{files[0].name if files else 'The series'} holds no DICOM image with a place in a patient's study; "
+            "give a DICOM series."
+        )
+    if len({frame.series_uid for frame in frames}) > 1:
+        raise InputError(f"{files[0].name} and the files with it are of several DICOM series; give one of them.")
+    name = " ".join(filter(None, (str(frames[0].series_number or ""), frames[0].description))) or files[0].name
+    return Source(name, header, tuple(frames), sop_classes)
+
+
+def _first_header(dataset: Dataset) -> Header:
+    per_frame = dataset.get("PerFrameFunctionalGroupsSequence") or [None]
+    shared = dataset.get("SharedFunctionalGroupsSequence") or [None]
+    return Header(dataset, per_frame[0], shared[0])
+
+
+def _corners(frame: Frame) -> np.ndarray:
+    """The eight corners of a frame as a slab as thick as its nominal spacing, LPS in mm, (8, 3)."""
+    along_row, along_column = np.array(frame.orientation[:3]), np.array(frame.orientation[3:])
+    across = np.cross(along_row, along_column) * (frame.nominal_spacing or 0.0) / 2
+    right = along_row * frame.pixel_spacing[1] * (frame.shape[1] - 1)
+    down = along_column * frame.pixel_spacing[0] * (frame.shape[0] - 1)
+    return np.array([np.array(frame.position) + x * right + y * down + z * across for x in (0, 1) for y in (0, 1) for z in (-1, 1)])

@@ -1,0 +1,301 @@
+"""A synthetic volume as a DICOM series beside the images it was made from, marked so that nobody takes it for acquired.
+
+Classic MR Image Storage, one file a slice, whatever the source is: every archive and viewer reads it, and an Enhanced MR image
+would have to describe an acquisition that never was. What the class asks of an acquisition is left empty or says "none"
+(Scanning Sequence RM, research mode). There is no Derivation Code: context group 7203 has none for what a network computed. Nor is
+there Synthetic Data (0008,001C) yet: the attribute is so new that validators in use call it an error.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydicom import dcmwrite
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.sr.codedict import codes
+from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
+from pydicom.valuerep import format_number_as_ds
+
+from ccdnn import __version__
+from ccdnn.dicom.headers import lenient
+from ccdnn.dicom.sources import Source, read_source
+from ccdnn.errors import InputError, OutputError
+from ccdnn.provenance import NOTICE, SYNTHETIC_NAME
+from ccdnn.volume import Volume
+
+SERIES_DESCRIPTION = "Synthetic STIR (CC-DNN) – not acquired"
+# The reference's own number stays to be seen in it, and scanners do not count that far.
+SERIES_NUMBER_OFFSET = 9000
+
+LARGEST_STORED = 65535
+# Characters in the value representations Long String and Short Text.
+LONGEST_LO, LONGEST_ST = 64, 1024
+# The window shows all but the brightest voxels: fluid at the skin, vessels.
+WINDOW_PERCENTILES = (1.0, 99.5)
+
+RAS_TO_LPS = np.array([-1.0, -1.0, 1.0])
+# Cosine between slice normal and slice step; DICOM's Plane modules know no sheared stack.
+ORTHOGONALITY = 1e-3
+
+
+def export_series(
+    volume: Volume,
+    folder: Path,
+    reference: Sequence[Path] | None,
+    sources: Sequence[Sequence[Path]] = (),
+    window: tuple[float, float] | None = None,
+) -> list[Path]:
+    """Write a synthetic volume as a new series of the study it was made from.
+
+    Stored values are 16 bits over the volume's range: Rescale Slope and Intercept give every voxel back to half a step.
+
+    Args:
+        volume: as `ccdnn.synthesis.synthesize` made it, with its metadata.
+        folder: to create; it may exist if it is empty.
+        reference: the DICOM files of the series whose patient, study and frame of reference the new one shares; it is referred to
+            as a source. None writes a study of its own for an anonymous patient.
+        sources: the DICOM files of each further series the volume was made from.
+        window: centre and width to show it with; None takes them from the voxels.
+
+    Returns:
+        The files, in slice order.
+
+    Raises:
+        InputError: the volume is not synthetic or no image, the files are no DICOM images, of different patients, or elsewhere.
+        OutputError: the folder cannot be written; nothing is left of it.
+    """
+    _require_exportable(volume)
+    _require_free(folder)
+    series = [] if reference is None else [reference, *sources]
+    used = [read_source(files) for files in dict.fromkeys(map(tuple, series))]
+    _require_one_patient(used)
+    meeting = [source.meeting(volume.grid) for source in used]
+    if used and not meeting[0].any():
+        raise InputError(f"{volume.name} lies outside {used[0].name}; give the series it was made from.")
+    with lenient():  # what is copied from a source may break the rules there already
+        common = _common(volume, used[0] if used else None)
+        common.update(_lossy_compression(used))
+        slope, intercept = _rescale(volume.array)
+        common.update(_pixels_module(volume, slope, intercept, window))
+        images = [_image(common, volume, index, slope, intercept) for index in range(len(volume.array))]
+        for index, image in enumerate(images):
+            image.update(
+                _references([(source, source.references(meets[:, index])) for source, meets in zip(used, meeting, strict=True)])
+            )
+        return _write(images, folder)
+
+
+# ------------------------------------------------------------------------------------------------------------------ checks
+
+
+def _require_exportable(volume: Volume) -> None:
+    if volume.metadata.get("CCDNN_Image") != SYNTHETIC_NAME or "CCDNN_Model" not in volume.metadata:
+        raise InputError(
+            f"{volume.name} does not say that it is a synthetic STIR and which model made it; "
+            "export the .nrrd or .mha file that was written by the synthesis."
+        )
+    if not np.isfinite(volume.array).all():
+        raise InputError(f"{volume.name} holds NaN or infinite values, which DICOM cannot hold; make it again.")
+    axes = volume.ijk_to_ras[:3, :3] / volume.grid.spacing
+    if np.abs(axes.T @ axes - np.eye(3)).max() > ORTHOGONALITY:
+        raise InputError(f"{volume.name} lies on a sheared grid, which DICOM cannot hold; resample it to a rectangular one.")
+
+
+def _require_free(folder: Path) -> None:
+    try:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise OutputError(f"{folder} exists and is not empty; give the name of a new folder, nothing is overwritten.")
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be written: {error.strerror or error}.") from None
+
+
+def _require_one_patient(used: Sequence[Source]) -> None:
+    for source in used:
+        if source.patient != used[0].patient:
+            raise InputError(f"{source.name} and {used[0].name} are of different patients; nothing was written.")
+
+
+# ---------------------------------------------------------------------------------------------------------------- contents
+
+
+def _common(volume: Volume, reference: Source | None) -> Dataset:
+    """What all images of the series share, by module (PS3.3, MR Image IOD)."""
+    now = datetime.now()
+    date, time = now.strftime("%Y%m%d"), now.strftime("%H%M%S")
+    header = reference.identity() if reference else _anonymous(date, time)
+    about = volume.metadata
+
+    # SOP Common, General Series, General Equipment: the equipment that made these images is this program.
+    header.SpecificCharacterSet = "ISO_IR 192"
+    header.SOPClassUID = MRImageStorage
+    header.InstanceCreationDate, header.InstanceCreationTime = date, time
+    header.Modality = "MR"
+    header.SeriesInstanceUID = generate_uid(prefix=None)
+    header.SeriesDescription = SERIES_DESCRIPTION
+    header.SeriesNumber = SERIES_NUMBER_OFFSET + (reference.series_number if reference else 0)
+    header.SeriesDate, header.SeriesTime = date, time
+    header.Manufacturer, header.ManufacturerModelName = "CCDNNSynth contributors", "CCDNNSynth (CC-DNN)"
+    header.SoftwareVersions = [f"ccdnn {__version__}", f"model {about['CCDNN_Model']}".replace("\\", "/")[:LONGEST_LO]]
+
+    # General Image, General Reference, Contrast/Bolus absent
+    header.ImageType = ["DERIVED", "SECONDARY", "OTHER"]
+    header.ContentDate, header.ContentTime = date, time
+    header.BurnedInAnnotation = "NO"
+    header.ContentQualification = "RESEARCH"
+    header.ImageComments = NOTICE
+    header.DerivationDescription = _derivation(volume)
+
+    # MR Image: no acquisition took place, so there is no sequence, and its times are empty.
+    header.ScanningSequence, header.SequenceVariant = "RM", "NONE"
+    for keyword in ("ScanOptions", "MRAcquisitionType", "RepetitionTime", "EchoTime", "EchoTrainLength"):
+        setattr(header, keyword, None)
+
+    # Image Plane
+    j, i = volume.grid.spacing[1::-1]
+    header.PixelSpacing = [format_number_as_ds(j), format_number_as_ds(i)]
+    header.SpacingBetweenSlices = format_number_as_ds(volume.grid.spacing[2])
+    header.SliceThickness = format_number_as_ds((reference and reference.slice_thickness) or volume.grid.spacing[2])
+    cosines = (volume.ijk_to_ras[:3, :2] / volume.grid.spacing[:2]) * RAS_TO_LPS[:, None]
+    header.ImageOrientationPatient = [format_number_as_ds(float(cosine)) for cosine in cosines.T.ravel()]
+    return header
+
+
+def _anonymous(date: str, time: str) -> Dataset:
+    """Patient and study where no source tells them; the ID is new, so that no archive takes two of these for one person."""
+    header = Dataset()
+    header.PatientName, header.PatientID = "Anonymous^Patient", f"ANONYMOUS-{uuid.uuid4().hex[:8].upper()}"
+    header.PatientBirthDate = header.PatientSex = None
+    header.PatientIdentityRemoved, header.DeidentificationMethod = "YES", "Exported from a file without patient data"
+    header.StudyInstanceUID, header.FrameOfReferenceUID = generate_uid(prefix=None), generate_uid(prefix=None)
+    header.StudyDate, header.StudyTime = date, time
+    header.ReferringPhysicianName = header.StudyID = header.AccessionNumber = None
+    header.PositionReferenceIndicator = header.PatientPosition = header.Laterality = None
+    return header
+
+
+def _derivation(volume: Volume) -> str:
+    about = volume.metadata
+    inputs = [f"{key.rpartition('_')[2]}: {value}" for key, value in about.items() if key.startswith("CCDNN_Input_")]
+    made = f"Computed by {about.get('CCDNN_Engine', 'ccdnn')} with the model {about['CCDNN_Model']}"
+    return f"{NOTICE} {made} from {'; '.join(inputs) or 'other series'}."[:LONGEST_ST]
+
+
+def _lossy_compression(used: Sequence[Source]) -> Dataset:
+    """What lost detail once has lost it for good, whatever is computed from it (PS3.3 C.7.6.1.1.5)."""
+    lossy = (source.lossy_compression() for source in used)
+    return next((header for header in lossy if header), _item(LossyImageCompression="00"))
+
+
+def _rescale(array: np.ndarray) -> tuple[float, float]:
+    """Slope and intercept, exactly as their decimal strings say, that spread the range of the volume over the stored values."""
+    lowest, highest = min(float(array.min()), 0.0), float(array.max())
+    slope = (highest - lowest) / LARGEST_STORED or 1.0
+    return float(format_number_as_ds(slope)), float(format_number_as_ds(lowest))
+
+
+def _pixels_module(volume: Volume, slope: float, intercept: float, window: tuple[float, float] | None) -> Dataset:
+    header = Dataset()
+    header.SamplesPerPixel, header.PhotometricInterpretation = 1, "MONOCHROME2"
+    header.Rows, header.Columns = volume.array.shape[1:]
+    header.BitsAllocated = header.BitsStored = 16
+    header.HighBit, header.PixelRepresentation = 15, 0
+    header.RescaleSlope, header.RescaleIntercept = format_number_as_ds(slope), format_number_as_ds(intercept)
+    header.RescaleType = "US"  # unspecified
+    if window is None:
+        low, high = np.percentile(volume.array, WINDOW_PERCENTILES)
+        window = (float(low + high) / 2, float(high - low) or 1.0)
+    header.WindowCenter, header.WindowWidth = (format_number_as_ds(float(value)) for value in window)
+    # The usual LINEAR function is defined for widths above 1 only, and intensities here are about 1 at most.
+    header.VOILUTFunction = "LINEAR_EXACT"
+    return header
+
+
+def _image(common: Dataset, volume: Volume, index: int, slope: float, intercept: float) -> Dataset:
+    image = Dataset()
+    image.update(common)
+    image.SOPInstanceUID = generate_uid(prefix=None)
+    image.InstanceNumber = index + 1
+    position = (volume.ijk_to_ras @ [0, 0, index, 1])[:3] * RAS_TO_LPS
+    image.ImagePositionPatient = [format_number_as_ds(float(value)) for value in position]
+    stored = np.rint((volume.array[index].astype(np.float64) - intercept) / slope).clip(0, LARGEST_STORED)
+    image.PixelData = stored.astype("<u2").tobytes()
+    image["PixelData"].VR = "OW"
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = MRImageStorage, image.SOPInstanceUID
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    image.file_meta = meta
+    return image
+
+
+def _references(references: Sequence[tuple[Source, list[Dataset]]]) -> Dataset:
+    """The images a slice was made from: Source Image Sequence, and the Common Instance Reference Module (PS3.3 C.12.2) where the
+    same instances stand by series, those of other examinations than the first source's by study."""
+    header = Dataset()
+    if items := [_with_purpose(item) for _, images in references for item in images]:
+        header.SourceImageSequence = items
+    studies: dict[str, dict[str, list[Dataset]]] = {}
+    for source, images in references:
+        if images:
+            studies.setdefault(source.study_uid, {}).setdefault(source.series_uid, []).extend(map(_without_frames, images))
+    own = studies.pop(references[0][0].study_uid, None) if references else None
+    if own:
+        header.ReferencedSeriesSequence = _series_items(own)
+    if studies:
+        header.StudiesContainingOtherReferencedInstancesSequence = [
+            _item(StudyInstanceUID=uid, ReferencedSeriesSequence=_series_items(series)) for uid, series in studies.items()
+        ]
+    return header
+
+
+def _with_purpose(image: Dataset) -> Dataset:
+    code = codes.DCM.SourceImageForImageProcessingOperation
+    purpose = _item(CodeValue=code.value, CodingSchemeDesignator=code.scheme_designator, CodeMeaning=code.meaning)
+    source = _item(PurposeOfReferenceCodeSequence=[purpose])
+    source.update(image)
+    return source
+
+
+def _series_items(series: dict[str, list[Dataset]]) -> list[Dataset]:
+    return [_item(ReferencedInstanceSequence=instances, SeriesInstanceUID=uid) for uid, instances in series.items()]
+
+
+def _without_frames(image: Dataset) -> Dataset:
+    return _item(ReferencedSOPClassUID=image.ReferencedSOPClassUID, ReferencedSOPInstanceUID=image.ReferencedSOPInstanceUID)
+
+
+def _item(**values: Any) -> Dataset:
+    item = Dataset()
+    for keyword, value in values.items():
+        setattr(item, keyword, value)
+    return item
+
+
+# ----------------------------------------------------------------------------------------------------------------- writing
+
+
+def _write(images: Sequence[Dataset], folder: Path) -> list[Path]:
+    """All files in a new folder, which gets its name when it is complete."""
+    temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.part")
+    names = [f"IM{number:04d}.dcm" for number in range(1, len(images) + 1)]
+    try:
+        temporary.mkdir()
+        for image, name in zip(images, names, strict=True):
+            with (temporary / name).open("wb") as stream:
+                dcmwrite(stream, image, enforce_file_format=True)
+                stream.flush()
+                os.fsync(stream.fileno())  # some file systems report a full disk only when the data reach it
+        if folder.exists():
+            folder.rmdir()  # it is empty, or this fails; no system but POSIX replaces it in one step
+        temporary.rename(folder)
+    except OSError as error:
+        raise OutputError(f"The DICOM series cannot be written to {folder}: {error.strerror or error}.") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return [folder / name for name in names]
