@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import torch
 from ccdnn.errors import InputError, ModelError
 from ccdnn.inference.synthesizer import Synthesizer
 from ccdnn.model.file import load_model
+from ccdnn.normalisation import DatasetMinMax
 from ccdnn_training.cli.main import main
 from ccdnn_training.data.cache import SliceCache, write_index, write_subject
 from ccdnn_training.data.patches import PatchDataset, SliceDataset
@@ -182,3 +184,40 @@ def test_the_pixel_regressor_learns_what_one_pixel_can_tell(cache: SliceCache) -
     error = np.mean((predicted - array[3]) ** 2)
     best_input = min(np.mean((best_affine_fit(image, array[3]) - array[3]) ** 2) for image in array[:3])
     assert error < best_input
+
+
+def test_evaluate_scores_every_method_on_every_test_subject(checkpoint: Path, cache_folder: Path, tmp_path: Path) -> None:
+    test_folder, model, results = tmp_path / "test", tmp_path / "model.safetensors", tmp_path / "results"
+    counts = ["--train", "0", "--validation", "0", "--test", "2", "--slices", "2", "--matrix", "192"]
+    assert main(["simulate", str(test_folder), *counts]) == 0
+    assert main(["export", str(checkpoint), str(cache_folder), "-o", str(model), "--name", "tiny"]) == 0
+    arguments = ["evaluate", str(test_folder), "--train", str(cache_folder), "-o", str(results), "--model", str(model)]
+    assert main(arguments) == 0
+    with (results / "scores.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    methods = ("tiny", "pixel regressor", "T1-w, best fit", "T2-w, best fit", "GRE, best fit")
+    assert {(row["subject"], row["method"]) for row in rows} == {(f"test-{30_000 + n}", m) for n in range(2) for m in methods}
+    subject = SliceCache(test_folder).part("test")[1]
+    array = subject.array().astype(np.float32)
+    error = np.mean((best_affine_fit(array[1], array[3]) - array[3]) ** 2) / array[3].max() ** 2
+    scored = next(row for row in rows if row["subject"] == subject.name and row["method"] == "T2-w, best fit")
+    assert float(scored["MSE"]) == pytest.approx(error, rel=1e-4)
+    assert float(scored["PSNR"]) == pytest.approx(-10 * np.log10(error), rel=1e-4)
+    summary = (results / "summary.md").read_text()
+    assert "tiny | 2 |" in summary
+    assert "ccdnn-train" in summary
+
+
+def test_evaluating_on_other_units_is_refused(
+    checkpoint: Path, cache_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    model, other = tmp_path / "model.safetensors", tmp_path / "other"
+    main(["export", str(checkpoint), str(cache_folder), "-o", str(model), "--name", "tiny"])
+    other.mkdir()
+    write_subject(other, "a", np.ones((4, 1, 8, 8)))
+    subjects = [{"name": "a", "part": "test", "provenance": {}}]
+    write_index(other, subjects, contrasts=CONTRASTS, normalisation=DatasetMinMax(0, 5), made_by="test")
+    code = main(["evaluate", str(other), "--train", str(cache_folder), "-o", str(tmp_path / "r"), "--model", str(model)])
+    assert code == InputError.exit_code
+    assert "normalised otherwise" in capsys.readouterr().err
+    assert not (tmp_path / "r").exists()

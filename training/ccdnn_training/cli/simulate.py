@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ccdnn.files import write_volume
+from ccdnn_training.cli.progress import progress
 from ccdnn_training.data.simulated import Recipe, simulate_cache
 from ccdnn_training.phantom.render import LABELS
 from ccdnn_training.simulate import simulate_study
@@ -29,7 +29,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     cache = commands.add_parser("simulate", help="a cache of simulated slices to train on (resumable)")
     cache.add_argument("folder", type=Path)
     cache.add_argument("--train", type=int, default=160, help="number of training subjects")
-    cache.add_argument("--validation", type=int, default=12)
+    cache.add_argument("--validation", type=int, default=12, help="number of validation subjects")
+    cache.add_argument("--test", type=int, default=0, help="number of test subjects")
     cache.add_argument("--slices", type=int, default=8, help="slices a subject, spread over the knee's width")
     cache.add_argument("--matrix", type=int, nargs="+", default=[320, 384, 448], help="rows and columns a subject may have")
     cache.add_argument("--lesions", type=float, default=0.25, help="share of subjects with edema, and with a ganglion")
@@ -37,21 +38,16 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     cache.set_defaults(run=run_cache)
 
 
-def _progress() -> Progress:
-    return Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-
-
 def run_study(options: argparse.Namespace) -> int:
     options.folder.mkdir(parents=True, exist_ok=True)
     protocol = {} if options.paper_protocol else {"protocol": None}
-    with _progress() as progress:
-        task = progress.add_task("rendering slices", total=None)
+    with progress("rendering slices") as on_slice:
         study = simulate_study(
             options.seed,
             **protocol,
             edema=options.edema,
             ganglion=options.ganglion,
-            on_slice=lambda done, total: progress.update(task, completed=done, total=total),
+            on_slice=on_slice,
         )
     for name, volume in study.volumes.items():
         write_volume(volume, options.folder / f"{name}.nrrd", np.int16)  # as scanners store them
@@ -63,16 +59,16 @@ def run_study(options: argparse.Namespace) -> int:
 
 
 def run_cache(options: argparse.Namespace) -> int:
-    counts = {"train": options.train, "validation": options.validation}
-    with _progress() as progress:
-        task = progress.add_task("simulated subjects", total=sum(counts.values()))
+    counts = {"train": options.train, "validation": options.validation, "test": options.test}
+    with progress("simulated subjects") as on_subject:
         simulate_cache(
             options.folder,
             counts,
             Recipe(options.slices, tuple(options.matrix), lesions=options.lesions),
             made_by=shlex.join(["ccdnn-train", *sys.argv[1:]]),
             jobs=options.jobs,
-            on_subject=lambda done, total: progress.update(task, completed=done, total=total),
+            on_subject=on_subject,
         )
-    print(f"The slice cache {options.folder} holds {options.train} training and {options.validation} validation subjects.")
+    content = ", ".join(f"{count} {part}" for part, count in counts.items() if count)
+    print(f"The slice cache {options.folder} holds {content} subjects.")
     return 0

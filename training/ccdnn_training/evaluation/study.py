@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,13 +12,10 @@ import numpy as np
 
 from ccdnn.inference.synthesizer import Synthesizer
 from ccdnn.measure.similarity import similarity
-from ccdnn.model.file import Model
-from ccdnn.normalisation import Normalisation
-from ccdnn_training.data.cache import SliceCache
-from ccdnn_training.data.simulated import FIRST_SEED
+from ccdnn.model.file import Model, load_model
+from ccdnn_training.data.cache import CachedSubject
 from ccdnn_training.evaluation.baselines import PixelRegressor, best_affine_fit
-from ccdnn_training.physics.protocol import CONTRASTS, INPUT_CONTRASTS
-from ccdnn_training.simulate import simulate_study
+from ccdnn_training.physics.protocol import INPUT_CONTRASTS
 
 METRICS = ("MSE", "PSNR", "SSIM", "MS-SSIM")
 LABELS = {"t1": "T1-w", "t2": "T2-w", "gre": "GRE"}
@@ -34,33 +32,53 @@ class Score:
 
 
 def score_subjects(
-    model: Model, cache: SliceCache, count: int, *, on_step: Callable[[str], None] = lambda text: None
+    model: Model,
+    train: tuple[CachedSubject, ...],
+    test: tuple[CachedSubject, ...],
+    *,
+    jobs: int = 1,
+    on_subject: Callable[[int, int], None] | None = None,
 ) -> list[Score]:
-    """Score the network, each input scaled to fit best, and the pixel regressor on `count` unseen subjects of 24 slices.
+    """Score the network, a pixel regressor fitted on `train`, and each input scaled to fit best, on the `test` subjects.
 
     All methods predict the acquired STIR in the card's normalisation; then both are divided by the acquired STIR's maximum
     (its minimum is 0), one factor for a subject, so that images are on 0–1 as in the paper's section 2.8.
+
+    Args:
+        train, test: subjects of slice caches normalised as the model's card says.
+        jobs: processes, of one thread each.
+        on_subject: called with (subjects done, subjects).
     """
-    on_step("fitting the pixel regressor")
-    regressor = PixelRegressor(cache.part("train"))
-    synthesizer = Synthesizer(model)
-    normalisation = Normalisation.from_card(model.card.normalisation)
+    regressor = PixelRegressor(train)
     scores: list[Score] = []
-    for seed in range(FIRST_SEED["test"], FIRST_SEED["test"] + count):
-        on_step(f"test subject {seed}")
-        study = simulate_study(seed, protocol=None)
-        images = {contrast: normalisation.apply(study.volumes[contrast].array) for contrast in CONTRASTS}
-        inputs = np.stack([images[contrast] for contrast in INPUT_CONTRASTS])
-        predictions = {
-            model.card.name: synthesizer.run(inputs),
-            "pixel regressor": regressor.predict(inputs),
-            **{f"{LABELS[contrast]}, best fit": best_affine_fit(images[contrast], images["stir"]) for contrast in INPUT_CONTRASTS},
-        }
-        top = images["stir"].max()
-        for method, prediction in predictions.items():
-            for row in similarity(prediction / top, images["stir"] / top, measured_on=method):
-                scores.append(Score(str(seed), method, row.name, row.value))
+    with ProcessPoolExecutor(jobs, initializer=_start_worker, initargs=(model.path, regressor)) as pool:
+        for done, of_subject in enumerate(pool.map(_score_subject, test), start=1):
+            scores += of_subject
+            if on_subject:
+                on_subject(done, len(test))
     return scores
+
+
+def _start_worker(model_path: Path, regressor: PixelRegressor) -> None:
+    global _worker
+    _worker = (Synthesizer(load_model(model_path), threads=1), regressor)
+
+
+def _score_subject(subject: CachedSubject) -> list[Score]:
+    synthesizer, regressor = _worker
+    array = subject.array().astype(np.float32)
+    inputs, acquired = array[:-1], array[-1]
+    predictions = {
+        synthesizer.model.card.name: synthesizer.run(inputs),
+        "pixel regressor": regressor.predict(inputs),
+        **{f"{LABELS[c]}, best fit": best_affine_fit(image, acquired) for c, image in zip(INPUT_CONTRASTS, inputs, strict=True)},
+    }
+    top = acquired.max()
+    return [
+        Score(subject.name, method, row.name, row.value)
+        for method, prediction in predictions.items()
+        for row in similarity(prediction / top, acquired / top, measured_on=method)
+    ]
 
 
 def summarise(scores: list[Score]) -> Iterator[tuple[str, dict[str, tuple[float, float, int]]]]:
