@@ -1,0 +1,204 @@
+"""Slicer module: three MR volumes of a knee in, a synthetic STIR volume out. Everything but the glue is in CCDNNSynthLib."""
+
+import unittest
+
+import slicer
+import vtk
+from slicer.i18n import tr as _
+from slicer.i18n import translate
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
+)
+from slicer.util import VTKObservationMixin
+
+
+class CCDNNSynth(ScriptedLoadableModule):
+    def __init__(self, parent):
+        ScriptedLoadableModule.__init__(self, parent)
+        self.parent.title = _("CC-DNN Synthetic STIR")
+        self.parent.categories = [translate("qSlicerAbstractCoreModule", "Converters")]
+        self.parent.dependencies = []
+        self.parent.contributors = ["CCDNNSynth contributors"]
+        self.parent.helpText = _("""
+<p>Computes a synthetic STIR (short tau inversion recovery) volume of the knee from a T1-weighted, a T2-weighted and a gradient-echo
+volume with the convolutional network CC-DNN.</p>
+<p>Choose the three volumes, or press Detect, and press Apply. The result is computed, not acquired: for research only,
+not for diagnosis.</p>
+""")
+        self.parent.acknowledgementText = _("""
+<p>The method is that of Kim, Jang, Jang, Lee and Hwang: Deep-learned short tau inversion recovery imaging using multi-contrast MR
+images, Magnetic Resonance in Medicine, 2020.</p>
+""")
+        slicer.app.connect("startupCompleted()", registerSampleData)
+
+
+def registerSampleData():
+    """Offer the bundled study in the Sample Data module."""
+    from CCDNNSynthLib.SampleStudy import registerSampleStudy
+
+    registerSampleStudy()
+
+
+class CCDNNSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    def __init__(self, parent=None):
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+        self.logic = None
+        self._parameterNode = None
+        self._guiTags = []
+
+    def setup(self):
+        ScriptedLoadableModuleWidget.setup(self)
+        from CCDNNSynthLib.InputsPanel import InputsPanel
+        from CCDNNSynthLib.SynthesisPanel import SynthesisPanel
+
+        self.logic = CCDNNSynthLogic()
+        widgets = [slicer.util.loadUI(self.resourcePath(f"UI/{name}.ui")) for name in ("Inputs", "Synthesis")]
+        for widget in widgets:
+            self.layout.addWidget(widget)
+            widget.setMRMLScene(slicer.mrmlScene)
+        self.layout.addStretch(1)
+        self.inputs = InputsPanel(widgets[0])
+        self.synthesis = SynthesisPanel(
+            widgets[1], self.logic, self.resourcePath("requirements.txt"), self.inputs.protocols, self.onRunning
+        )
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.initializeParameterNode()
+
+    def cleanup(self):
+        """Called when the module is reloaded and when the application closes."""
+        self.logic.close()
+        self.setParameterNode(None)
+        self.removeObservers()
+
+    def enter(self):
+        self.initializeParameterNode()
+
+    def exit(self):
+        """Another module is shown; what happens there must not cost time here. A run goes on."""
+        self._disconnect()
+
+    def onSceneStartClose(self, caller, event):
+        self.setParameterNode(None)
+
+    def onSceneEndClose(self, caller, event):
+        if self.parent.isEntered:
+            self.initializeParameterNode()
+
+    def onRunning(self, running):
+        self.inputs.setEnabled(not running)
+
+    def initializeParameterNode(self):
+        self.setParameterNode(self.logic.getParameterNode())
+
+    def setParameterNode(self, parameterNode):
+        """Show and observe `parameterNode`, a CCDNNSynthParameterNode or None, instead of the one before."""
+        self._disconnect()
+        self._parameterNode = parameterNode
+        self.inputs.setParameterNode(parameterNode)
+        self.synthesis.setParameterNode(parameterNode)
+        if parameterNode is not None:
+            self._guiTags = [parameterNode.connectGui(panel.ui) for panel in (self.inputs, self.synthesis)]
+            self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParameterNodeModified)
+
+    def onParameterNodeModified(self, caller=None, event=None):
+        self.inputs.refreshSoon()
+        self.synthesis.refresh()
+
+    def _disconnect(self):
+        if self._parameterNode is not None and self._guiTags:
+            for tag in self._guiTags:
+                self._parameterNode.disconnectGui(tag)
+            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParameterNodeModified)
+        self._guiTags = []
+
+
+class CCDNNSynthLogic(ScriptedLoadableModuleLogic):
+    """Runs jobs, one at a time, in a worker process that is kept warm between them. Needs no widget.
+
+    A job and how it ends: `CCDNNSynthLib.Run`. The listener of a run has onProgress(done, total), onLog(level, text) and
+    onEnd(outcome).
+    """
+
+    def __init__(self):
+        ScriptedLoadableModuleLogic.__init__(self)
+        from CCDNNSynthLib.Packages import ensurePackages
+        from CCDNNSynthLib.WorkerClient import WorkerClient
+
+        self.worker = WorkerClient(onLog=self._onWorkerLog)
+        self.ensurePackages = ensurePackages
+        self._run, self._listener = None, None
+
+    def getParameterNode(self):
+        from CCDNNSynthLib.Parameters import CCDNNSynthParameterNode
+
+        return CCDNNSynthParameterNode(super().getParameterNode())
+
+    @property
+    def running(self):
+        return self._run is not None
+
+    def start(self, job, listener):
+        """Begin a run. Raises ccdnn.errors.InputError when the job cannot be computed."""
+        from CCDNNSynthLib.Run import Run
+
+        if self.running:
+            raise RuntimeError("A run is in progress.")
+        self._listener = listener
+        self._run = Run(self.worker, job, self._onEnd, listener.onProgress, listener.onLog)
+
+    def cancel(self):
+        """Stop the run in progress; the listener's onEnd follows."""
+        if self.running:
+            self._run.cancel()
+
+    def close(self):
+        """Stop the run in progress, if any, and end the worker."""
+        if self.running:
+            self._run.abandon(_("The module was closed, so the run was stopped."))
+        self.worker.stop()
+
+    def _onEnd(self, outcome):
+        listener, self._listener, self._run = self._listener, None, None
+        listener.onEnd(outcome)
+
+    def _onWorkerLog(self, text):
+        if self._listener is not None:
+            self._listener.onLog("info", text)
+
+
+class CCDNNSynthTest(ScriptedLoadableModuleTest):
+    """The user's way through the panel, in the application (Reload and Test, ctest) and in the project's test host alike."""
+
+    def setUp(self):
+        slicer.mrmlScene.Clear()
+        self.widget = slicer.modules.CCDNNSynthWidget
+        self.widget.enter()
+        self.widget.inputs.onSampleLink()
+
+    def runTest(self):
+        for name in unittest.defaultTestLoader.getTestCaseNames(type(self)):
+            self.delayDisplay(name)
+            self.setUp()
+            getattr(self, name)()
+
+    def test_detectChoosesTheSampleVolumes(self):
+        node = self.widget.logic.getParameterNode()
+        expected = [node.t1Volume, node.t2Volume, node.greVolume, node.stirVolume]
+        self.assertNotIn(None, expected)
+        node.t1Volume = node.t2Volume = node.greVolume = node.stirVolume = None
+        self.widget.inputs.onDetect()
+        self.assertEqual([node.t1Volume, node.t2Volume, node.greVolume, node.stirVolume], expected)
+
+    def test_outputThatIsAnInputIsRefused(self):
+        node = self.widget.logic.getParameterNode()
+        node.outputVolume = node.t2Volume
+        before = slicer.util.arrayFromVolume(node.t2Volume).copy()
+        self.widget.synthesis.onApply()
+        self.assertFalse(self.widget.logic.running)
+        self.assertTrue((slicer.util.arrayFromVolume(node.t2Volume) == before).all())
+        self.assertNotEqual(self.widget.synthesis.ui.statusLabel.text, "")

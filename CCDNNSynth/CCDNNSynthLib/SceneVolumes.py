@@ -1,0 +1,59 @@
+"""From volume nodes of the scene to what the engine needs: voxels, and where they lie."""
+
+import numpy as np
+import slicer
+import vtk
+from slicer.i18n import tr as _
+
+from ccdnn.errors import InputError
+from ccdnn.volume import Grid
+
+
+def gridOf(node, reference=None) -> Grid:
+    """Where the voxels of `node` lie, in the coordinates in which the grid of `reference` is stored (default: its own).
+
+    Transforms above both nodes change nothing between them; those above one alone are applied.
+
+    Raises:
+        InputError: no voxels, or a non-linear transform between the two nodes.
+    """
+    image = node.GetImageData()
+    if image is None or image.GetNumberOfPoints() == 0 or image.GetPointData().GetScalars() is None:
+        raise InputError(_("{volume} has no voxels; load it again or choose another volume.").format(volume=node.GetName()))
+    matrix = vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(matrix)
+    ijkToRAS = slicer.util.arrayFromVTKMatrix(matrix)
+    if reference is not None and node.GetParentTransformNode() is not reference.GetParentTransformNode():
+        ijkToRAS = _linearTransform(node, reference) @ ijkToRAS
+    return Grid(tuple(reversed(image.GetDimensions())), ijkToRAS)
+
+
+def voxelsOf(node) -> np.ndarray:
+    """The voxels as they are stored, (slice, row, column), not copied.
+
+    Raises:
+        InputError: none, or several values a voxel.
+    """
+    gridOf(node)
+    components = node.GetImageData().GetNumberOfScalarComponents()
+    if components != 1:
+        raise InputError(
+            _("{volume} has {count} values a voxel (a colour or vector image); choose a grey-scale MR volume.").format(
+                volume=node.GetName(), count=components
+            )
+        )
+    return slicer.util.arrayFromVolume(node)
+
+
+def _linearTransform(node, reference) -> np.ndarray:
+    """4×4, from the coordinates above `node` to those above `reference`."""
+    general, matrix = vtk.vtkGeneralTransform(), vtk.vtkMatrix4x4()
+    slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(node.GetParentTransformNode(), reference.GetParentTransformNode(), general)
+    if not slicer.vtkMRMLTransformNode.IsGeneralTransformLinear(general, matrix):
+        raise InputError(
+            _(
+                "{volume} and {reference} lie under different transforms, and one of these is not linear; "
+                "harden it first (Transforms module), or put both volumes under the same transform."
+            ).format(volume=node.GetName(), reference=reference.GetName())
+        )
+    return slicer.util.arrayFromVTKMatrix(matrix)

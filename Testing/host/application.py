@@ -1,0 +1,169 @@
+"""What the running application adds to `slicer`: the scene, `slicer.app`, `slicer.modules`, reading and writing files."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import tempfile
+import types
+from pathlib import Path
+
+import slicer
+from PySide6 import QtCore, QtWidgets
+
+SLICE_VIEWS = ("Red", "Green", "Yellow")
+
+
+class Application(QtCore.QObject):
+    """`slicer.app`."""
+
+    startupCompleted = QtCore.Signal()
+    aboutToQuit = QtCore.Signal()
+    applicationName = "CCDNNSynth test host"
+    majorVersion, minorVersion = 5, 12
+
+    def __init__(self, qt_application):
+        super().__init__()
+        self._qt = qt_application
+        self._temporary = tempfile.TemporaryDirectory(prefix="host-")
+        self.temporaryPath = self._temporary.name
+
+    def connect(self, signature, slot):
+        getattr(self, signature.partition("(")[0]).connect(slot)
+
+    @staticmethod
+    def resourcePath(module_path, filename):
+        return str(Path(module_path).parent / "Resources" / filename)
+
+    def testingEnabled(self):
+        return True
+
+    def processEvents(self):
+        self._qt.processEvents()
+
+    def clipboard(self):
+        return self._qt.clipboard()
+
+    def layoutManager(self):
+        return None
+
+    def translate(self, _context, text):
+        return text
+
+
+def start_scene() -> None:
+    """A scene as the application has one at its start: with the slice views' nodes, which outlive a closed scene."""
+    slicer.mrmlScene = slicer.vtkMRMLScene()
+    slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(slicer.mrmlScene)
+    for name, orientation in zip(SLICE_VIEWS, ("Axial", "Coronal", "Sagittal"), strict=True):
+        # A copy of the scene's default node, which has the presets.
+        view = slicer.mrmlScene.CreateNodeByClass("vtkMRMLSliceNode")
+        view.UnRegister(None)
+        view.SetSingletonTag(name)
+        view.SetLayoutName(name)
+        slicer.mrmlScene.AddNode(view)
+        view.SetOrientation(orientation)
+        composite = slicer.vtkMRMLSliceCompositeNode()
+        composite.SetSingletonTag(name)
+        composite.SetLayoutName(name)
+        slicer.mrmlScene.AddNode(composite)
+
+
+def load_volume(path, properties=None):
+    """`slicer.util.loadVolume`, over the logic of the Volumes module."""
+    properties = properties or {}
+    options = 1 if properties.get("labelmap") else 0
+    name = properties.get("name", Path(path).name.split(".")[0])
+    node = slicer.modules.volumes.logic().AddArchetypeVolume(str(path), name, options)
+    if node is None:
+        raise RuntimeError(f"Failed to load node from file: {path}")
+    if properties.get("show", True):
+        for view in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
+            view.SetBackgroundVolumeID(node.GetID())
+    return node
+
+
+def save_scene(path) -> bool:
+    """`slicer.util.saveScene` to a folder's .mrml file, every changed volume as a .nrrd beside it."""
+    path = Path(path)
+    slicer.mrmlScene.SetRootDirectory(str(path.parent))
+    for node in slicer.util.getNodesByClass("vtkMRMLVolumeNode"):
+        if node.GetSaveWithScene():
+            node.AddDefaultStorageNode()
+            node.GetStorageNode().SetFileName(str(path.parent / f"{node.GetID()}.nrrd"))
+            if not node.GetStorageNode().WriteData(node):
+                return False
+    slicer.mrmlScene.SetURL(str(path))
+    return bool(slicer.mrmlScene.Commit(str(path)))
+
+
+def load_scene(path) -> None:
+    """`slicer.util.loadScene`: in place of the scene that is there."""
+    slicer.mrmlScene.SetRootDirectory(str(Path(path).parent))
+    slicer.mrmlScene.SetURL(str(path))
+    slicer.mrmlScene.Connect()
+
+
+def install(qt_application) -> None:
+    """Put all of it into the module `slicer`."""
+    slicer.app = Application(qt_application)
+    slicer.modules = types.SimpleNamespace()
+    start_scene()
+    application_logic, colors, volumes = (
+        slicer.vtkSlicerApplicationLogic(),
+        slicer.vtkSlicerColorLogic(),
+        slicer.vtkSlicerVolumesLogic(),
+    )
+    Path(slicer.app.temporaryPath, "share", "ColorFiles").mkdir(parents=True)
+    application_logic.SetHomeDirectory(slicer.app.temporaryPath)
+    application_logic.SetShareDirectory("share")
+    application_logic.SetModuleLogic("Colors", colors)
+    application_logic.SetMRMLScene(slicer.mrmlScene)
+    for logic in (colors, volumes):
+        logic.SetMRMLApplicationLogic(application_logic)
+        logic.SetMRMLScene(slicer.mrmlScene)
+    slicer.app.logics = (application_logic, colors, volumes)  # they know, but do not own, each other
+    slicer.modules.volumes = types.SimpleNamespace(logic=lambda: volumes)
+    slicer.util.loadVolume, slicer.util.saveScene, slicer.util.loadScene = load_volume, save_scene, load_scene
+    # The wheel's binary modules under the names that Slicer's Python code imports.
+    for name in ("vtkSegmentationCorePython", "vtkAddon"):
+        sys.modules.setdefault(name, slicer)
+    import slicer_core
+
+    sys.modules.setdefault("vtkITK", slicer_core.vtkITK)
+
+
+def open_module(path: Path, width: int = 400):
+    """Load a scripted module's file as the application does, and open its panel; returns the module's widget."""
+    path = Path(path)
+    name = path.stem
+    if str(path.parent) not in sys.path:
+        sys.path.insert(0, str(path.parent))
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    info = types.SimpleNamespace(path=str(path))
+    setattr(slicer.modules, name.lower(), info)
+    setattr(slicer.modules, f"{name}Instance", getattr(module, name)(info))
+    parent = slicer.qMRMLWidget()
+    parent.setLayout(QtWidgets.QVBoxLayout())
+    parent.setMRMLScene(slicer.mrmlScene)
+    parent.isEntered = True
+    parent.resize(width, 800)
+    widget = getattr(module, f"{name}Widget")(parent)
+    widget.setup()
+    setattr(slicer.modules, f"{name}Widget", widget)
+    parent.show()
+    widget.enter()
+    return widget
+
+
+def reload_module(name: str):
+    """`slicer.util.reloadScriptedModule`: the panel is cleaned up and made anew from the file."""
+    old = getattr(slicer.modules, f"{name}Widget")
+    old.cleanup()
+    old.parent.hide()
+    old.parent.deleteLater()
+    return open_module(Path(getattr(slicer.modules, name.lower()).path))

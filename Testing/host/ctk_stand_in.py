@@ -1,0 +1,65 @@
+"""The module `ctk` of Slicer: the few of its widgets that this extension uses, over PySide6."""
+
+from __future__ import annotations
+
+import types
+
+from PySide6 import QtCore, QtGui, QtWidgets
+
+
+class ctkCollapsibleButton(QtWidgets.QWidget):
+    """A titled section that folds away; its children lie below the title."""
+
+    contentsCollapsed = QtCore.Signal(bool)
+
+    TITLE_HEIGHT = 26
+
+    def __init__(self, parent=None):
+        super().__init__(parent)
+        self._text, self._collapsed = "", False
+        self.setContentsMargins(0, self.TITLE_HEIGHT, 0, 0)
+
+    def _get_text(self):
+        return self._text
+
+    def _set_text(self, text):
+        self._text = text
+        self.update()
+
+    def _get_collapsed(self):
+        return self._collapsed
+
+    def _set_collapsed(self, collapsed):
+        self._collapsed = collapsed
+        for child in self.findChildren(QtWidgets.QWidget, options=QtCore.Qt.FindChildOption.FindDirectChildrenOnly):
+            child.setVisible(not collapsed)
+        self.setMaximumHeight(self.TITLE_HEIGHT if collapsed else 16777215)
+        self.updateGeometry()
+        self.contentsCollapsed.emit(collapsed)
+
+    text = QtCore.Property(str, _get_text, _set_text)
+    collapsed = QtCore.Property(bool, _get_collapsed, _set_collapsed)
+
+    def showEvent(self, event):
+        super().showEvent(event)
+        if self._collapsed:
+            self._set_collapsed(True)
+
+    def mousePressEvent(self, event):
+        if event.position().y() < self.TITLE_HEIGHT:
+            self._set_collapsed(not self._collapsed)
+
+    def paintEvent(self, event):
+        painter = QtGui.QPainter(self)
+        title = QtCore.QRect(0, 0, self.width(), self.TITLE_HEIGHT - 4)
+        painter.fillRect(title, self.palette().button().color().darker(108))
+        painter.setPen(self.palette().buttonText().color())
+        arrow = "▸" if self._collapsed else "▾"
+        painter.drawText(title.adjusted(8, 0, 0, 0), QtCore.Qt.AlignmentFlag.AlignVCenter, f"{arrow}  {self._text}")
+
+
+def make_module() -> types.ModuleType:
+    """The module to put into `sys.modules["ctk"]`."""
+    module = types.ModuleType("ctk")
+    module.ctkCollapsibleButton = ctkCollapsibleButton
+    return module

@@ -1,0 +1,116 @@
+"""Slicer's scene-aware widgets over PySide6 and a real MRML scene: what `slicer.qMRMLWidget` and `slicer.qMRMLNodeComboBox` do."""
+
+from __future__ import annotations
+
+import slicer
+from PySide6 import QtCore, QtWidgets
+
+
+def _flag(name: str, default: bool) -> QtCore.Property:
+    """A boolean Qt property kept under `_name`, which a .ui file may set."""
+
+    def changed(self, value):
+        setattr(self, f"_{name}", value)
+        self.refresh()
+
+    return QtCore.Property(bool, lambda self: getattr(self, f"_{name}", default), changed)
+
+
+class qMRMLWidget(QtWidgets.QWidget):
+    mrmlSceneChanged = QtCore.Signal(object)
+
+    def setMRMLScene(self, scene):
+        self._scene = scene
+        self.mrmlSceneChanged.emit(scene)
+
+    def mrmlScene(self):
+        return getattr(self, "_scene", None)
+
+
+class qMRMLNodeComboBox(QtWidgets.QComboBox):
+    """Lists the scene's nodes of some classes, in the scene's order, after "None" and before "Create new …"."""
+
+    currentNodeChanged = QtCore.Signal(object)
+    nodeAddedByUser = QtCore.Signal(object)
+
+    def __init__(self, parent=None):
+        super().__init__(parent)
+        self._types, self._base_name, self._none_display = [], "", "None"
+        self._scene, self._observations, self._shown = None, [], None
+        self.activated.connect(self._choose)
+
+    def _set_types(self, types):
+        self._types = list(types)
+        self.refresh()
+
+    def _set_base_name(self, name):
+        self._base_name = name
+
+    def _set_none_display(self, text):
+        self._none_display = text
+        self.refresh()
+
+    nodeTypes = QtCore.Property("QStringList", lambda self: self._types, _set_types)
+    baseName = QtCore.Property(str, lambda self: self._base_name, _set_base_name)
+    noneDisplay = QtCore.Property(str, lambda self: self._none_display, _set_none_display)
+    noneEnabled = _flag("none_enabled", False)
+    addEnabled = _flag("add_enabled", True)
+    removeEnabled = _flag("remove_enabled", True)
+    renameEnabled = _flag("rename_enabled", False)
+    editEnabled = _flag("edit_enabled", False)
+    showHidden = _flag("show_hidden", False)
+    showChildNodeTypes = _flag("show_child_node_types", True)
+    selectNodeUponCreation = _flag("select_node_upon_creation", True)
+
+    def setMRMLScene(self, scene):
+        for tag in self._observations:
+            self._scene.RemoveObserver(tag)
+        self._scene, self._observations = scene, []
+        if scene is not None:
+            events = (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndCloseEvent, scene.EndImportEvent)
+            self._observations = [scene.AddObserver(event, lambda *_: self.refresh()) for event in events]
+        self.refresh()
+
+    def mrmlScene(self):
+        return self._scene
+
+    def currentNode(self):
+        return self.itemData(self.currentIndex()) if self.currentIndex() >= 0 else None
+
+    def setCurrentNode(self, node):
+        self.refresh(node)
+
+    def nodes(self):
+        found = [] if self._scene is None else [n for kind in self._types for n in slicer.util.getNodesByClass(kind, self._scene)]
+        if not self.showChildNodeTypes:
+            found = [node for node in found if node.GetClassName() in self._types]
+        return [node for node in found if self.showHidden or not node.GetHideFromEditors()]
+
+    def refresh(self, wanted=...):
+        """List the nodes anew, with `wanted` (by default the node that is current) selected, and tell when it changed."""
+        before = self._shown
+        wanted = before if wanted is ... else wanted
+        blocked = self.blockSignals(True)
+        self.clear()
+        if self.noneEnabled:
+            self.addItem(self._none_display, None)
+        nodes = self.nodes()
+        for node in nodes:
+            self.addItem(node.GetName(), node)
+        if self.addEnabled and self._types:
+            self.addItem(f"Create new {self._base_name or 'Volume'}", "create")
+        # Without "None" there is always a node while the scene has one, as in Slicer.
+        current = wanted if wanted in nodes else None if self.noneEnabled or not nodes else nodes[0]
+        index = next((i for i in range(self.count()) if self.itemData(i) is current), -1)
+        self.setCurrentIndex(index)
+        self.blockSignals(blocked)
+        self._shown = current
+        if current is not before:
+            self.currentNodeChanged.emit(current)
+
+    def _choose(self, index):
+        chosen = self.itemData(index)
+        if chosen == "create":
+            chosen = self._scene.AddNewNodeByClass(self._types[0], self._scene.GenerateUniqueName(self._base_name or "Volume"))
+            self.nodeAddedByUser.emit(chosen)
+        self.refresh(chosen)

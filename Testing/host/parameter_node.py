@@ -1,0 +1,185 @@
+"""The module `slicer.parameterNodeWrapper`: typed access to a vtkMRMLScriptedModuleNode, bound to widgets.
+
+Covers the types this extension uses (nodes, texts, enumerations) with the real one's storage: a node reference of the parameter's
+name for a node, a parameter of that name for the rest, an enumeration by its member's name.
+"""
+
+from __future__ import annotations
+
+import enum
+import types
+import typing
+
+import qt
+import slicer
+import vtk
+
+
+class _NodeSerializer:
+    default = None
+
+    @staticmethod
+    def is_in(node, name):
+        return node.HasParameter(name)
+
+    @staticmethod
+    def write(node, name, value):
+        # None is a value too, so an empty parameter says that there is one.
+        node.SetParameter(name, "")
+        node.SetNodeReferenceID(name, value.GetID() if value else None)
+
+    @staticmethod
+    def read(node, name):
+        return node.GetNodeReference(name)
+
+
+class _TextSerializer:
+    default = ""
+
+    @staticmethod
+    def is_in(node, name):
+        return node.HasParameter(name)
+
+    @staticmethod
+    def write(node, name, value):
+        node.SetParameter(name, value)
+
+    @staticmethod
+    def read(node, name):
+        return node.GetParameter(name)
+
+
+class _EnumSerializer(_TextSerializer):
+    def __init__(self, kind):
+        self.kind, self.default = kind, next(iter(kind))
+
+    def write(self, node, name, value):
+        node.SetParameter(name, value.name)
+
+    def read(self, node, name):
+        return self.kind[node.GetParameter(name)]
+
+
+def _serializer_of(kind):
+    if isinstance(kind, type) and issubclass(kind, slicer.vtkMRMLNode):
+        return _NodeSerializer()
+    if isinstance(kind, type) and issubclass(kind, enum.Enum):
+        return _EnumSerializer(kind)
+    if kind is str:
+        return _TextSerializer()
+    raise TypeError(f"Unable to create serializer for {kind}; the host knows nodes, str and Enum")
+
+
+class _NodeConnector:
+    def __init__(self, widget):
+        self.widget, self.changed = widget, widget.currentNodeChanged
+
+    def read(self):
+        return self.widget.currentNode()
+
+    def write(self, value):
+        self.widget.setCurrentNode(value)
+
+
+class _EnumConnector:
+    def __init__(self, widget, kind):
+        self.widget, self.changed, self.members = widget, widget.currentIndexChanged, list(kind)
+        widget.clear()
+        for member in kind:
+            widget.addItem(kind.label(member) if hasattr(kind, "label") else member.name)
+
+    def read(self):
+        return self.members[self.widget.currentIndex()]
+
+    def write(self, value):
+        self.widget.setCurrentIndex(self.members.index(value))
+
+
+def _connector_of(widget, kind):
+    if type(widget) is slicer.qMRMLNodeComboBox and issubclass(kind, slicer.vtkMRMLNode):
+        return _NodeConnector(widget)
+    if type(widget) is qt.QComboBox and issubclass(kind, enum.Enum):
+        return _EnumConnector(widget, kind)
+    raise RuntimeError(f"Unable to create GUI connector from datatype {kind} to widget type {type(widget)}")
+
+
+def parameterNodeWrapper(cls):
+    """Make a class of annotated members a wrapper whose members are read from and written to a node."""
+    kinds = typing.get_type_hints(cls)
+    serializers = {name: _serializer_of(kind) for name, kind in kinds.items()}
+    defaults = {name: getattr(cls, name, serializer.default) for name, serializer in serializers.items()}
+
+    def __init__(self, parameterNode, prefix=None):
+        self.parameterNode, self._guis, self._updating = parameterNode, {}, False
+        for name, serializer in serializers.items():
+            if not serializer.is_in(parameterNode, name):
+                serializer.write(parameterNode, name, defaults[name])
+
+    def connectGui(self, gui):
+        connected = {}
+        for widget in list(vars(gui).values()):
+            name = widget.property("SlicerParameterName")
+            if not name:
+                continue
+            if name not in kinds:
+                raise ValueError(f"Cannot find a param with the given name: {name}")
+            connector = _connector_of(widget, kinds[name])
+            connector.write(getattr(self, name))
+            connector.slot = _slot(self, name, connector)
+            connector.changed.connect(connector.slot)
+            connected[name] = connector
+        tag = self.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: _update_gui(self, connected))
+        self._guis[tag] = connected
+        return tag
+
+    def disconnectGui(self, tag):
+        if tag in self._guis:
+            for connector in self._guis.pop(tag).values():
+                connector.changed.disconnect(connector.slot)
+            self.RemoveObserver(tag)
+
+    members = {
+        "__init__": __init__,
+        "allParameters": kinds,
+        "connectGui": connectGui,
+        "disconnectGui": disconnectGui,
+        "AddObserver": lambda self, event, callback, priority=0.0: self.parameterNode.AddObserver(event, callback, priority),
+        "RemoveObserver": lambda self, tag: self.parameterNode.RemoveObserver(tag),
+        "StartModify": lambda self: self.parameterNode.StartModify(),
+        "EndModify": lambda self, was_modified: self.parameterNode.EndModify(was_modified),
+        "Modified": lambda self: self.parameterNode.Modified(),
+    }
+    for name, serializer in serializers.items():
+        members[name] = property(
+            lambda self, name=name, serializer=serializer: serializer.read(self.parameterNode, name),
+            lambda self, value, name=name, serializer=serializer: serializer.write(self.parameterNode, name, value),
+        )
+    for name, member in members.items():
+        setattr(cls, name, member)
+    return cls
+
+
+def _slot(wrapper, name, connector):
+    def changed(*_arguments):
+        if not wrapper._updating:
+            setattr(wrapper, name, connector.read())
+
+    return changed
+
+
+def _update_gui(wrapper, connectors):
+    if wrapper._updating:
+        return
+    wrapper._updating = True
+    try:
+        for name, connector in connectors.items():
+            connector.write(getattr(wrapper, name))
+    finally:
+        wrapper._updating = False
+
+
+def make_module() -> types.ModuleType:
+    """The module to put into `sys.modules["slicer.parameterNodeWrapper"]`."""
+    module = types.ModuleType("slicer.parameterNodeWrapper")
+    module.parameterNodeWrapper = parameterNodeWrapper
+    return module

@@ -1,0 +1,93 @@
+"""The module `qt` of Slicer, over PySide6.
+
+PythonQt shows properties as attributes, and so does PySide6 in the modules named to `use_python_qt_style`. Where PythonQt differs
+otherwise (signatures as text, plain return values of dialogs, `name` for the object's name) the difference is made up here.
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+import xml.etree.ElementTree as ElementTree
+from typing import ClassVar
+
+from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets
+
+# What the next file dialog answers, in place of a person: "" is Cancel.
+dialog_answers = {"open": "", "directory": ""}
+
+
+def use_python_qt_style(module_name: str) -> None:
+    """Show properties as attributes to the module of that name, before it is imported.
+
+    PySide6 reads the source of every module that is loaded then, which some of torch's cannot bear, so these are set aside.
+    """
+    aside = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == "torch"}
+    try:
+        exec("from __feature__ import true_property", {"__name__": module_name})
+    finally:
+        sys.modules.update(aside)
+
+
+class QProcess(QtCore.QProcess):
+    def connect(self, signature: str, slot) -> None:
+        """PythonQt's way to name a signal: "finished(int,QProcess::ExitStatus)"."""
+        getattr(self, signature.partition("(")[0]).connect(slot)
+
+    def disconnect(self, signature: str, slot) -> None:
+        getattr(self, signature.partition("(")[0]).disconnect(slot)
+
+
+class QFileDialog(QtWidgets.QFileDialog):
+    @staticmethod
+    def getOpenFileName(*_arguments) -> str:
+        return dialog_answers["open"]
+
+    @staticmethod
+    def getExistingDirectory(*_arguments) -> str:
+        return dialog_answers["directory"]
+
+
+class QUiLoader(QtUiTools.QUiLoader):
+    """Knows Slicer's own widget classes, and makes the scene connections whose C++ signature a Python signal cannot have."""
+
+    custom_widgets: ClassVar[dict[str, type]] = {}
+
+    def createWidget(self, class_name, parent=None, name=""):
+        if class_name in self.custom_widgets:
+            widget = self.custom_widgets[class_name](parent)
+            widget.setObjectName(name)
+            return widget
+        return super().createWidget(class_name, parent, name)
+
+    def load(self, file, parent=None):
+        content = bytes(file.readAll())
+        buffer = QtCore.QBuffer()
+        buffer.setData(content)
+        buffer.open(QtCore.QIODevice.OpenModeFlag.ReadOnly)
+        tree = ElementTree.fromstring(content)
+        connections = tree.find("connections")
+        scene_connections = []
+        for connection in list(connections) if connections is not None else []:
+            if connection.findtext("signal") == "mrmlSceneChanged(vtkMRMLScene*)":
+                scene_connections.append((connection.findtext("sender"), connection.findtext("receiver")))
+                connections.remove(connection)
+        buffer.close()
+        buffer.setData(ElementTree.tostring(tree))
+        buffer.open(QtCore.QIODevice.OpenModeFlag.ReadOnly)
+        widget = super().load(buffer, parent)
+        by_name = {child.objectName(): child for child in [widget, *widget.findChildren(QtWidgets.QWidget)]}
+        for sender, receiver in scene_connections:
+            by_name[sender].mrmlSceneChanged.connect(by_name[receiver].setMRMLScene)
+        return widget
+
+
+def make_module() -> types.ModuleType:
+    """The module to put into `sys.modules["qt"]`."""
+    module = types.ModuleType("qt")
+    for source in (QtCore, QtGui, QtWidgets):
+        module.__dict__.update({name: getattr(source, name) for name in dir(source) if name.startswith("Q")})
+    module.QProcess, module.QFileDialog, module.QUiLoader = QProcess, QFileDialog, QUiLoader
+    # PythonQt shows the object's name of everything as `name`.
+    QtCore.QObject.name = property(lambda self: self.property("objectName"))
+    return module

@@ -1,0 +1,104 @@
+"""A small stand-in for the Slicer application, in which the module's own files run: real MRML (slicer-core), real Qt (PySide6).
+
+    import slicer_host
+    widget = slicer_host.start()                     # the module's panel, as in the application
+    slicer_host.click(widget.synthesis.ui.applyButton)
+    slicer_host.wait_until(lambda: not widget.logic.running)
+
+The parts: `qt_stand_in`, `ctk_stand_in`, `mrml_widgets`, `parameter_node`, `scripted_module`, `application`. Each gives the names
+of the real thing that this extension uses, with the real thing's behaviour, and nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import stat
+import sys
+import time
+import types
+from pathlib import Path
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+from PySide6 import QtCore, QtTest, QtWidgets
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULE = ROOT / "CCDNNSynth" / "CCDNNSynth.py"
+
+
+def install() -> None:
+    """Make `import slicer`, `qt`, `ctk` and Slicer's own Python modules work in this process, once."""
+    if "qt" in sys.modules:
+        return
+    qt_application = QtWidgets.QApplication.instance() or QtWidgets.QApplication([sys.argv[0]])
+    import ctk_stand_in
+    import qt_stand_in
+
+    sys.modules["qt"], sys.modules["ctk"] = qt_stand_in.make_module(), ctk_stand_in.make_module()
+    import slicer
+    import slicer.util
+    import vtk.util.numpy_support  # noqa: F401
+
+    i18n = types.ModuleType("slicer.i18n")
+    i18n.tr, i18n.translate = (lambda text: text), (lambda _context, text: text)
+    slicer.i18n = sys.modules["slicer.i18n"] = i18n
+    import mrml_widgets
+
+    slicer.qMRMLWidget, slicer.qMRMLNodeComboBox = mrml_widgets.qMRMLWidget, mrml_widgets.qMRMLNodeComboBox
+    qt_stand_in.QUiLoader.custom_widgets = {
+        cls.__name__: cls for cls in (mrml_widgets.qMRMLWidget, mrml_widgets.qMRMLNodeComboBox, ctk_stand_in.ctkCollapsibleButton)
+    }
+    import parameter_node
+    import scripted_module
+
+    slicer.ScriptedLoadableModule = sys.modules["slicer.ScriptedLoadableModule"] = scripted_module.make_module()
+    slicer.parameterNodeWrapper = sys.modules["slicer.parameterNodeWrapper"] = parameter_node.make_module()
+    import application
+
+    application.install(qt_application)
+    for path in [MODULE, *(MODULE.parent / "CCDNNSynthLib").rglob("*.py")]:
+        qt_stand_in.use_python_qt_style(".".join(path.relative_to(MODULE.parent).with_suffix("").parts))
+
+
+def start(width: int = 400):
+    """A fresh scene and the module's panel; returns the module's widget."""
+    install()
+    import application
+    import slicer
+
+    slicer.mrmlScene.Clear(0)
+    widget = application.open_module(MODULE, width)
+    process_events()
+    return widget
+
+
+def provide_python_slicer(folder: Path) -> None:
+    """Put a `PythonSlicer` that is this Python first on the PATH."""
+    script = Path(folder) / "PythonSlicer"
+    script.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n', encoding="utf-8")
+    script.chmod(script.stat().st_mode | stat.S_IXUSR)
+    os.environ["PATH"] = f"{folder}{os.pathsep}{os.environ['PATH']}"
+
+
+def process_events() -> None:
+    QtWidgets.QApplication.processEvents()
+    # What was deleted later is deleted now, as between two turns of the application's event loop.
+    QtWidgets.QApplication.sendPostedEvents(None, QtCore.QEvent.Type.DeferredDelete)
+
+
+def wait_until(condition, seconds: float = 60.0) -> None:
+    """Run the event loop until `condition()`; fails after some seconds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError(f"Not within {seconds:g} s.")
+        QtWidgets.QApplication.processEvents(QtCore.QEventLoop.ProcessEventsFlag.AllEvents, 20)
+        time.sleep(0.001)
+
+
+def click(button) -> None:
+    """Press and release the left mouse button in the middle of a button that can be seen and pressed."""
+    assert button.isVisible() and button.isEnabled(), f"{button.objectName()} cannot be clicked"
+    QtTest.QTest.mouseClick(button, QtCore.Qt.MouseButton.LeftButton)
+    process_events()
