@@ -6,6 +6,7 @@ import argparse
 import json
 import shlex
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 def run_study(options: argparse.Namespace) -> int:
     options.folder.mkdir(parents=True, exist_ok=True)
     protocol = {} if options.paper_protocol else {"protocol": None}
+    started = time.perf_counter()
     with progress("rendering slices") as on_slice:
         study = simulate_study(
             options.seed,
@@ -54,7 +56,8 @@ def run_study(options: argparse.Namespace) -> int:
     write_volume(study.labels, options.folder / "labels.nrrd", np.uint8)
     (options.folder / "labels.json").write_text(json.dumps({str(k): v for k, v in LABELS.items()}, indent=1), encoding="utf-8")
     (options.folder / "simulation.json").write_text(json.dumps(study.record, indent=1), encoding="utf-8")
-    print(f"Wrote t1, t2, gre, stir and labels of simulated subject {options.seed} to {options.folder}.")
+    seconds = time.perf_counter() - started
+    print(f"Wrote t1, t2, gre, stir and labels of simulated subject {options.seed} to {options.folder} in {seconds:.0f} s.")
     return 0
 
 
