@@ -161,6 +161,8 @@ def test_model_is_loaded_once_until_its_file_changes(worker, study, tmp_path):
     write_model(path, name="retrained model")
     assert loads(3)
     assert worker.answer(synthesis(4, study, path, tmp_path))[-1]["model"]["name"] == "retrained model"
+    path.unlink()
+    assert worker.answer(synthesis(5, study, path, tmp_path))[-1]["kind"] == "model"
 
 
 # ----------------------------------------------------------------------------------------------------------------- cancel

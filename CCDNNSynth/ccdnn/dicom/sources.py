@@ -11,6 +11,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
+from ccdnn.dicom import stack
 from ccdnn.dicom.headers import Frame, Header, lenient, read_frames
 from ccdnn.errors import InputError
 from ccdnn.volume import Grid
@@ -99,12 +100,13 @@ class Source:
         return copy
 
     def meeting(self, grid: Grid) -> np.ndarray:
-        """Which frames meet which slices of a grid, as slabs of their thickness: (frame, slice) bool."""
+        """Which frames meet which slices of a grid, as slabs that reach halfway to their neighbours: (frame, slice) bool."""
         slices, rows, columns = grid.shape
         to_ijk = np.linalg.inv(grid.ijk_to_ras)
+        depth = _distance_between(self.frames)
         meets = np.zeros((len(self.frames), slices), dtype=bool)
         for number, frame in enumerate(self.frames):
-            corners = (to_ijk[:3, :3] @ (_corners(frame) * LPS_TO_RAS).T).T + to_ijk[:3, 3]
+            corners = (to_ijk[:3, :3] @ (_corners(frame, depth) * LPS_TO_RAS).T).T + to_ijk[:3, 3]
             lowest, highest = corners.min(axis=0) + LEAST_OVERLAP, corners.max(axis=0) - LEAST_OVERLAP
             if (highest[:2] > -0.5).all() and (lowest[:2] < np.array([columns, rows]) - 0.5).all():
                 meets[number] = (np.arange(slices) + 0.5 > lowest[2]) & (np.arange(slices) - 0.5 < highest[2])
@@ -165,10 +167,15 @@ def _first_header(dataset: Dataset) -> Header:
     return Header(dataset, per_frame[0], shared[0])
 
 
-def _corners(frame: Frame) -> np.ndarray:
-    """The eight corners of a frame as a slab as thick as its nominal spacing, LPS in mm, (8, 3)."""
-    along_row, along_column = np.array(frame.orientation[:3]), np.array(frame.orientation[3:])
-    across = np.cross(along_row, along_column) * (frame.nominal_spacing or 0.0) / 2
-    right = along_row * frame.pixel_spacing[1] * (frame.shape[1] - 1)
-    down = along_column * frame.pixel_spacing[0] * (frame.shape[0] - 1)
-    return np.array([np.array(frame.position) + x * right + y * down + z * across for x in (0, 1) for y in (0, 1) for z in (-1, 1)])
+def _distance_between(frames: Sequence[Frame]) -> float:
+    """The usual distance between neighbouring slices, mm, from where they lie; as written where there is but one."""
+    gaps = np.diff(np.sort(stack.along_normal(frames)))
+    gaps = gaps[gaps > stack.SAME_PLACE_MM]
+    return float(np.median(gaps)) if len(gaps) else frames[0].nominal_spacing or 0.0
+
+
+def _corners(frame: Frame, depth: float) -> np.ndarray:
+    """The eight corners of a frame as a slab of this depth, LPS in mm, (8, 3)."""
+    axes, (rows, columns), (row_spacing, column_spacing) = stack.axes(frame), frame.shape, frame.pixel_spacing
+    extent = axes * [(columns - 1) * column_spacing, (rows - 1) * row_spacing, depth]
+    return frame.position + np.array([(x, y, z) for x in (0, 1) for y in (0, 1) for z in (-0.5, 0.5)]) @ extent.T
