@@ -68,17 +68,16 @@ def export_series(
         The files, in slice order.
 
     Raises:
-        InputError: the volume is not synthetic or no image, the files are no DICOM images, of different patients, or elsewhere.
+        InputError: the volume is not synthetic or no image, the files are no DICOM images, of different patients, or none has
+            the grid of the volume.
         OutputError: the folder cannot be written; nothing is left of it.
     """
     _require_exportable(volume)
     _require_free(folder)
     series = [] if reference is None else [reference, *sources]
     used = [read_source(files) for files in dict.fromkeys(map(tuple, series))]
-    _require_one_patient(used)
+    _require_one_patient(volume, used)
     meeting = [source.meeting(volume.grid) for source in used]
-    if used and not meeting[0].any():
-        raise InputError(f"{volume.name} lies outside {used[0].name}; give the series it was made from.")
     with lenient():  # what is copied from a source may break the rules there already
         common = _common(volume, used[0] if used else None)
         common.update(_lossy_compression(used))
@@ -116,10 +115,16 @@ def _require_free(folder: Path) -> None:
         raise OutputError(f"{folder} cannot be written: {error.strerror or error}.") from None
 
 
-def _require_one_patient(used: Sequence[Source]) -> None:
+def _require_one_patient(volume: Volume, used: Sequence[Source]) -> None:
+    """A synthetic volume lies on the grid of one of its inputs, which no other patient's series has."""
     for source in used:
         if source.patient != used[0].patient:
             raise InputError(f"{source.name} and {used[0].name} are of different patients; nothing was written.")
+    if used and not any(source.has_grid(volume.grid) for source in used):
+        names = " and ".join(source.name for source in used)
+        raise InputError(
+            f"{volume.name} does not lie on the grid of {names}, so it may be of another patient; give the series it was made from."
+        )
 
 
 # ---------------------------------------------------------------------------------------------------------------- contents

@@ -278,8 +278,9 @@ def _sheared(volume: Volume) -> Volume:
 
 
 def _elsewhere(volume: Volume) -> Volume:
+    """Another knee lies a little differently in the same scanner."""
     matrix = volume.ijk_to_ras.copy()
-    matrix[:3, 3] += 500
+    matrix[:3, 3] += 1.5
     return Volume(volume.array, matrix, metadata=volume.metadata)
 
 
@@ -289,7 +290,7 @@ def _elsewhere(volume: Volume) -> Volume:
         (_without_mark, "t1.nrrd does not say that it is a synthetic STIR"),
         (_with_nan, "NaN"),
         (_sheared, "sheared"),
-        (_elsewhere, "lies outside 5 knee"),
+        (_elsewhere, "does not lie on the grid of 5 knee, so it may be of another patient"),
     ],
 )
 def test_volumes_that_must_not_be_exported_are_refused(source, volume, out, spoil, message):
@@ -315,6 +316,13 @@ def test_sources_that_cannot_be_are_refused(tmp_path, source, volume, out):
     with pytest.raises(InputError, match="no DICOM image with a place"):
         export_series(volume, out, placeless)
     assert list(out.parent.iterdir()) == []
+
+
+def test_study_may_be_named_by_any_input_if_one_has_the_grid(tmp_path, source, volume, out):
+    axial = factory.write(factory.series(4, orientation=factory.AXIAL, FrameOfReferenceUID="1.2.3.4"), tmp_path / "axial")
+    with pytest.raises(InputError, match="another patient"):
+        export_series(volume, out, axial)
+    assert len(export_series(volume, out, axial, [source])) == 5
 
 
 def test_nothing_is_overwritten(source, volume, out):

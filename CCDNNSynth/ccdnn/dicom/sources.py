@@ -32,6 +32,10 @@ LOSSY = ("LossyImageCompressionRatio", "LossyImageCompressionMethod")
 
 LPS_TO_RAS = np.array([-1.0, -1.0, 1.0])
 
+# A frame is a slice of a grid when its corners are as near to the slice's, in voxels along (i, j, k): positions are rounded, and
+# a stack need not be quite even.
+SAME_SLICE = np.array([0.25, 0.25, 0.1])
+
 # Neighbouring slices touch; to meet they must overlap by this share of a slice.
 LEAST_OVERLAP = 0.02
 
@@ -99,15 +103,27 @@ class Source:
                 setattr(copy, keyword, value)
         return copy
 
+    def has_grid(self, grid: Grid) -> bool:
+        """Whether the first and the last slice of a grid are images of this series."""
+        slices, rows, columns = grid.shape
+        extents = [_extent(frame, 0.0, grid) for frame in self.frames]
+        return all(
+            any(
+                (np.abs(lowest - [0, 0, k]) <= SAME_SLICE).all()
+                and (np.abs(highest - [columns - 1, rows - 1, k]) <= SAME_SLICE).all()
+                for lowest, highest in extents
+            )
+            for k in (0, slices - 1)
+        )
+
     def meeting(self, grid: Grid) -> np.ndarray:
         """Which frames meet which slices of a grid, as slabs that reach halfway to their neighbours: (frame, slice) bool."""
         slices, rows, columns = grid.shape
-        to_ijk = np.linalg.inv(grid.ijk_to_ras)
         depth = _distance_between(self.frames)
         meets = np.zeros((len(self.frames), slices), dtype=bool)
         for number, frame in enumerate(self.frames):
-            corners = (to_ijk[:3, :3] @ (_corners(frame, depth) * LPS_TO_RAS).T).T + to_ijk[:3, 3]
-            lowest, highest = corners.min(axis=0) + LEAST_OVERLAP, corners.max(axis=0) - LEAST_OVERLAP
+            lowest, highest = _extent(frame, depth, grid)
+            lowest, highest = lowest + LEAST_OVERLAP, highest - LEAST_OVERLAP
             if (highest[:2] > -0.5).all() and (lowest[:2] < np.array([columns, rows]) - 0.5).all():
                 meets[number] = (np.arange(slices) + 0.5 > lowest[2]) & (np.arange(slices) - 0.5 < highest[2])
         return meets
@@ -174,8 +190,11 @@ def _distance_between(frames: Sequence[Frame]) -> float:
     return float(np.median(gaps)) if len(gaps) else frames[0].nominal_spacing or 0.0
 
 
-def _corners(frame: Frame, depth: float) -> np.ndarray:
-    """The eight corners of a frame as a slab of this depth, LPS in mm, (8, 3)."""
-    axes, (rows, columns), (row_spacing, column_spacing) = stack.axes(frame), frame.shape, frame.pixel_spacing
-    extent = axes * [(columns - 1) * column_spacing, (rows - 1) * row_spacing, depth]
-    return frame.position + np.array([(x, y, z) for x in (0, 1) for y in (0, 1) for z in (-0.5, 0.5)]) @ extent.T
+def _extent(frame: Frame, depth: float, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+    """The lowest and highest (i, j, k) in a grid of the corners of a frame, as a slab of this depth in mm."""
+    (rows, columns), (row_spacing, column_spacing) = frame.shape, frame.pixel_spacing
+    edges = stack.axes(frame) * [(columns - 1) * column_spacing, (rows - 1) * row_spacing, depth]
+    corners = frame.position + np.array([(x, y, z) for x in (0, 1) for y in (0, 1) for z in (-0.5, 0.5)]) @ edges.T
+    to_ijk = np.linalg.inv(grid.ijk_to_ras)
+    ijk = (corners * LPS_TO_RAS) @ to_ijk[:3, :3].T + to_ijk[:3, 3]
+    return ijk.min(axis=0), ijk.max(axis=0)
