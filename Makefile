@@ -33,8 +33,8 @@ $(VENV)/.engine: pyproject.toml | $(BIN)/python
 	@touch $@
 
 $(VENV)/.development: $(VENV)/.engine
-	@echo "Installing the training package and the tools of the tests"
-	@$(PIP) install --quiet --editable ".[pictures,training,test]"
+	@echo "Installing the training package, the tools of the tests and the stand-in for Slicer"
+	@$(PIP) install --quiet --editable ".[pictures,training,test,host]"
 	@touch $@
 
 demo: $(VENV)/.engine  ## run the bundled sample study through the bundled model, into demo/

@@ -44,7 +44,6 @@ class InputsPanel:
         self.ui.sampleLink.linkActivated.connect(self.onSampleLink)
         # Several parameters change at once, and comparing voxels takes a moment: look when the changes are over.
         self._pause = qt.QTimer()
-        self._pause.singleShot = True
         self._pause.interval = 0
         self._pause.timeout.connect(self.refresh)
         self._tellDetection(())
@@ -97,6 +96,7 @@ class InputsPanel:
 
     def refresh(self) -> None:
         """Bring the lines and the warnings up to date with the choices."""
+        self._pause.stop()
         volumes = self._volumes()
         for role, line in self._lines.items():
             text = self._line(role, volumes) if role in volumes else ""

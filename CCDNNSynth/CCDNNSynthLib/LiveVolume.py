@@ -4,7 +4,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from CCDNNSynthLib.Result import addVolume, showValues
+from CCDNNSynthLib.Result import addVolume, removeVolume, showValues
 
 # Redrawing the slice views takes tens of milliseconds, so finished slices are shown together.
 REFRESH_MS = 300
@@ -49,8 +49,7 @@ class LiveVolume:
         """Take the volume out of the scene, the views being as they were."""
         self._timer.stop()
         self._replace(self._before)
-        if slicer.mrmlScene.IsNodePresent(self.node):
-            slicer.mrmlScene.RemoveNode(self.node)
+        removeVolume(self.node)
 
     def _replace(self, backgrounds) -> None:
         for viewID, background in backgrounds.items():

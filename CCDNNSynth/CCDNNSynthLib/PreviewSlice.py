@@ -4,9 +4,9 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 
-from CCDNNSynthLib.Result import addVolume, showValues
+from CCDNNSynthLib.Result import addVolume, removeVolume, showValues
 
-PREVIEW_ATTRIBUTE = "CCDNN_Preview"
+PREVIEW_ATTRIBUTE = "CCDNNSynth.PreviewOfSlice"
 
 
 def sliceInView(reference) -> int:
@@ -43,7 +43,7 @@ def removePreviews() -> None:
     """Take what earlier previews left out of the scene; the views then show what they showed before."""
     for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"):
         if node.GetAttribute(PREVIEW_ATTRIBUTE):
-            slicer.mrmlScene.RemoveNode(node)
+            removeVolume(node)
 
 
 def addPreview(reference, index: int, image):

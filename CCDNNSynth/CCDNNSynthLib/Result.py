@@ -30,6 +30,14 @@ def addVolume(reference, name):
     return node
 
 
+def removeVolume(node) -> None:
+    """Take a volume of ours out of the scene, with its display node, which would stay behind."""
+    display = node.GetDisplayNode()
+    for gone in (node, display):
+        if gone is not None and slicer.mrmlScene.IsNodePresent(gone):
+            slicer.mrmlScene.RemoveNode(gone)
+
+
 def replaceVoxels(node, other):
     """Give the voxels of `other`, which they then share, and its place, to `node`; returns `node`."""
     node.SetAndObserveImageData(other.GetImageData())

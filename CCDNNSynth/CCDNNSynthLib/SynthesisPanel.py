@@ -9,6 +9,7 @@ from slicer.i18n import tr as _
 from ccdnn.errors import CcdnnError, InputError
 from ccdnn.series import Role
 from CCDNNSynthLib import Messages
+from CCDNNSynthLib.DicomExport import exportResult, isResult, lastResult
 from CCDNNSynthLib.ModelChoices import bundledModels, cardAsHtml, chosenModel, modelFile, summary
 from CCDNNSynthLib.Packages import PackagesMissing
 from CCDNNSynthLib.Parameters import volumeOf
@@ -33,6 +34,7 @@ class SynthesisPanel:
         self.ui.cardButton.toggled.connect(self.onCardToggled)
         self.ui.applyButton.clicked.connect(self.onApply)
         self.ui.previewButton.clicked.connect(self.onPreview)
+        self.ui.exportButton.clicked.connect(self.onExport)
         self.ui.copyLogButton.clicked.connect(self.onCopyLog)
         self._showRunning(False)
         self._tell("note")
@@ -45,13 +47,20 @@ class SynthesisPanel:
     def refresh(self) -> None:
         """Bring the model, its card and the buttons up to date with the choices."""
         if self._parameterNode is None:
-            self.ui.applyButton.enabled = self.ui.previewButton.enabled = False
+            self.ui.applyButton.enabled = self.ui.previewButton.enabled = self.ui.exportButton.enabled = False
             return
         self._showModels()
         running = self._logic.running
         ready = all(volumeOf(self._parameterNode, role) is not None for role in self._roles())
         self.ui.applyButton.enabled = ready or running
         self.ui.previewButton.enabled = ready and not running
+        result = self._exported()
+        self.ui.exportButton.enabled = result is not None and not running
+        self.ui.exportButton.toolTip = (
+            _("Write {volume} as DICOM files that say that it is synthetic.").format(volume=result.GetName())
+            if result is not None
+            else _("Compute a synthetic STIR first.")
+        )
         if not running:
             self.ui.applyButton.toolTip = (
                 _("Compute the synthetic STIR.") if ready else _("Choose the input volumes first, by hand or with Detect.")
@@ -75,6 +84,24 @@ class SynthesisPanel:
 
     def onCardToggled(self) -> None:
         self._showCard()
+
+    def onExport(self) -> None:
+        node = self._exported()
+        parent = qt.QFileDialog.getExistingDirectory(None, _("Folder in which to make the folder of the DICOM series"))
+        if node is None or not parent:
+            return
+        try:
+            with slicer.util.WaitCursor():
+                folder, count, hasSource = exportResult(node, parent)
+        except CcdnnError as error:
+            self._tell("error", str(error))
+            return
+        except ImportError as error:
+            self._tell("error", _("DICOM export needs the Python package {package}.").format(package=error.name))
+            return
+        written = _("{count} DICOM files were written to {folder}.").format(count=count, folder=folder)
+        alone = _("The inputs did not come from the DICOM database, so the series stands alone, for an anonymous patient.")
+        self._tell("done", written, "" if hasSource else alone)
 
     def onCopyLog(self) -> None:
         slicer.app.clipboard().setText(self.ui.logText.plainText)
@@ -148,6 +175,11 @@ class SynthesisPanel:
         )
         job.check()
         return job.forSlice(sliceInView(job.reference)) if preview else job
+
+    def _exported(self):
+        """The volume that Export writes: the chosen output if it is a result, else the newest one."""
+        output = self._parameterNode.outputVolume if self._parameterNode is not None else None
+        return output if output is not None and isResult(output) else lastResult()
 
     def _roles(self) -> list:
         try:

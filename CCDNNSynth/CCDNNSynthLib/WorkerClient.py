@@ -74,7 +74,6 @@ class WorkerClient:
         self._retired = None
         self._received, self._stderr, self._lastId = b"", b"", 0
         self._watchdog = qt.QTimer()
-        self._watchdog.singleShot = True
         self._watchdog.timeout.connect(self._onSilence)
 
     @property

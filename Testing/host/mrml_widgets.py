@@ -16,6 +16,12 @@ def _flag(name: str, default: bool) -> QtCore.Property:
     return QtCore.Property(bool, lambda self: getattr(self, f"_{name}", default), changed)
 
 
+def _forget(observations: list) -> None:
+    for scene, tag in observations:
+        scene.RemoveObserver(tag)
+    observations.clear()
+
+
 class qMRMLWidget(QtWidgets.QWidget):
     mrmlSceneChanged = QtCore.Signal(object)
 
@@ -38,6 +44,8 @@ class qMRMLNodeComboBox(QtWidgets.QComboBox):
         self._types, self._base_name, self._none_display = [], "", "None"
         self._scene, self._observations, self._shown = None, [], None
         self.activated.connect(self._choose)
+        observations = self._observations
+        self.destroyed.connect(lambda: _forget(observations))
 
     def _set_types(self, types):
         self._types = list(types)
@@ -63,12 +71,11 @@ class qMRMLNodeComboBox(QtWidgets.QComboBox):
     selectNodeUponCreation = _flag("select_node_upon_creation", True)
 
     def setMRMLScene(self, scene):
-        for tag in self._observations:
-            self._scene.RemoveObserver(tag)
-        self._scene, self._observations = scene, []
+        _forget(self._observations)
+        self._scene = scene
         if scene is not None:
             events = (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndCloseEvent, scene.EndImportEvent)
-            self._observations = [scene.AddObserver(event, lambda *_: self.refresh()) for event in events]
+            self._observations += [(scene, scene.AddObserver(event, lambda *_: self.refresh())) for event in events]
         self.refresh()
 
     def mrmlScene(self):

@@ -36,9 +36,13 @@ def install() -> None:
     import qt_stand_in
 
     sys.modules["qt"], sys.modules["ctk"] = qt_stand_in.make_module(), ctk_stand_in.make_module()
+    # The package `slicer` takes in every folder of that name on the path, and this project's tests have one.
+    path, sys.path[:] = sys.path[:], [folder for folder in sys.path if Path(folder).resolve() != ROOT / "Testing"]
     import slicer
     import slicer.util
     import vtk.util.numpy_support  # noqa: F401
+
+    sys.path[:] = path
 
     i18n = types.ModuleType("slicer.i18n")
     i18n.tr, i18n.translate = (lambda text: text), (lambda _context, text: text)
@@ -68,6 +72,7 @@ def start(width: int = 400):
     import slicer
 
     slicer.mrmlScene.Clear(0)
+    slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
     widget = application.open_module(MODULE, width)
     process_events()
     return widget

@@ -1,0 +1,67 @@
+"""The module's panel in the test host; left out, with the reason, where the host's packages or the system's libraries are missing."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+TESTING = Path(__file__).resolve().parents[1]
+for folder in ("host", "engine", "gui"):
+    if str(TESTING / folder) not in sys.path:
+        sys.path.insert(0, str(TESTING / folder))
+
+try:
+    import slicer_host
+
+    slicer_host.install()
+    MISSING = ""
+except ImportError as error:
+    MISSING = (
+        f"left out, for the test host cannot start ({error}); it needs `pip install .[host]`, and on Debian or Ubuntu "
+        "`apt-get install libegl1 libgl1 libglib2.0-0 libxkbcommon0 libfontconfig1 libdbus-1-3 libx11-6`"
+    )
+
+collect_ignore_glob = ["test_*.py"] if MISSING else []
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    if MISSING:
+        terminalreporter.write_line(f"SKIPPED the tests of the panel: {MISSING}")
+
+
+if not MISSING:
+    import qt_stand_in
+    import scene
+    import slicer
+    import small_study
+
+    # The tests speak to widgets as Slicer's Python does.
+    for path in (TESTING / "gui").glob("*.py"):
+        qt_stand_in.use_python_qt_style(path.stem)
+
+    @pytest.fixture(scope="session", autouse=True)
+    def python_slicer(tmp_path_factory):
+        slicer_host.provide_python_slicer(tmp_path_factory.mktemp("bin"))
+
+    @pytest.fixture(scope="session")
+    def model_path(tmp_path_factory) -> Path:
+        """A model with random weights."""
+        return small_study.write_model(tmp_path_factory.mktemp("model") / "tiny.safetensors")
+
+    @pytest.fixture
+    def panel():
+        """The module's widget with an empty scene; nothing is left of it afterwards."""
+        yield slicer_host.start()
+        current = slicer.modules.CCDNNSynthWidget  # another one after a reload
+        current.cleanup()
+        scene.close_panel(current)
+
+    @pytest.fixture
+    def ready(panel, model_path):
+        """The panel with the small leg's volumes in the scene, chosen by Detect, and the random model."""
+        scene.add_leg()
+        scene.choose_model(panel, model_path)
+        slicer_host.click(panel.inputs.ui.detectButton)
+        return panel
