@@ -12,6 +12,7 @@ import torch
 
 from ccdnn.errors import InputError, ModelError
 from ccdnn.inference.synthesizer import Synthesizer
+from ccdnn.model.catalog import list_models
 from ccdnn.model.file import load_model
 from ccdnn.normalisation import DatasetMinMax
 from ccdnn_training.cli.main import main
@@ -19,6 +20,7 @@ from ccdnn_training.data.cache import SliceCache, write_index, write_subject
 from ccdnn_training.data.patches import PatchDataset, SliceDataset
 from ccdnn_training.data.simulated import FIRST_SEED, NORMALISATION
 from ccdnn_training.evaluation.baselines import PixelRegressor, best_affine_fit
+from ccdnn_training.fitting.export import read_results
 from ccdnn_training.fitting.module import ContrastConversion
 from ccdnn_training.physics.protocol import CONTRASTS
 
@@ -203,6 +205,17 @@ def test_evaluate_scores_every_method_on_every_test_subject(checkpoint: Path, ca
     scored = next(row for row in rows if row["subject"] == subject.name and row["method"] == "T2-w, best fit")
     assert float(scored["MSE"]) == pytest.approx(error, rel=1e-4)
     assert float(scored["PSNR"]) == pytest.approx(-10 * np.log10(error), rel=1e-4)
+    bundled = tmp_path / "models" / "tiny.safetensors"
+    bundled.parent.mkdir()
+    arguments = ["export", str(checkpoint), str(cache_folder), "-o", str(bundled), "--name", "tiny", "--bundle", "Tiny"]
+    assert main([*arguments, "--results", str(results / "results.json")]) == 0
+    assert main(arguments) == 0  # again, without results: the list has the new hash
+    (entry,) = list_models(bundled.parent)
+    assert entry.default
+    assert load_model(entry.path, entry.sha256).card.results == ()
+    (measured, *_) = read_results(results / "results.json")
+    assert measured.metric == "MSE"
+    assert measured.n == 2
     summary = (results / "summary.md").read_text()
     assert "tiny | 2 |" in summary
     assert "ccdnn-train" in summary

@@ -12,7 +12,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("evaluate", help="measure a model on the test subjects of a slice cache")
     parser.add_argument("cache", type=Path, help="slice cache with test subjects")
     parser.add_argument("--train", type=Path, required=True, help="slice cache the model was fitted on, for the pixel regressor")
-    parser.add_argument("-o", "--output", type=Path, required=True, help="folder for scores.csv and summary.md")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder for scores.csv, summary.md, results.json")
     parser.add_argument("--model", help="bundled model or model file; the default model if left out")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.set_defaults(run=run)
@@ -23,7 +23,7 @@ def run(options: argparse.Namespace) -> int:
     from ccdnn.model.catalog import resolve_model
     from ccdnn_training.cli.progress import progress
     from ccdnn_training.data.cache import SliceCache
-    from ccdnn_training.evaluation.study import markdown_table, score_subjects, write_scores
+    from ccdnn_training.evaluation.study import markdown_table, score_subjects, write_results, write_scores
 
     model = resolve_model(options.model)
     train, test = SliceCache(options.train), SliceCache(options.cache)
@@ -36,6 +36,7 @@ def run(options: argparse.Namespace) -> int:
     write_scores(scores, options.output / "scores.csv")
     table = markdown_table(scores)
     command = shlex.join(["ccdnn-train", *sys.argv[1:]])
+    write_results(scores, model.card.name, test.made_by, command, options.output / "results.json")
     summary = (
         f"Test subjects: `{test.made_by}`. Images on 0–1 by the acquired STIR's maximum; mean ± SD over subjects.\n\n"
         f"Command: `{command}`\n\n{table}"

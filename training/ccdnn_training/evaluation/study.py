@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ccdnn.inference.synthesizer import Synthesizer
 from ccdnn.measure.similarity import similarity
+from ccdnn.model.card import MeasuredResult
 from ccdnn.model.file import Model, load_model
 from ccdnn_training.data.cache import CachedSubject
 from ccdnn_training.evaluation.baselines import PixelRegressor, best_affine_fit
@@ -101,6 +103,16 @@ def write_scores(scores: list[Score], path: Path) -> None:
         writer.writerow(["subject", "method", *METRICS])
         for (subject, method), values in rows.items():
             writer.writerow([subject, method, *(f"{values[metric]:.6g}" for metric in METRICS)])
+
+
+def write_results(scores: list[Score], method: str, measured_on: str, command: str, path: Path) -> None:
+    """The figures of one method for a model's card, as JSON."""
+    row = dict(summarise(scores))[method]
+    results = [
+        MeasuredResult(metric, round(mean, 6), round(deviation, 6), n, measured_on, command)
+        for metric, (mean, deviation, n) in row.items()
+    ]
+    path.write_text(json.dumps([asdict(result) for result in results], indent=1) + "\n", encoding="utf-8")
 
 
 def markdown_table(scores: list[Score]) -> str:

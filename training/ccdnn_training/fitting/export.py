@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
+import json
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -10,8 +12,10 @@ from typing import Any
 import torch
 
 from ccdnn import __version__
-from ccdnn.errors import ModelError
-from ccdnn.model.card import Contrast, ModelCard, Protocol
+from ccdnn.errors import InputError, ModelError
+from ccdnn.files import write_text
+from ccdnn.model.card import Contrast, MeasuredResult, ModelCard, Protocol
+from ccdnn.model.catalog import CATALOG_NAME
 from ccdnn.model.file import save_model
 from ccdnn.model.network import CCDNN
 from ccdnn_training.data.cache import SliceCache
@@ -21,8 +25,13 @@ _PREFIX = "network."
 _CARD_NAMES = {"tr": "tr_ms", "te": "te_ms", "ti": "ti_ms", "flip_angle": "flip_angle_deg"}
 
 
-def export_checkpoint(checkpoint: Path, cache: SliceCache, output: Path, *, name: str, version: str) -> str:
+def export_checkpoint(
+    checkpoint: Path, cache: SliceCache, output: Path, *, name: str, version: str, results: tuple[MeasuredResult, ...] = ()
+) -> str:
     """Write the network of a Lightning `checkpoint` with a card, weights as float16, and return the file's SHA-256.
+
+    Args:
+        results: figures of this very network, which `ccdnn-train evaluate` measured on an export without them.
 
     Raises:
         ModelError: the checkpoint cannot be read or is not of this project's fits.
@@ -52,8 +61,31 @@ def export_checkpoint(checkpoint: Path, cache: SliceCache, output: Path, *, name
         training={**_plain(settings), **_plain(data), "epochs": int(content["epoch"]) + 1, "steps": int(content["global_step"])},
         licence="Apache-2.0",
         created=datetime.date.today().isoformat(),
+        results=results,
     )
     return save_model(output, network, card, dtype=torch.float16)
+
+
+def bundle(model: Path, name: str, title: str) -> None:
+    """List `model` in the `models.json` beside it, or put its new hash there; the first model listed is the default."""
+    catalog = model.parent / CATALOG_NAME
+    rows = json.loads(catalog.read_text(encoding="utf-8"))["models"] if catalog.exists() else []
+    row = {"id": name, "title": title, "file": model.name, "sha256": hashlib.sha256(model.read_bytes()).hexdigest()}
+    others = [other for other in rows if other["id"] != name]
+    row["default"] = not any(other["default"] for other in others)
+    write_text(json.dumps({"models": [*others, row]}, indent=2) + "\n", catalog)
+
+
+def read_results(path: Path) -> tuple[MeasuredResult, ...]:
+    """The figures that `ccdnn-train evaluate` left in `path`.
+
+    Raises:
+        InputError: the file cannot be read or holds something else.
+    """
+    try:
+        return tuple(MeasuredResult(**entry) for entry in json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, ModelError) as error:
+        raise InputError(f"{path} does not hold the results of `ccdnn-train evaluate` ({error}).") from error
 
 
 def _contrast(contrast: str) -> Contrast:
