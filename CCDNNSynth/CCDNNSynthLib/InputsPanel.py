@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 import qt
 import slicer
+import vtk
 from slicer.i18n import tr as _
+from slicer.util import VTKObservationMixin
 
 from ccdnn.errors import CcdnnError, InputError
 from ccdnn.plausibility import fat_suppression_warning, protocol_warnings, swap_warning
@@ -29,9 +31,10 @@ class _Described:
     description: object
 
 
-class InputsPanel:
+class InputsPanel(VTKObservationMixin):
     def __init__(self, widget):
         """:param widget: of Inputs.ui."""
+        VTKObservationMixin.__init__(self)
         self.ui = slicer.util.childWidgetVariables(widget)
         self._parameterNode, self._described, self._swap = None, {}, ((), None)
         self._lines = {
@@ -98,10 +101,21 @@ class InputsPanel:
         """Bring the lines and the warnings up to date with the choices."""
         self._pause.stop()
         volumes = self._volumes()
+        self._observe(volumes.values())
         for role, line in self._lines.items():
             text = self._line(role, volumes) if role in volumes else ""
             line.text, line.visible = text, bool(text)
         Messages.show(self.ui.warningLabel, "warning", *self._warnings(volumes))
+
+    def refreshWhenChanged(self, caller, event) -> None:
+        self.refreshSoon()
+
+    def _observe(self, nodes) -> None:
+        """Hear of what is done to the chosen volumes: other voxels, another place, another transform."""
+        self.removeObservers()
+        for node in set(nodes):
+            for event in (node.ImageDataModifiedEvent, node.TransformModifiedEvent, vtk.vtkCommand.ModifiedEvent):
+                self.addObserver(node, event, self.refreshWhenChanged)
 
     def _volumes(self) -> dict:
         return volumesOf(self._parameterNode) if self._parameterNode is not None else {}

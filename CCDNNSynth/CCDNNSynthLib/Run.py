@@ -3,6 +3,7 @@
 staging (voxels into files, a block a turn of the event loop) → the worker computes, finished slices appear → filed as the result
 """
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -132,6 +133,8 @@ class Run:
             self._end(Outcome(text=str(error)))
         except OSError as error:
             self._end(Outcome(text=_("The volumes cannot be written for the worker: {reason}.").format(reason=error.strerror)))
+        except Exception as error:
+            self._endByBug(error)
 
     def _prepare(self):
         """A generator: what is done, one turn of the event loop a step, until the worker has its request."""
@@ -154,6 +157,12 @@ class Run:
         self._submitted = True
 
     def _onEvent(self, event: dict) -> None:
+        try:
+            self._follow(event)
+        except Exception as error:
+            self._endByBug(error)
+
+    def _follow(self, event: dict) -> None:
         kind = event["event"]
         if kind == "log":
             self._onLog(event["level"], event["text"])
@@ -198,6 +207,11 @@ class Run:
 
     def _onSceneClose(self, caller, event) -> None:
         self.abandon(_("The scene was closed, so the run was stopped."))
+
+    def _endByBug(self, error: Exception) -> None:
+        """A fault of this program must not leave the panel busy or the scene changed either."""
+        logging.exception("CCDNNSynth: the run failed")
+        self.abandon(_("The run failed by a fault of the program ({error}); the application log says more.").format(error=error))
 
     def _end(self, outcome: Outcome) -> None:
         if self.ended:

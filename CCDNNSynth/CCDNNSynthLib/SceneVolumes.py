@@ -47,13 +47,13 @@ def voxelsOf(node) -> np.ndarray:
 
 def _linearTransform(node, reference) -> np.ndarray:
     """4×4, from the coordinates above `node` to those above `reference`."""
-    general, matrix = vtk.vtkGeneralTransform(), vtk.vtkMatrix4x4()
+    general, linear = vtk.vtkGeneralTransform(), vtk.vtkTransform()
     slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(node.GetParentTransformNode(), reference.GetParentTransformNode(), general)
-    if not slicer.vtkMRMLTransformNode.IsGeneralTransformLinear(general, matrix):
+    if not slicer.vtkMRMLTransformNode.IsGeneralTransformLinear(general, linear):
         raise InputError(
             _(
                 "{volume} and {reference} lie under different transforms, and one of these is not linear; "
                 "harden it first (Transforms module), or put both volumes under the same transform."
             ).format(volume=node.GetName(), reference=reference.GetName())
         )
-    return slicer.util.arrayFromVTKMatrix(matrix)
+    return slicer.util.arrayFromVTKMatrix(linear.GetMatrix())

@@ -1,4 +1,4 @@
-"""The module's panel in the test host; left out, with the reason, where the host's packages or the system's libraries are missing."""
+"""The module's panel in the test host. Where the host cannot start its tests are left out, with the reason."""
 
 from __future__ import annotations
 
