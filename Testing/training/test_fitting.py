@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from ccdnn.errors import InputError, ModelError
 from ccdnn.inference.synthesizer import Synthesizer
@@ -106,12 +107,18 @@ def test_slices_come_whole_and_in_order(cache: SliceCache) -> None:
 
 
 def fit(cache_folder: Path, run: Path, *extra: str) -> Path:
-    arguments = ["fit", "--config", str(CONFIG), "--data.cache", str(cache_folder), "--model.branch_width", "4"]
-    arguments += ["--data.patch_size", "32", "--data.batch_size", "4", "--data.steps_per_epoch", "4"]
-    arguments += ["--trainer.max_epochs", "4", "--trainer.check_val_every_n_epoch", "1", "--trainer.precision", "32-true"]
-    arguments += ["--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false", "--trainer.logger", "false"]
-    arguments += ["--trainer.default_root_dir", str(run), "--trainer.callbacks.init_args.dirpath", str(run), *extra]
-    assert main(arguments) == 0
+    """The bundled model's configuration, made small."""
+    settings = yaml.safe_load(CONFIG.read_text())
+    settings["model"]["branch_width"] = 4
+    settings["data"] |= {"cache": str(cache_folder), "patch_size": 32, "batch_size": 4, "steps_per_epoch": 4}
+    settings["trainer"] |= {"max_epochs": 4, "check_val_every_n_epoch": 1, "precision": "32-true", "accelerator": "cpu"}
+    settings["trainer"] |= {"enable_progress_bar": False, "logger": False, "default_root_dir": str(run)}
+    for callback in settings["trainer"]["callbacks"]:
+        callback["init_args"]["dirpath"] = str(run)
+    run.mkdir(exist_ok=True)
+    config = run / "config.yaml"
+    config.write_text(yaml.safe_dump(settings))
+    assert main(["fit", "--config", str(config), *extra]) == 0
     return run / "last.ckpt"
 
 
