@@ -1,0 +1,161 @@
+"""What a run through the panel costs, measured in the test host on the sample study.
+
+    python Testing/benchmarks/panel.py [--model FILE] [--runs 50]        (default: the bundled model)
+
+Prints the longest gap of a 20 ms timer during a run, which says how long the window did not react (goal: below 100 ms); the time of
+a run with the warm worker beside that of the bare engine (goal: at most 10 % more); and what is left after many runs in a row.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "Testing" / "host"), str(ROOT / "CCDNNSynth")]
+
+import slicer_host  # noqa: E402
+from PySide6 import QtCore  # noqa: E402
+
+TICK_MS = 20
+GAP_GOAL_MS, OVERHEAD_GOAL = 100.0, 0.10
+REPEATS = 3
+
+
+class Ticker:
+    """A timer of the event loop, and the longest time between two of its ticks."""
+
+    def __init__(self):
+        self.longest, self._last = 0.0, None
+        self._timer = QtCore.QTimer()
+        self._timer.setInterval(TICK_MS)
+        self._timer.timeout.connect(self._tick)
+
+    def _tick(self):
+        now = time.perf_counter()
+        if self._last is not None:
+            self.longest = max(self.longest, 1000 * (now - self._last))
+        self._last = now
+
+    def __enter__(self):
+        self._last = time.perf_counter()
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_):
+        self._timer.stop()
+
+
+def run(panel) -> float:
+    """One run through the panel; seconds from the click to the result."""
+    before = time.perf_counter()
+    slicer_host.click(panel.synthesis.ui.applyButton)
+    loop = QtCore.QEventLoop()
+    poll = QtCore.QTimer()
+    poll.setInterval(1)
+    poll.timeout.connect(lambda: panel.logic.running or loop.quit())
+    poll.start()
+    loop.exec()
+    return time.perf_counter() - before
+
+
+def bare_engine(model: Path | None) -> Callable[[], float]:
+    """A function that runs the same study and model without worker and window, the model loaded before, and gives the seconds."""
+    from ccdnn.files import read_header
+    from ccdnn.inference.synthesizer import Synthesizer
+    from ccdnn.model.catalog import resolve_model
+    from ccdnn.series import Role
+    from ccdnn.synthesis import synthesize
+
+    folder = ROOT / "CCDNNSynth" / "Resources" / "SampleData"
+    volumes = {role: read_header(folder / f"{role.value}.nrrd").load() for role in (Role.T1, Role.T2, Role.GRE)}
+    synthesizer = Synthesizer(resolve_model(model))
+
+    def run_once() -> float:
+        before = time.perf_counter()
+        synthesize(volumes, synthesizer)
+        return time.perf_counter() - before
+
+    run_once()
+    return run_once
+
+
+def belongings(panel) -> dict[str, float]:
+    """What could grow: nodes, observers of the scene, processes, files in the temporary folder, memory."""
+    import slicer
+
+    slicer_host.process_events()
+    gc.collect()
+    scene_nodes = slicer.util.getNodesByClass("vtkMRMLNode")
+    resident = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+    worker = int(Path(f"/proc/{panel.logic.worker.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    return {
+        "nodes": slicer.mrmlScene.GetNumberOfNodes(),
+        "observers": sum(str(observed).count("Tag: ") for observed in (slicer.mrmlScene, *scene_nodes)),
+        "processes": len(children),
+        "temporary folders": len(list(Path(slicer.app.temporaryPath).glob("CCDNNSynth-*"))),
+        "Python objects": len(gc.get_objects()),
+        "memory MB": round(resident, 1),
+        "worker's memory MB": round(worker, 1),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", type=Path, help="a model file in place of the bundled model")
+    parser.add_argument("--runs", type=int, default=50, help="runs in a row for the search for growth (default: 50)")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        slicer_host.provide_python_slicer(Path(folder))
+        panel = slicer_host.start()
+        panel.inputs.onSampleLink()
+        parameters = panel.logic.getParameterNode()
+        if options.model is not None:
+            parameters.model = str(options.model)
+        slicer_host.process_events()
+
+        with Ticker() as cold:
+            seconds = run(panel)
+        print(f"first run, with the start of the worker: {seconds:.1f} s, longest gap {cold.longest:.0f} ms")
+        import slicer
+
+        (parameters.outputVolume,) = [
+            n for n in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") if n.GetAttribute("CCDNN_Model")
+        ]
+        slicer_host.process_events()
+        with Ticker() as warm:
+            run(panel)
+        gap = max(cold.longest, warm.longest)
+        print(f"longest gap of a {TICK_MS} ms timer: {gap:.0f} ms (goal < {GAP_GOAL_MS:g}): {verdict(gap < GAP_GOAL_MS)}")
+
+        before = belongings(panel)
+        for _ in range(options.runs):
+            run(panel)
+        after = belongings(panel)
+        print(f"after {options.runs} more runs:")
+        for name, value in before.items():
+            print(f"  {name}: {value:g} → {after[name]:g}")
+        engine = bare_engine(options.model)
+        # By turns, so that a busy machine is as busy for both.
+        pairs = [(run(panel), engine()) for _ in range(REPEATS)]
+        panel.cleanup()
+    panel_seconds, engine_seconds = (statistics.median(seconds) for seconds in zip(*pairs, strict=True))
+    overhead = panel_seconds / engine_seconds - 1
+    print(f"run through the panel, warm: {panel_seconds:.2f} s; bare engine: {engine_seconds:.2f} s")
+    print(f"overhead {overhead:+.0%} (goal ≤ {OVERHEAD_GOAL:.0%}): {verdict(overhead <= OVERHEAD_GOAL)}")
+
+
+def verdict(met: bool) -> str:
+    return "met" if met else "MISSED"
+
+
+if __name__ == "__main__":
+    main()
