@@ -176,6 +176,7 @@ class CCDNNSynthTest(ScriptedLoadableModuleTest):
 
     def setUp(self):
         slicer.mrmlScene.Clear()
+        slicer.modules.ccdnnsynth.widgetRepresentation()  # makes the panel where it was not opened yet
         self.widget = slicer.modules.CCDNNSynthWidget
         self.widget.enter()
         self.widget.inputs.onSampleLink()

@@ -68,7 +68,7 @@ class WorkerClient:
         """
         self.limits = limits or Limits()
         self.device = None
-        self._command, self._onLog = command, onLog
+        self.command, self._onLog = command, onLog
         self._process, self._job, self._ready = None, None, False
         # The last process that was taken leave of: Qt may be in the middle of one of its signals, so it must not vanish yet.
         self._retired = None
@@ -132,7 +132,7 @@ class WorkerClient:
             process.waitForFinished(1000)
 
     def _start(self) -> None:
-        program, arguments = self._command()
+        program, arguments = self.command()
         self._received, self._stderr, self._ready = b"", b"", False
         process = qt.QProcess()
         # `-m` looks for modules in the working directory first; this one holds the package `ccdnn`.

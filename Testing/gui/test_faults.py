@@ -66,7 +66,7 @@ def test_worker_killed_in_mid_run(ready):
 def test_worker_that_never_answers(ready, script):
     worker = ready.logic.worker
     arguments = [str(Path(__file__).with_name(script))] if script else ["-c", "import time; time.sleep(60)"]
-    worker._command = lambda: (sys.executable, arguments)
+    worker.command = lambda: (sys.executable, arguments)
     worker.limits.start = worker.limits.silence = 1
     before = scene.snapshot()
     slicer_host.click(ready.synthesis.ui.applyButton)
@@ -76,7 +76,7 @@ def test_worker_that_never_answers(ready, script):
 
 def test_worker_that_does_not_stop_when_asked(ready):
     worker = ready.logic.worker
-    worker._command = lambda: (sys.executable, [str(Path(__file__).with_name("silent_worker.py"))])
+    worker.command = lambda: (sys.executable, [str(Path(__file__).with_name("silent_worker.py"))])
     worker.limits.cancel = 0.5
     before = scene.snapshot()
     slicer_host.click(ready.synthesis.ui.applyButton)
@@ -86,7 +86,7 @@ def test_worker_that_does_not_stop_when_asked(ready):
 
 
 def test_worker_that_cannot_be_started(ready):
-    ready.logic.worker._command = lambda: ("/no/such/program", [])
+    ready.logic.worker.command = lambda: ("/no/such/program", [])
     before = scene.snapshot()
     slicer_host.click(ready.synthesis.ui.applyButton)
     assert_failed(ready, "could not be started", before)
@@ -101,7 +101,7 @@ def test_no_python_slicer(ready, monkeypatch):
 
 def test_worker_that_prints_and_dies(ready):
     code = "import sys; print('hello'); print('out of luck', file=sys.stderr); sys.exit(7)"
-    ready.logic.worker._command = lambda: (sys.executable, ["-c", code])
+    ready.logic.worker.command = lambda: (sys.executable, ["-c", code])
     slicer_host.click(ready.synthesis.ui.applyButton)
     assert_failed(ready, "exit code 7")
     assert "out of luck" in ready.synthesis.ui.logText.plainText

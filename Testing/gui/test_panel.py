@@ -157,10 +157,10 @@ def test_saved_scene_restores_choices_and_result(ready, model_path, tmp_path):
     node.outputVolume = result
     node.device = type(node.device).CPU
     array, matrix, window = slicer.util.arrayFromVolume(result).copy(), matrix_of(result), result.GetDisplayNode().GetWindow()
-    assert slicer.util.saveScene(str(tmp_path / "scene.mrml"))
+    assert slicer.util.saveScene(str(tmp_path / "saved"))
     slicer.mrmlScene.Clear(0)
     assert ready.logic.getParameterNode().t1Volume is None
-    slicer.util.loadScene(str(tmp_path / "scene.mrml"))
+    slicer.util.loadScene(str(tmp_path / "saved" / "saved.mrml"))
     ready.enter()
     slicer_host.process_events()
     node = ready.logic.getParameterNode()

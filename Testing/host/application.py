@@ -54,7 +54,8 @@ class Application(QtCore.QObject):
 def start_scene() -> None:
     """A scene as the application has one at its start: with the slice views' nodes, which outlive a closed scene."""
     slicer.mrmlScene = slicer.vtkMRMLScene()
-    slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    _provide_subject_hierarchy()
+    slicer.mrmlScene.AddObserver(slicer.mrmlScene.EndCloseEvent, lambda *_: _provide_subject_hierarchy())
     slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(slicer.mrmlScene)
     for name, orientation in zip(SLICE_VIEWS, ("Axial", "Coronal", "Sagittal"), strict=True):
         # A copy of the scene's default node, which has the presets.
@@ -68,6 +69,11 @@ def start_scene() -> None:
         composite.SetSingletonTag(name)
         composite.SetLayoutName(name)
         slicer.mrmlScene.AddNode(composite)
+
+
+def _provide_subject_hierarchy() -> None:
+    """The application has one at any time."""
+    slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
 
 
 def load_volume(path, properties=None):
@@ -85,8 +91,9 @@ def load_volume(path, properties=None):
 
 
 def save_scene(path) -> bool:
-    """`slicer.util.saveScene` to a folder's .mrml file, every changed volume as a .nrrd beside it."""
-    path = Path(path)
+    """`slicer.util.saveScene` to a folder: a .mrml file of its name, every volume as a .nrrd beside it."""
+    path = Path(path) / f"{Path(path).name}.mrml"
+    path.parent.mkdir(parents=True, exist_ok=True)
     slicer.mrmlScene.SetRootDirectory(str(path.parent))
     for node in slicer.util.getNodesByClass("vtkMRMLVolumeNode"):
         if node.GetSaveWithScene():
@@ -155,6 +162,7 @@ def open_module(path: Path, width: int = 400):
     widget = getattr(module, f"{name}Widget")(parent)
     widget.setup()
     setattr(slicer.modules, f"{name}Widget", widget)
+    info.widgetRepresentation = lambda: parent
     parent.show()
     widget.enter()
     return widget

@@ -72,7 +72,6 @@ def start(width: int = 400):
     import slicer
 
     slicer.mrmlScene.Clear(0)
-    slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
     widget = application.open_module(MODULE, width)
     process_events()
     return widget
