@@ -30,8 +30,9 @@ def use_dark_colours() -> None:
 
 def take(widget, path: Path) -> None:
     """As high as the texts need at that width; the application lets one scroll."""
+    widget.parent.resize(400, 2000)
     slicer_host.process_events()
-    widget.parent.resize(400, max(640, widget.parent.layout().totalHeightForWidth(400)))
+    widget.parent.resize(400, max(640, widget.parent.layout().totalHeightForWidth(400), widget.parent.sizeHint().height()))
     slicer_host.process_events()
     widget.parent.grab().save(str(path))
 
