@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ccdnn.errors import InputError
-from ccdnn.measure.scaling import Scaling, scale
+from ccdnn.measure.scaling import Scaling, scale, scale_pair
 from ccdnn.measure.similarity import (
     MS_SSIM_SMALLEST_SIDE,
     mean_squared_error,
@@ -121,6 +121,22 @@ def test_percentile_scaling_does_not_depend_on_the_scanner_scale_and_keeps_brigh
     np.testing.assert_allclose(scale(image * 731).array, scaled.array, rtol=1e-5)
     assert scaled.low == 0
     assert scaled.array.max() > 1
+
+
+def test_tissue_scaling_brings_a_pair_to_one_scale_whatever_the_fluid():
+    rng = np.random.default_rng(0)
+    reference = rng.normal(100, 3, (4, 40, 40))
+    reference[0, :4, :4] = 600  # fluid
+    image = reference * 0.01
+    image[0, :4, :4] = 2  # underestimated
+    first, second = scale_pair(image, reference, Scaling.TISSUE, names=("synthetic STIR", "acquired STIR"))
+    assert second.array.max() == 1
+    np.testing.assert_allclose(first.array[1:], second.array[1:], rtol=1e-3)
+    assert first.array[0, 0, 0] == pytest.approx(1 / 3, rel=1e-2)
+    rows = {row.name: row.value for row in similarity(image, reference, Scaling.TISSUE)}
+    assert rows["MSE"] == pytest.approx(16 / image.size * (2 / 3) ** 2, rel=2e-2)
+    with pytest.raises(InputError, match="acquired STIR"):
+        scale_pair(image, np.zeros_like(image), Scaling.TISSUE, names=("synthetic STIR", "acquired STIR"))
 
 
 def test_minmax_and_no_scaling():

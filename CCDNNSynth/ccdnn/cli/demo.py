@@ -17,8 +17,9 @@ from ccdnn.cli.synthesize import INPUT_ROLES, add_model_options, make_synthesize
 from ccdnn.errors import InputError
 from ccdnn.files import make_folder, read_volume, write_text, write_volume
 from ccdnn.measure.cnr import cnr_of_pairs
-from ccdnn.measure.scaling import Scaling, scale
+from ccdnn.measure.scaling import TISSUE_FOREGROUND, TISSUE_PERCENTILE, Scaling, scale, scale_pair
 from ccdnn.measure.table import Measurement, to_csv, to_json
+from ccdnn.normalisation import robust_maximum
 from ccdnn.resample import resample_onto
 from ccdnn.series import Role
 from ccdnn.volume import Volume, require_same_grid
@@ -30,6 +31,10 @@ _OUTPUTS = ("stir_synthetic.nrrd", "comparison.png", "measurements.csv", "measur
 
 # What the tissues of the paper's CNR pairs are called in the sample's label map.
 _LABEL_NAMES = {"cartilage": "cartilage", "bone": "bone marrow", "meniscus": "meniscus", "muscle": "muscle", "fat": "fat"}
+
+
+# The few voxels of fluid would set the window of a STIR; a reader turns it down, to about this many times muscle.
+STIR_WINDOW = 2.2
 
 
 def add_parser(commands: Any) -> None:
@@ -107,7 +112,7 @@ def _similarity(synthetic: Volume, acquired: Volume) -> list[Measurement]:
     # scikit-image, like torch, takes its time to import.
     from ccdnn.measure.similarity import similarity
 
-    return similarity(synthetic.array, acquired.array, Scaling.PERCENTILE, "synthetic STIR against acquired STIR")
+    return similarity(synthetic.array, acquired.array, Scaling.TISSUE, "synthetic STIR against acquired STIR")
 
 
 def _cnr(synthetic: Volume, acquired: Volume, labels: Volume, values: Mapping[str, int]) -> list[tuple[Measurement, ...]]:
@@ -177,10 +182,10 @@ def _draw(volumes: Mapping[Role, Volume], synthetic: Volume, index: int) -> Figu
     def shown(volume: Volume) -> Volume:
         return volume.with_array(scale(volume.array, name=volume.name).array)
 
-    acquired_shown, synthetic_shown = shown(acquired), shown(synthetic)
+    pair = scale_pair(synthetic.array, acquired.array, Scaling.TISSUE, names=(synthetic.name, acquired.name))
+    synthetic_shown, acquired_shown = (volume.with_array(s.array) for volume, s in zip((synthetic, acquired), pair, strict=True))
     difference = synthetic_shown.with_array(synthetic_shown.array - acquired_shown.array)
-    # A few voxels of fluid set the scale of a STIR; a reader would turn the window down to see the rest.
-    top = float(np.percentile(acquired_shown.array[acquired_shown.array > 0.1], 99))
+    top = STIR_WINDOW * robust_maximum(acquired_shown.array, TISSUE_PERCENTILE, TISSUE_FOREGROUND)
     inputs = [
         Panel(shown(resample_onto(volumes[role], acquired.grid).volume), role.label, "simulated input") for role in INPUT_ROLES
     ]
@@ -193,8 +198,8 @@ def _draw(volumes: Mapping[Role, Volume], synthetic: Volume, index: int) -> Figu
         [inputs, results],
         index,
         "CC-DNN: STIR from T1-w, T2-w and GRE",
-        f"Simulated knee, slice {index + 1} of {acquired.grid.shape[0]}. Images scaled by their robust maximum, "
-        f"STIR shown from 0 to {top:.2f}. Research use only.",
+        f"Simulated knee, slice {index + 1} of {acquired.grid.shape[0]}. Both STIRs on one scale, "
+        f"1 = maximum of the acquired, shown from 0 to {top:.2f}. Research use only.",
     )
 
 

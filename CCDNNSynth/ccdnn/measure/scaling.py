@@ -5,6 +5,9 @@ result names it:
 
 - `percentile`: 0 stays 0 and the robust maximum of the image becomes 1, the model's own normalisation. A few voxels of fluid or
   vessel lie above 1 and stay there: clipping would hide errors in the very structures STIR is made to show.
+- `tissue`, for a pair: each is divided by the 90th percentile of its foreground, which is muscle or fat in every contrast of the
+  knee, and both by what makes the reference's maximum 1. The pair comes to one scale whatever unit each has, and an error in the
+  few voxels of fluid and vessel does not change the scale of all others, as it does with the robust maximum.
 - `minmax`: lowest voxel 0, highest 1. One bright vessel sets the scale.
 - `none`: the images are on one scale already, such as those of a simulation.
 """
@@ -19,11 +22,16 @@ import numpy as np
 from ccdnn.errors import InputError
 from ccdnn.normalisation import require_image, robust_maximum
 
+# Over simulated knees the 90th percentile of the foreground varies by 8 % in STIR, the 99.5th, which fluid decides, by 27 %.
+TISSUE_PERCENTILE = 90.0
+TISSUE_FOREGROUND = 0.2
+
 
 class Scaling(str, Enum):
     """How an image comes to 0–1."""
 
     PERCENTILE = "percentile"
+    TISSUE = "tissue"
     MINMAX = "minmax"
     NONE = "none"
 
@@ -44,7 +52,7 @@ class Scaled:
 
 
 def scale(image: np.ndarray, scaling: Scaling = Scaling.PERCENTILE, *, name: str = "image") -> Scaled:
-    """Scale one whole volume (never slice by slice).
+    """Scale one whole volume (never slice by slice); `TISSUE` is of a pair, see `scale_pair`.
 
     Raises:
         InputError: naming the image; empty, not finite, or, unless it stays unscaled, constant or nowhere positive.
@@ -60,3 +68,31 @@ def scale(image: np.ndarray, scaling: Scaling = Scaling.PERCENTILE, *, name: str
         raise InputError(f"{name} cannot be scaled: {error}") from error
     low, high = (0.0, robust_maximum(image)) if scaling is Scaling.PERCENTILE else (float(image.min()), float(image.max()))
     return Scaled(((image - low) / (high - low)).astype(np.float32), scaling, low, high)
+
+
+def scale_pair(image: np.ndarray, reference: np.ndarray, scaling: Scaling, *, names: tuple[str, str]) -> tuple[Scaled, Scaled]:
+    """Scale two whole volumes that are to be compared.
+
+    Args:
+        names: of the image and the reference, for messages.
+
+    Raises:
+        InputError: see `scale`.
+    """
+    if scaling is not Scaling.TISSUE:
+        return scale(image, scaling, name=names[0]), scale(reference, scaling, name=names[1])
+    tissue_image, tissue_reference = (_tissue(array, name) for array, name in zip((image, reference), names, strict=True))
+    top = float(np.max(reference))
+    tops = (top * tissue_image / tissue_reference, top)
+    first, second = (
+        Scaled((np.asarray(array) / high).astype(np.float32), scaling, 0.0, high)
+        for array, high in zip((image, reference), tops, strict=True)
+    )
+    return first, second
+
+
+def _tissue(array: np.ndarray, name: str) -> float:
+    try:
+        return robust_maximum(array, TISSUE_PERCENTILE, TISSUE_FOREGROUND)
+    except InputError as error:
+        raise InputError(f"{name} cannot be scaled: {error}") from error

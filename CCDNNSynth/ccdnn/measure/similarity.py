@@ -20,7 +20,7 @@ from skimage.filters import gaussian
 from skimage.metrics import structural_similarity
 
 from ccdnn.errors import InputError
-from ccdnn.measure.scaling import Scaling, scale
+from ccdnn.measure.scaling import Scaling, scale_pair
 from ccdnn.measure.table import Measurement
 
 DATA_RANGE = 1.0
@@ -100,7 +100,7 @@ def similarity(
     _require_same_shape(image, reference)
     if image.ndim != 3:
         raise InputError(f"Similarity is measured on volumes of slices, rows and columns, not on {image.ndim} dimensions.")
-    first, second = scale(image, scaling, name="The image"), scale(reference, scaling, name="The reference")
+    first, second = scale_pair(image, reference, scaling, names=("The image", "The reference"))
     record = f"{scaling.value} scaling"
     if scaling is not Scaling.NONE:
         record += f" ({first.low:.4g}…{first.high:.4g} and {second.low:.4g}…{second.high:.4g} to 0…1)"
