@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from ccdnn.files import write_volume
+from ccdnn_training.acquisition.series import EFFECTS
 from ccdnn_training.cli.progress import progress
 from ccdnn_training.data.simulated import Recipe, simulate_cache
-from ccdnn_training.phantom.render import LABELS
+from ccdnn_training.phantom.render import LABELS, sagittal_grid
 from ccdnn_training.simulate import simulate_study
 
 
@@ -23,8 +24,13 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     study.add_argument("folder", type=Path, help="where t1, t2, gre, stir and labels .nrrd go")
     study.add_argument("--seed", type=int, required=True)
     study.add_argument("--paper-protocol", action="store_true", help="the paper's TR, TE and FA instead of drawn ones")
+    study.add_argument("--slices", type=int, default=24, help="sagittal slices of 3 mm, spread over 86 mm")
+    study.add_argument("--matrix", type=int, default=384, help="rows and columns over 160 mm")
     study.add_argument("--edema", action="store_true", help="with bone-marrow edema")
     study.add_argument("--ganglion", action="store_true", help="with a ganglion")
+    study.add_argument(
+        "--without", nargs="+", choices=EFFECTS, default=[], metavar="EFFECT", help=f"effects to leave out: {', '.join(EFFECTS)}"
+    )
     study.set_defaults(run=run_study)
 
     cache = commands.add_parser("simulate", help="a cache of simulated slices to train on (resumable)")
@@ -47,12 +53,15 @@ def run_study(options: argparse.Namespace) -> int:
         study = simulate_study(
             options.seed,
             **protocol,
+            grid=sagittal_grid(matrix=options.matrix, slices=options.slices, slice_spacing=86.4 / options.slices),
+            effects=[effect for effect in EFFECTS if effect not in options.without],
             edema=options.edema,
             ganglion=options.ganglion,
             on_slice=on_slice,
         )
+    stored = np.float32 if "scanner_scale" in options.without else np.int16  # whole numbers, as scanners have them
     for name, volume in study.volumes.items():
-        write_volume(volume, options.folder / f"{name}.nrrd", np.int16)  # as scanners store them
+        write_volume(volume, options.folder / f"{name}.nrrd", stored)
     write_volume(study.labels, options.folder / "labels.nrrd", np.uint8)
     (options.folder / "labels.json").write_text(json.dumps({str(k): v for k, v in LABELS.items()}, indent=1), encoding="utf-8")
     (options.folder / "simulation.json").write_text(json.dumps(study.record, indent=1), encoding="utf-8")
