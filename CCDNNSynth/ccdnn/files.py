@@ -1,4 +1,4 @@
-"""NIfTI, NRRD and MetaImage files through SimpleITK, and outputs that replace what stood at their place only when complete.
+"""NIfTI, NRRD and MetaImage files through SimpleITK.
 
 SimpleITK works in LPS and hides what the formats do differently; this module turns that to RAS and refuses what is no volume
 of one scalar a voxel. DICOM is read by `ccdnn.dicom`; `ccdnn.study` finds out which of the two a path needs.
@@ -6,14 +6,10 @@ of one scalar a voxel. DICOM is read by `ccdnn.dicom`; `ccdnn.study` finds out w
 
 from __future__ import annotations
 
-import errno
 import gzip
-import os
 import shutil
-import uuid
 import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -26,6 +22,7 @@ from ccdnn.roles import Evidence, classify
 from ccdnn.series import Series
 from ccdnn.sidecar import protocol_beside, protocol_in_header
 from ccdnn.volume import Grid, Volume
+from ccdnn.writing import replacing, require_writable, stem_of, suffix_of
 
 # Suffix → SimpleITK's reader and writer, named, so that a file's content cannot choose another one.
 IMAGE_IO = {
@@ -48,16 +45,6 @@ IDENTIFIER_SUFFIX = "_uid"
 # The entries that say in words what a volume is, ours first.
 NOTES = ("CCDNN_Image", "CCDNN_Notice", "descrip", "ITK_FileNotes")
 NIFTI_DESCRIPTION_LENGTH = 79
-
-
-def suffix_of(path: Path) -> str:
-    """The image suffix in lower case, ".nii.gz" in one piece."""
-    return ".nii.gz" if path.name.lower().endswith(".nii.gz") else path.suffix.lower()
-
-
-def stem_of(path: Path) -> str:
-    """The file's name without its image suffix."""
-    return path.name[: len(path.name) - len(suffix_of(path))]
 
 
 def check_voxels(volume: Volume) -> None:
@@ -222,7 +209,7 @@ def check_writable(path: Path) -> None:
     """
     if suffix_of(path) not in WRITABLE:
         raise OutputError(f"{path} has no suffix that says which format to write; use one of {', '.join(WRITABLE)}.")
-    _create_temporary(path).unlink()
+    require_writable(path)
 
 
 def write_volume(volume: Volume, path: Path, dtype: DTypeLike = np.float32) -> None:
@@ -250,77 +237,6 @@ def write_volume(volume: Volume, path: Path, dtype: DTypeLike = np.float32) -> N
         except RuntimeError as error:
             raise _write_error(path, volume.array.nbytes) from error
         _require_written(temporary, path, volume)
-
-
-def write_text(text: str, path: Path) -> None:
-    """Write a UTF-8 text file.
-
-    Raises:
-        OutputError: see `write_volume`.
-    """
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-
-
-def make_folder(path: Path) -> None:
-    """Create a folder and its parents where they are missing.
-
-    Raises:
-        OutputError: it cannot be created, or a file has its name.
-    """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"The folder {path} cannot be made: {_why(error)}.") from None
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary file beside `path` to write to, which takes its place when the block ends well and vanishes when it does not.
-
-    Raises:
-        OutputError: it cannot be created, flushed to disk or renamed.
-    """
-    temporary = _create_temporary(path)
-    try:
-        yield temporary
-        # Some file systems report a full disk only when the data reach it.
-        with temporary.open("rb+") as stream:
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {_why(error)}.") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _create_temporary(path: Path) -> Path:
-    """An empty file in the same folder, so that renaming is one step; it keeps the suffix, by which writers choose a format."""
-    if path.is_dir():
-        raise OutputError(f"{path} is a folder; give the name of a file to write.")
-    if path.exists() and not os.access(path, os.W_OK):
-        raise OutputError(f"{path} cannot be written: it is protected against writing.")
-    temporary = path.with_name(f".{stem_of(path)}.{uuid.uuid4().hex[:8]}.part{suffix_of(path)}")
-    try:
-        temporary.touch(exist_ok=False)
-    except OSError as error:
-        reason = "there is no such folder" if isinstance(error, FileNotFoundError) else _why(error)
-        raise OutputError(f"{path} cannot be written: {reason}.") from None
-    return temporary
-
-
-def _why(error: OSError) -> str:
-    known = {
-        errno.ENOSPC: "the disk is full",
-        errno.EDQUOT: "the disk quota is used up",
-        errno.EACCES: "you have no permission to write there",
-        errno.EPERM: "you have no permission to write there",
-        errno.EROFS: "the disk is read-only",
-        errno.EFBIG: "the file would be larger than is allowed there",
-        errno.ENOTDIR: "a part of its path is a file",
-        errno.EEXIST: "a file has its name",
-    }
-    return known.get(error.errno or 0, error.strerror or "the system refused")
 
 
 def _write_error(path: Path, size: int) -> OutputError:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ccdnn.errors import InputError
-from ccdnn.files import replacing
 from ccdnn.volume import Grid, Volume, require_same_grid
+from ccdnn.writing import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

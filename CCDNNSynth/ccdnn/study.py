@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ccdnn.errors import InputError
-from ccdnn.files import IMAGE_IO, read_header, suffix_of
+from ccdnn.files import IMAGE_IO, read_header
 from ccdnn.series import Role, Series
 from ccdnn.volume import Volume
+from ccdnn.writing import suffix_of
 
 NEEDED = (Role.T1, Role.T2, Role.GRE)
 

@@ -365,7 +365,7 @@ def test_ctrl_c_while_the_file_is_written_leaves_what_was_there(run, study, out,
         raise KeyboardInterrupt
 
     out.write_text("what stood here before")
-    monkeypatch.setattr("ccdnn.files.os.fsync", interrupted)
+    monkeypatch.setattr("ccdnn.writing.os.fsync", interrupted)
     assert run(study, "-o", out)[0] == 130
     assert list(out.parent.iterdir()) == [out]
     assert out.read_text() == "what stood here before"

@@ -17,9 +17,10 @@ import SimpleITK as sitk
 
 from ccdnn import files
 from ccdnn.errors import InputError, OutputError
-from ccdnn.files import check_voxels, check_writable, make_folder, read_header, read_volume, write_text, write_volume
+from ccdnn.files import check_voxels, check_writable, read_header, read_volume, write_volume
 from ccdnn.series import Role
 from ccdnn.volume import Volume
+from ccdnn.writing import make_folder, write_text
 
 ALL = [".nrrd", ".nii", ".nii.gz", ".mha"]
 

@@ -15,7 +15,7 @@ import numpy as np
 from ccdnn.cli import console
 from ccdnn.cli.synthesize import INPUT_ROLES, add_model_options, make_synthesizer
 from ccdnn.errors import InputError
-from ccdnn.files import make_folder, read_volume, write_text, write_volume
+from ccdnn.files import read_volume, write_volume
 from ccdnn.measure.cnr import cnr_of_pairs
 from ccdnn.measure.scaling import TISSUE_FOREGROUND, TISSUE_PERCENTILE, Scaling, scale, scale_pair
 from ccdnn.measure.table import Measurement, to_csv, to_json
@@ -23,6 +23,7 @@ from ccdnn.normalisation import robust_maximum
 from ccdnn.resample import resample_onto
 from ccdnn.series import Role
 from ccdnn.volume import Volume, require_same_grid
+from ccdnn.writing import make_folder, write_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +11,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from ccdnn.errors import ModelError, OutputError
+from ccdnn.errors import ModelError
 from ccdnn.model.card import ModelCard
 from ccdnn.model.header import CARD_KEY, card_of, header_size
 from ccdnn.model.network import CCDNN
+from ccdnn.writing import write_bytes
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ def save_model(path: str | Path, network: CCDNN, card: ModelCard, dtype: torch.d
             raise ModelError(f"The weights {name} of {card.name} are not finite as {dtype}; nothing was written.")
         tensors[name] = tensor
     content = save(tensors, metadata={CARD_KEY: card.to_json()})
-    _write_whole(path, content)
+    write_bytes(content, path)
     return hashlib.sha256(content).hexdigest()
 
 
@@ -125,17 +124,3 @@ def _sha256_of(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    temporary = None
-    try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(temporary).chmod(0o644)  # mkstemp keeps the file to its owner
-        Path(temporary).replace(path)
-    except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-        raise OutputError(f"The model file {path} cannot be written: {error.strerror or error}.") from error

@@ -13,11 +13,11 @@ import torch
 
 from ccdnn import __version__
 from ccdnn.errors import InputError, ModelError
-from ccdnn.files import write_text
 from ccdnn.model.card import Contrast, MeasuredResult, ModelCard, Protocol
 from ccdnn.model.catalog import CATALOG_NAME
 from ccdnn.model.file import save_model
 from ccdnn.model.network import CCDNN
+from ccdnn.writing import write_text
 from ccdnn_training.data.cache import SliceCache
 from ccdnn_training.physics.protocol import CONTRASTS, INPUT_CONTRASTS, PAPER_PROTOCOL, PARAMETER_RANGES
 
