@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
     write_scores(scores, options.output / "scores.csv")
     table = markdown_table(scores)
     command = shlex.join(["ccdnn-train", *sys.argv[1:]])
-    write_results(scores, model.card.name, test.made_by, command, options.output / "results.json")
+    write_results(scores, model.card.name, "simulated test subjects", command, options.output / "results.json")
     summary = (
         f"Test subjects: `{test.made_by}`. Images on 0–1 by the acquired STIR's maximum; mean ± SD over subjects.\n\n"
         f"Command: `{command}`\n\n{table}"

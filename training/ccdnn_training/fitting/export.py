@@ -53,12 +53,18 @@ def export_checkpoint(
         target=_contrast(CONTRASTS[-1]),
         normalisation=cache.normalisation.to_card(),
         training_data=(
-            f"{len(cache.part('train'))} simulated knees ({cache.made_by}); protocol, tissue values, anatomy and acquisition "
-            "effects drawn for each subject. No patient data."
+            f"{len(cache.part('train'))} simulated knees; protocol, tissue values, anatomy and acquisition effects "
+            "drawn for each subject. No patient data."
         ),
         seed=int(data["seed"]),
         code_version=_code_version(),
-        training={**_plain(settings), **_plain(data), "epochs": int(content["epoch"]) + 1, "steps": int(content["global_step"])},
+        training={
+            "data": cache.made_by,
+            **_plain(settings),
+            **_plain(data),
+            "epochs": int(content["epoch"]) + 1,
+            "steps": int(content["global_step"]),
+        },
         licence="Apache-2.0",
         created=datetime.date.today().isoformat(),
         results=results,
