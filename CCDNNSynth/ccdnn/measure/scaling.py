@@ -3,7 +3,7 @@
 The paper compares images "normalized to the intensity range 0–1" without saying how. The choice moves every number, so each
 result names it:
 
-- `percentile`: 0 stays 0 and the robust maximum of the image becomes 1, the model's own normalisation. A few voxels of fluid or
+- `percentile`: 0 stays 0 and the robust maximum of the image becomes 1. A few voxels of fluid or
   vessel lie above 1 and stay there: clipping would hide errors in the very structures STIR is made to show.
 - `tissue`, for a pair: each is divided by the 90th percentile of its foreground, which is muscle or fat in every contrast of the
   knee, and both by what makes the reference's maximum 1. The pair comes to one scale whatever unit each has, and an error in the
@@ -22,7 +22,7 @@ import numpy as np
 from ccdnn.errors import InputError
 from ccdnn.normalisation import require_image, robust_maximum
 
-# Over simulated knees the 90th percentile of the foreground varies by 8 % in STIR, the 99.5th, which fluid decides, by 27 %.
+# Muscle or fat in every contrast; a higher percentile would depend on how much fluid a knee holds.
 TISSUE_PERCENTILE = 90.0
 TISSUE_FOREGROUND = 0.2
 

@@ -21,8 +21,7 @@ from ccdnn_training.simulate import simulate_study
 # Seeds of the parts lie far apart, so that no subject of one can be a subject of another.
 FIRST_SEED = {"train": 10_000, "validation": 20_000, "test": 30_000}
 
-# The 90th percentile of the foreground is muscle or fat in every contrast: over simulated subjects it varies by 8 % in STIR,
-# where the 99.5th, which depends on how much fluid a knee holds, varies by 27 %.
+# The 90th percentile of the foreground is muscle or fat in every contrast; a higher one depends on how much fluid a knee holds.
 NORMALISATION = VolumePercentile(percentile=90.0, foreground_fraction=0.2)
 
 
