@@ -56,23 +56,30 @@ class CCDNNSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         from CCDNNSynthLib.SynthesisPanel import SynthesisPanel
 
         self.logic = CCDNNSynthLogic()
-        widgets = [slicer.util.loadUI(self.resourcePath(f"UI/{name}.ui")) for name in ("Inputs", "Synthesis")]
-        for widget in widgets:
-            self.layout.addWidget(widget)
-            widget.setMRMLScene(slicer.mrmlScene)
-        self.layout.addStretch(1)
-        self.inputs = InputsPanel(widgets[0])
+        self.inputs = InputsPanel(self._section("Inputs"))
         self.synthesis = SynthesisPanel(
-            widgets[1], self.logic, self.resourcePath("requirements.txt"), self.inputs.protocols, self.onRunning
+            self._section("Synthesis"), self.logic, self.resourcePath("requirements.txt"), self.inputs.protocols, self.onRunning
         )
+        # From top to bottom. Each shows and changes the parameter node it is given, and looks at it again when it has changed.
+        self.panels = (self.inputs, self.synthesis)
+        self.layout.addStretch(1)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
         self.initializeParameterNode()
+
+    def _section(self, name):
+        """The widget of Resources/UI/`name`.ui, below the others."""
+        widget = slicer.util.loadUI(self.resourcePath(f"UI/{name}.ui"))
+        self.layout.addWidget(widget)
+        widget.setMRMLScene(slicer.mrmlScene)
+        return widget
 
     def cleanup(self):
         """Called when the module is reloaded and when the application closes."""
         self.logic.close()
         self.setParameterNode(None)
+        for panel in self.panels:
+            panel.close()
         self.removeObservers()
 
     def enter(self):
@@ -99,15 +106,15 @@ class CCDNNSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Show and observe `parameterNode`, a CCDNNSynthParameterNode or None, instead of the one before."""
         self._disconnect()
         self._parameterNode = parameterNode
-        self.inputs.setParameterNode(parameterNode)
-        self.synthesis.setParameterNode(parameterNode)
+        for panel in self.panels:
+            panel.setParameterNode(parameterNode)
         if parameterNode is not None:
-            self._guiTags = [parameterNode.connectGui(panel.ui) for panel in (self.inputs, self.synthesis)]
+            self._guiTags = [parameterNode.connectGui(panel.ui) for panel in self.panels]
             self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParameterNodeModified)
 
     def onParameterNodeModified(self, caller=None, event=None):
-        self.inputs.refreshSoon()
-        self.synthesis.refresh()
+        for panel in self.panels:
+            panel.refreshSoon()
 
     def _disconnect(self):
         if self._parameterNode is not None and self._guiTags:

@@ -2,11 +2,9 @@
 
 from dataclasses import dataclass
 
-import qt
 import slicer
 import vtk
 from slicer.i18n import tr as _
-from slicer.util import VTKObservationMixin
 
 from ccdnn.errors import CcdnnError, InputError
 from ccdnn.plausibility import fat_suppression_warning, protocol_warnings, swap_warning
@@ -15,6 +13,7 @@ from ccdnn.volume import Volume
 from CCDNNSynthLib import Messages
 from CCDNNSynthLib.Detection import describe, detect
 from CCDNNSynthLib.ModelChoices import chosenModel
+from CCDNNSynthLib.Panel import Panel
 from CCDNNSynthLib.Parameters import VOLUME_OF_ROLE, volumesOf
 from CCDNNSynthLib.SampleStudy import loadSampleStudy
 from CCDNNSynthLib.SceneVolumes import gridOf, voxelsOf
@@ -31,12 +30,11 @@ class _Described:
     description: object
 
 
-class InputsPanel(VTKObservationMixin):
+class InputsPanel(Panel):
     def __init__(self, widget):
         """:param widget: of Inputs.ui."""
-        VTKObservationMixin.__init__(self)
-        self.ui = slicer.util.childWidgetVariables(widget)
-        self._parameterNode, self._described, self._swap = None, {}, ((), None)
+        super().__init__(widget)
+        self._described, self._swap = {}, ((), None)
         self._lines = {
             Role.T1: self.ui.t1Grid,
             Role.T2: self.ui.t2Grid,
@@ -45,21 +43,12 @@ class InputsPanel(VTKObservationMixin):
         }
         self.ui.detectButton.clicked.connect(self.onDetect)
         self.ui.sampleLink.linkActivated.connect(self.onSampleLink)
-        # Several parameters change at once, and comparing voxels takes a moment: look when the changes are over.
-        self._pause = qt.QTimer()
-        self._pause.interval = 0
-        self._pause.timeout.connect(self.refresh)
         self._tellDetection(())
 
     def setParameterNode(self, parameterNode) -> None:
-        """Show, and change, the choices of that node; None shows nothing."""
-        self._parameterNode = parameterNode
         self._described, self._swap = {}, ((), None)
         self._tellDetection(())
-        self.refresh()
-
-    def refreshSoon(self) -> None:
-        self._pause.start()
+        super().setParameterNode(parameterNode)
 
     def setEnabled(self, enabled: bool) -> None:
         """Let the inputs be changed, or, in a run, not."""
@@ -99,7 +88,6 @@ class InputsPanel(VTKObservationMixin):
 
     def refresh(self) -> None:
         """Bring the lines and the warnings up to date with the choices."""
-        self._pause.stop()
         volumes = self._volumes()
         self._observe(volumes.values())
         for role, line in self._lines.items():

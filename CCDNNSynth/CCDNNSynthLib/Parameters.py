@@ -1,11 +1,20 @@
 """What the panel's choices are stored as: a parameter node, so that a saved scene restores them."""
 
 from enum import Enum
+from typing import Annotated
 
-from slicer import vtkMRMLScalarVolumeNode
+from slicer import (
+    vtkMRMLMarkupsNode,
+    vtkMRMLPlotChartNode,
+    vtkMRMLScalarVolumeNode,
+    vtkMRMLSegmentationNode,
+    vtkMRMLTableNode,
+)
 from slicer.i18n import tr as _
-from slicer.parameterNodeWrapper import parameterNodeWrapper
+from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 
+from ccdnn.measure.cnr import CnrForm
+from ccdnn.measure.scaling import Scaling
 from ccdnn.series import Role
 
 
@@ -26,6 +35,32 @@ class Device(Enum):
         }[self]
 
 
+class ReviewLayout(Enum):
+    """How the volumes are laid out for review; NONE is the user's own layout."""
+
+    NONE = "none"
+    SIDE_BY_SIDE = "side by side"
+    GRID = "grid"
+    SINGLE = "single"
+
+
+class CompareMode(Enum):
+    """How one view shows both STIRs."""
+
+    SWIPE = "swipe"
+    FADE = "fade"
+    BLINK = "blink"
+    CHECKERBOARD = "checkerboard"
+
+    def label(self) -> str:
+        return {
+            CompareMode.SWIPE: _("Swipe"),
+            CompareMode.FADE: _("Fade"),
+            CompareMode.BLINK: _("Blink"),
+            CompareMode.CHECKERBOARD: _("Checkerboard"),
+        }[self]
+
+
 @parameterNodeWrapper
 class CCDNNSynthParameterNode:
     """
@@ -34,6 +69,21 @@ class CCDNNSynthParameterNode:
     outputVolume - the volume to replace with the result; none for a new one.
     model - id of a bundled model or path of a model file; empty for the default model.
     device - what to compute on.
+
+    syntheticVolume - the synthetic STIR that is reviewed and measured; the newest result, unless the user chose another.
+    reviewLayout, compareMode - how the volumes are laid out, and how one view shows both STIRs.
+    comparePosition - of the swipe line or the fade, 0 (acquired alone) to 1 (synthetic alone).
+
+    regionSegmentation - whose segments are tissue ROIs.
+    cnrPairs - pairs of tissues, "foreground/background" with ";" between; empty for the paper's five.
+    cnrForm, cnrLive - the definition, and whether the table follows the ROIs.
+    profileLine - line or curve along which profiles are taken.
+    profileInputs, profileScaled, profileLive - whether the inputs are plotted too, scaled to 0-1, and follow the line.
+    similarityScaling - how volumes come to 0-1.
+    maskSegmentation, maskSegment - segment, by its ID, inside which similarity is measured; none for the whole volume.
+    overlapThreshold - of the segmentation by threshold whose overlap is measured, on the scaled images.
+    differenceVolume - synthetic minus acquired.
+    …Table, …Chart - what was measured.
     """
 
     t1Volume: vtkMRMLScalarVolumeNode
@@ -43,6 +93,33 @@ class CCDNNSynthParameterNode:
     outputVolume: vtkMRMLScalarVolumeNode
     model: str = ""
     device: Device = Device.AUTO
+
+    syntheticVolume: vtkMRMLScalarVolumeNode
+    reviewLayout: ReviewLayout = ReviewLayout.NONE
+    compareMode: CompareMode = CompareMode.SWIPE
+    comparePosition: Annotated[float, WithinRange(0, 1)] = 0.5
+
+    regionSegmentation: vtkMRMLSegmentationNode
+    cnrPairs: str = ""
+    cnrForm: CnrForm = CnrForm.DIFFERENCE
+    cnrLive: bool = True
+    cnrTable: vtkMRMLTableNode
+    cnrChart: vtkMRMLPlotChartNode
+
+    profileLine: vtkMRMLMarkupsNode
+    profileInputs: bool = False
+    profileScaled: bool = True
+    profileLive: bool = True
+    profileTable: vtkMRMLTableNode
+    profileChart: vtkMRMLPlotChartNode
+
+    similarityScaling: Scaling = Scaling.TISSUE
+    maskSegmentation: vtkMRMLSegmentationNode
+    maskSegment: str = ""
+    overlapThreshold: Annotated[float, WithinRange(0, 1)] = 0.1
+    similarityTable: vtkMRMLTableNode
+    similarityChart: vtkMRMLPlotChartNode
+    differenceVolume: vtkMRMLScalarVolumeNode
 
 
 # The member that holds the volume of each role.

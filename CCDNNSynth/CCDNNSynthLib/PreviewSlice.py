@@ -39,10 +39,15 @@ def _worldToIJK(volume):
     return toIJK
 
 
+def isPreview(node) -> bool:
+    """Whether a volume node is the preview of one slice."""
+    return bool(node.GetAttribute(PREVIEW_ATTRIBUTE))
+
+
 def removePreviews() -> None:
     """Take what earlier previews left out of the scene; the views then show what they showed before."""
     for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"):
-        if node.GetAttribute(PREVIEW_ATTRIBUTE):
+        if isPreview(node):
             removeVolume(node)
 
 

@@ -12,12 +12,13 @@ from CCDNNSynthLib import Messages
 from CCDNNSynthLib.DicomExport import exportResult, isResult, lastResult
 from CCDNNSynthLib.ModelChoices import bundledModels, cardAsHtml, chosenModel, modelFile, summary
 from CCDNNSynthLib.Packages import PackagesMissing
+from CCDNNSynthLib.Panel import Panel
 from CCDNNSynthLib.Parameters import volumeOf
-from CCDNNSynthLib.PreviewSlice import sliceInView
+from CCDNNSynthLib.PreviewSlice import isPreview, sliceInView
 from CCDNNSynthLib.Run import Job
 
 
-class SynthesisPanel:
+class SynthesisPanel(Panel):
     def __init__(self, widget, logic, requirementsPath: str, protocols, onRunning):
         """
         :param widget: of Synthesis.ui.
@@ -26,9 +27,9 @@ class SynthesisPanel:
         :param protocols: gives role → how the chosen input was acquired.
         :param onRunning: called with whether a run is in progress, when that changes.
         """
-        self.ui = slicer.util.childWidgetVariables(widget)
+        super().__init__(widget)
         self._logic, self._requirementsPath, self._protocols, self._onRunning = logic, requirementsPath, protocols, onRunning
-        self._parameterNode, self._started, self._models = None, None, []
+        self._started, self._models = None, []
         self.ui.modelSelector.currentIndexChanged.connect(self.onModelChosen)
         self.ui.modelFileButton.clicked.connect(self.onModelFile)
         self.ui.cardButton.toggled.connect(self.onCardToggled)
@@ -38,11 +39,6 @@ class SynthesisPanel:
         self.ui.copyLogButton.clicked.connect(self.onCopyLog)
         self._showRunning(False)
         self._tell("note")
-
-    def setParameterNode(self, parameterNode) -> None:
-        """Show, and change, the choices of that node; None shows nothing."""
-        self._parameterNode = parameterNode
-        self.refresh()
 
     def refresh(self) -> None:
         """Bring the model, its card and the buttons up to date with the choices."""
@@ -125,6 +121,8 @@ class SynthesisPanel:
             self._tell(kind, outcome.text)
             self._log(kind, outcome.text)
             return
+        if self._parameterNode is not None and not isPreview(outcome.node):
+            self._parameterNode.syntheticVolume = outcome.node
         for reason in outcome.result["reasons"]:
             self._log("info", reason)
         done = _("{name} was computed in {seconds:.1f} s. It is synthetic, not acquired; research use only.").format(

@@ -19,7 +19,7 @@ from ccdnn.measure.similarity import (
     similarity_by_slice,
     ssim,
 )
-from ccdnn.measure.table import Measurement, to_csv, to_json
+from ccdnn.measure.table import Measurement, table_of
 
 
 def _pair(shape=(200, 187), noise=0.08, seed=0):
@@ -155,11 +155,11 @@ def test_scaling_names_the_image_it_cannot_scale(image):
 
 def test_table_as_csv_and_json():
     rows = [Measurement("SSIM", 0.9, "1", "a, b", "mean", 3), Measurement("CNR", math.nan, "1", "a", "m", 0, note="Empty.")]
-    assert to_csv(rows).splitlines() == [
+    assert table_of(rows).to_csv().splitlines() == [
         "name,value,unit,measured_on,method,n,note",
         'SSIM,0.9,1,"a, b",mean,3,',
         "CNR,,1,a,m,0,Empty.",
     ]
-    assert json.loads(to_json(rows))[1] == {
+    assert json.loads(table_of(rows).to_json())[1] == {
         "name": "CNR", "value": None, "unit": "1", "measured_on": "a", "method": "m", "n": 0, "note": "Empty."
     }  # fmt: skip

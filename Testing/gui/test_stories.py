@@ -10,25 +10,31 @@ from pathlib import Path
 import pytest
 import qt_stand_in
 
-STORIES = Path(__file__).resolve().parents[1] / "slicer" / "stories.py"
+STORIES = Path(__file__).resolve().parents[1] / "slicer"
 
 
-def load_stories():
-    """The file by its path, for its folder is called as the package `slicer` is."""
-    qt_stand_in.use_python_qt_style("stories")
-    spec = importlib.util.spec_from_file_location("stories", STORIES)
-    module = importlib.util.module_from_spec(spec)
+def load(path: Path):
+    """A file by its path, for its folder is called as the package `slicer` is."""
+    qt_stand_in.use_python_qt_style(path.stem)
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    sys.modules[path.stem] = module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-stories = load_stories()
+load(STORIES / "story.py")
+CASES = [
+    pytest.param(case, id=case.id().partition(".")[2])
+    for path in sorted(STORIES.glob("*_stories.py"))
+    for suite in unittest.defaultTestLoader.loadTestsFromModule(load(path))
+    for case in suite
+]
 
 
-@pytest.mark.parametrize("name", unittest.defaultTestLoader.getTestCaseNames(stories.PanelStories))
-def test_story(panel, name):
+@pytest.mark.parametrize("case", CASES)
+def test_story(panel, case):
     result = unittest.TestResult()
-    unittest.TestSuite([stories.PanelStories(name)]).run(result)
+    unittest.TestSuite([case]).run(result)
     assert result.testsRun == 1 and result.wasSuccessful(), [trace for _case, trace in result.failures + result.errors]
 
 

@@ -58,8 +58,45 @@ class ctkCollapsibleButton(QtWidgets.QWidget):
         painter.drawText(title.adjusted(8, 0, 0, 0), QtCore.Qt.AlignmentFlag.AlignVCenter, f"{arrow}  {self._text}")
 
 
+class ctkSliderWidget(QtWidgets.QWidget):
+    """A slider of real numbers beside a spin box of the same value."""
+
+    valueChanged = QtCore.Signal(float)
+
+    def __init__(self, parent=None):
+        super().__init__(parent)
+        self._slider, self._box = QtWidgets.QSlider(QtCore.Qt.Orientation.Horizontal), QtWidgets.QDoubleSpinBox()
+        layout = QtWidgets.QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._slider)
+        layout.addWidget(self._box)
+        self._box.setMaximum(100)
+        self._slider.setMaximum(10_000)
+        self._slider.valueChanged.connect(lambda step: self._box.setValue(self.minimum + step / 10_000 * self._span()))
+        self._box.valueChanged.connect(self._changed)
+
+    def setRange(self, minimum, maximum):
+        self._box.setRange(minimum, maximum)
+
+    def _span(self):
+        return self.maximum - self.minimum
+
+    def _changed(self, value):
+        blocked = self._slider.blockSignals(True)
+        self._slider.setValue(round((value - self.minimum) / (self._span() or 1) * 10_000))
+        self._slider.blockSignals(blocked)
+        self.valueChanged.emit(value)
+
+    def _of_box(name, kind):
+        setter = f"set{name[0].upper()}{name[1:]}"
+        return QtCore.Property(kind, lambda self: getattr(self._box, name)(), lambda self, value: getattr(self._box, setter)(value))
+
+    value, minimum, maximum = _of_box("value", float), _of_box("minimum", float), _of_box("maximum", float)
+    singleStep, decimals, suffix = _of_box("singleStep", float), _of_box("decimals", int), _of_box("suffix", str)
+
+
 def make_module() -> types.ModuleType:
     """The module to put into `sys.modules["ctk"]`."""
     module = types.ModuleType("ctk")
-    module.ctkCollapsibleButton = ctkCollapsibleButton
+    module.ctkCollapsibleButton, module.ctkSliderWidget = ctkCollapsibleButton, ctkSliderWidget
     return module

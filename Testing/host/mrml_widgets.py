@@ -1,8 +1,9 @@
-"""Slicer's scene-aware widgets over PySide6 and a real MRML scene: what `slicer.qMRMLWidget` and `slicer.qMRMLNodeComboBox` do."""
+"""Slicer's scene-aware widgets over PySide6 and a real MRML scene, as far as this extension's panels use them."""
 
 from __future__ import annotations
 
 import slicer
+import vtk
 from PySide6 import QtCore, QtWidgets
 
 
@@ -121,3 +122,38 @@ class qMRMLNodeComboBox(QtWidgets.QComboBox):
             chosen = self._scene.AddNewNodeByClass(self._types[0], self._scene.GenerateUniqueName(self._base_name or "Volume"))
             self.nodeAddedByUser.emit(chosen)
         self.refresh(chosen)
+
+
+class qMRMLTableView(QtWidgets.QTableWidget):
+    """Shows a vtkMRMLTableNode, following its changes."""
+
+    def __init__(self, parent=None):
+        super().__init__(parent)
+        self._node, self._tags = None, []
+        tags = self._tags
+        self.destroyed.connect(lambda: _forget(tags))
+
+    def setMRMLScene(self, scene):
+        self._scene = scene
+
+    def setMRMLTableNode(self, node):
+        _forget(self._tags)
+        self._node = node
+        if node is not None:
+            self._tags += [(node, node.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self._show()))]
+        self._show()
+
+    def mrmlTableNode(self):
+        return self._node
+
+    def _show(self):
+        table = self._node.GetTable() if self._node is not None else vtk.vtkTable()
+        self.setColumnCount(table.GetNumberOfColumns())
+        self.setRowCount(table.GetNumberOfRows())
+        self.setHorizontalHeaderLabels([table.GetColumnName(index) for index in range(table.GetNumberOfColumns())])
+        for row in range(table.GetNumberOfRows()):
+            for column in range(table.GetNumberOfColumns()):
+                self.setItem(row, column, QtWidgets.QTableWidgetItem(self._node.GetCellText(row, column)))
+
+
+WIDGETS = (qMRMLWidget, qMRMLNodeComboBox, qMRMLTableView)

@@ -1,7 +1,7 @@
 """The module `slicer.parameterNodeWrapper`: typed access to a vtkMRMLScriptedModuleNode, bound to widgets.
 
-Covers the types this extension uses (nodes, texts, enumerations) with the real one's storage: a node reference of the parameter's
-name for a node, a parameter of that name for the rest, an enumeration by its member's name.
+Covers the types this extension uses (nodes, texts, numbers, switches, enumerations) with the real one's storage: a node reference
+of the parameter's name for a node, a parameter of that name for the rest, an enumeration by its member's name.
 """
 
 from __future__ import annotations
@@ -9,10 +9,20 @@ from __future__ import annotations
 import enum
 import types
 import typing
+from dataclasses import dataclass
 
+import ctk
 import qt
 import slicer
 import vtk
+
+
+@dataclass(frozen=True)
+class WithinRange:
+    """Annotation of a number; the widget that is connected takes its range over."""
+
+    minimum: float
+    maximum: float
 
 
 class _NodeSerializer:
@@ -49,6 +59,30 @@ class _TextSerializer:
         return node.GetParameter(name)
 
 
+class _BoolSerializer(_TextSerializer):
+    default = False
+
+    @staticmethod
+    def write(node, name, value):
+        node.SetParameter(name, str(bool(value)))
+
+    @staticmethod
+    def read(node, name):
+        return node.GetParameter(name).lower() == "true"
+
+
+class _FloatSerializer(_TextSerializer):
+    default = 0.0
+
+    @staticmethod
+    def write(node, name, value):
+        node.SetParameter(name, str(float(value)))
+
+    @staticmethod
+    def read(node, name):
+        return float(node.GetParameter(name))
+
+
 class _EnumSerializer(_TextSerializer):
     def __init__(self, kind):
         self.kind, self.default = kind, next(iter(kind))
@@ -67,7 +101,11 @@ def _serializer_of(kind):
         return _EnumSerializer(kind)
     if kind is str:
         return _TextSerializer()
-    raise TypeError(f"Unable to create serializer for {kind}; the host knows nodes, str and Enum")
+    if kind is bool:
+        return _BoolSerializer()
+    if kind is float:
+        return _FloatSerializer()
+    raise TypeError(f"Unable to create serializer for {kind}; the host knows nodes, str, bool, float and Enum")
 
 
 class _NodeConnector:
@@ -95,7 +133,51 @@ class _EnumConnector:
         self.widget.setCurrentIndex(self.members.index(value))
 
 
-def _connector_of(widget, kind):
+class _SwitchConnector:
+    def __init__(self, widget):
+        self.widget, self.changed = widget, widget.toggled
+
+    def read(self):
+        return self.widget.isChecked()
+
+    def write(self, value):
+        self.widget.setChecked(value)
+
+
+class _LineConnector:
+    def __init__(self, widget):
+        self.widget, self.changed = widget, widget.textChanged
+
+    def read(self):
+        return self.widget.text()
+
+    def write(self, value):
+        if value != self.widget.text():
+            self.widget.setText(value)
+
+
+class _ValueConnector:
+    def __init__(self, widget, bounds):
+        self.widget, self.changed = widget, widget.valueChanged
+        if bounds is None and type(widget) is not qt.QDoubleSpinBox:
+            raise RuntimeError("Cannot have a connection to ctkSliderWidget where the float types is unbounded.")
+        widget.setRange(*((bounds.minimum, bounds.maximum) if bounds else (float("-inf"), float("inf"))))
+
+    def read(self):
+        return float(self.widget.property("value"))
+
+    def write(self, value):
+        self.widget.setProperty("value", value)
+
+
+def _connector_of(widget, annotated):
+    kind, *annotations = typing.get_args(annotated) if typing.get_origin(annotated) is typing.Annotated else (annotated,)
+    if type(widget) in (qt.QCheckBox, qt.QPushButton) and kind is bool:
+        return _SwitchConnector(widget)
+    if type(widget) in (qt.QDoubleSpinBox, ctk.ctkSliderWidget) and kind is float:
+        return _ValueConnector(widget, next((note for note in annotations if isinstance(note, WithinRange)), None))
+    if type(widget) is qt.QLineEdit and kind is str:
+        return _LineConnector(widget)
     if type(widget) is slicer.qMRMLNodeComboBox and issubclass(kind, slicer.vtkMRMLNode):
         return _NodeConnector(widget)
     if type(widget) is qt.QComboBox and issubclass(kind, enum.Enum):
@@ -106,6 +188,7 @@ def _connector_of(widget, kind):
 def parameterNodeWrapper(cls):
     """Make a class of annotated members a wrapper whose members are read from and written to a node."""
     kinds = typing.get_type_hints(cls)
+    annotated = typing.get_type_hints(cls, include_extras=True)
     serializers = {name: _serializer_of(kind) for name, kind in kinds.items()}
     defaults = {name: getattr(cls, name, serializer.default) for name, serializer in serializers.items()}
 
@@ -123,7 +206,7 @@ def parameterNodeWrapper(cls):
                 continue
             if name not in kinds:
                 raise ValueError(f"Cannot find a param with the given name: {name}")
-            connector = _connector_of(widget, kinds[name])
+            connector = _connector_of(widget, annotated[name])
             connector.write(getattr(self, name))
             connector.slot = _slot(self, name, connector)
             connector.changed.connect(connector.slot)
@@ -181,5 +264,5 @@ def _update_gui(wrapper, connectors):
 def make_module() -> types.ModuleType:
     """The module to put into `sys.modules["slicer.parameterNodeWrapper"]`."""
     module = types.ModuleType("slicer.parameterNodeWrapper")
-    module.parameterNodeWrapper = parameterNodeWrapper
+    module.parameterNodeWrapper, module.WithinRange = parameterNodeWrapper, WithinRange
     return module

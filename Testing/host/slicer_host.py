@@ -49,9 +49,10 @@ def install() -> None:
     slicer.i18n = sys.modules["slicer.i18n"] = i18n
     import mrml_widgets
 
-    slicer.qMRMLWidget, slicer.qMRMLNodeComboBox = mrml_widgets.qMRMLWidget, mrml_widgets.qMRMLNodeComboBox
+    for cls in mrml_widgets.WIDGETS:
+        setattr(slicer, cls.__name__, cls)
     qt_stand_in.QUiLoader.custom_widgets = {
-        cls.__name__: cls for cls in (mrml_widgets.qMRMLWidget, mrml_widgets.qMRMLNodeComboBox, ctk_stand_in.ctkCollapsibleButton)
+        cls.__name__: cls for cls in (*mrml_widgets.WIDGETS, ctk_stand_in.ctkCollapsibleButton, ctk_stand_in.ctkSliderWidget)
     }
     import parameter_node
     import scripted_module

@@ -66,13 +66,13 @@ def load_module():
 
 def main():
     load_module()
-    from stories import PanelStories
-
     slicer.modules.ccdnnsynth.widgetRepresentation()
     from CCDNNSynth import CCDNNSynthTest
 
     loader = unittest.defaultTestLoader
-    suite = unittest.TestSuite(loader.loadTestsFromTestCase(case) for case in (EngineInSlicer, PanelStories, CCDNNSynthTest))
+    stories = loader.discover(str(Path(__file__).resolve().parent), "*_stories.py")
+    own = (loader.loadTestsFromTestCase(case) for case in (EngineInSlicer, CCDNNSynthTest))
+    suite = unittest.TestSuite([*own, stories])
     result = unittest.TextTestRunner(stream=sys.stdout, verbosity=2).run(suite)
     slicer.util.exit(0 if result.wasSuccessful() else 1)
 

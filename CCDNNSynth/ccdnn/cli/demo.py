@@ -18,7 +18,7 @@ from ccdnn.errors import InputError
 from ccdnn.files import read_volume, write_volume
 from ccdnn.measure.cnr import cnr_of_pairs
 from ccdnn.measure.scaling import TISSUE_FOREGROUND, TISSUE_PERCENTILE, Scaling, scale, scale_pair
-from ccdnn.measure.table import Measurement, to_csv, to_json
+from ccdnn.measure.table import Measurement, table_of
 from ccdnn.normalisation import robust_maximum
 from ccdnn.resample import resample_onto
 from ccdnn.series import Role
@@ -164,8 +164,8 @@ def _write(folder: Path, volumes: Mapping[Role, Volume], synthetic: Volume, rows
     figure = _draw(volumes, synthetic, index)
     write_volume(synthetic, stir)
     save_picture(figure, picture)
-    write_text(to_csv(rows), csv)
-    write_text(to_json(rows), json_)
+    write_text(table_of(rows).to_csv(), csv)
+    write_text(table_of(rows).to_json(), json_)
 
 
 def _telling_slice(labels: np.ndarray, values: Mapping[str, int]) -> int:

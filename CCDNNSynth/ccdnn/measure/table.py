@@ -1,4 +1,4 @@
-"""One table for every measurement: the panel shows it, the plot draws it, the command line prints and saves it."""
+"""One table for every measurement: the panel shows it, the plot draws it, the report prints it and the CSV holds it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import json
 import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
+
+Cell = str | int | float | None
 
 
 @dataclass(frozen=True)
@@ -33,19 +35,63 @@ class Measurement:
     note: str = ""
 
 
-def to_csv(rows: Iterable[Measurement]) -> str:
-    """The table as CSV, a header line first; values with all their digits, an unmeasured value as an empty field."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [field.name for field in fields(Measurement)], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(_plain(row) for row in rows)
-    return text.getvalue()
+@dataclass(frozen=True)
+class Column:
+    """A column's name, and the unit of its numbers ("1" for ratios; "" for words, counts, and units that differ by row)."""
+
+    name: str
+    unit: str = ""
+
+    @property
+    def heading(self) -> str:
+        """The name with its unit, as in the first line of a CSV."""
+        return f"{self.name} ({self.unit})" if self.unit not in ("", "1") else self.name
 
 
-def to_json(rows: Iterable[Measurement]) -> str:
-    """The table as a JSON list of objects; an unmeasured or infinite value is null, which JSON has no number for."""
-    return json.dumps([_plain(row) for row in rows], indent=2, ensure_ascii=False) + "\n"
+@dataclass(frozen=True)
+class Table:
+    """Rows under named columns.
+
+    Args:
+        title: what the table shows, in a few words.
+        rows: as many cells as columns each; a number that could not be measured is NaN or None.
+        notes: sentences for the reader: the definitions used, why a number is missing.
+    """
+
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if any(len(row) != len(self.columns) for row in self.rows):
+            raise ValueError(f"A row of the table {self.title!r} does not have {len(self.columns)} cells.")
+
+    def column(self, name: str) -> tuple[Cell, ...]:
+        """The cells of the column of that name, without its unit."""
+        index = [column.name for column in self.columns].index(name)
+        return tuple(row[index] for row in self.rows)
+
+    def to_csv(self) -> str:
+        """A header line, then the rows; numbers with all their digits, an unmeasured one as an empty field."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(column.heading for column in self.columns)
+        writer.writerows([_plain(cell) for cell in row] for row in self.rows)
+        return text.getvalue()
+
+    def to_json(self) -> str:
+        """A list of objects by column name; an unmeasured or infinite number is null, which JSON has no number for."""
+        names = [column.name for column in self.columns]
+        rows = [dict(zip(names, map(_plain, row), strict=True)) for row in self.rows]
+        return json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
 
 
-def _plain(row: Measurement) -> dict[str, str | float | int | None]:
-    return {**asdict(row), "value": float(row.value) if math.isfinite(row.value) else None}
+def table_of(measurements: Iterable[Measurement], title: str = "Measurements") -> Table:
+    """A row for each measurement, a column for each of its entries."""
+    columns = tuple(Column(field.name) for field in fields(Measurement))
+    return Table(title, columns, tuple(tuple(asdict(measurement).values()) for measurement in measurements))
+
+
+def _plain(cell: Cell) -> Cell:
+    return None if isinstance(cell, float) and not math.isfinite(cell) else cell

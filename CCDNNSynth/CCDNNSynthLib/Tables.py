@@ -1,0 +1,48 @@
+"""Tables of the engine as table nodes of the scene."""
+
+import slicer
+import vtk
+
+from ccdnn.measure.table import Table
+
+
+def showTable(node, table: Table) -> None:
+    """Let `node`, a vtkMRMLTableNode, hold `table`: words, whole numbers and numbers as columns of their own kind, with units."""
+    modified = node.StartModify()
+    node.RemoveAllColumns()
+    columns = zip(*table.rows, strict=True) if table.rows else [()] * len(table.columns)
+    for column, cells in zip(table.columns, columns, strict=True):
+        node.AddColumn(_array(column.heading, cells))
+        if column.unit:
+            node.SetColumnUnitLabel(column.heading, column.unit)
+    node.SetUseColumnTitleAsColumnHeader(True)
+    node.SetUseFirstColumnAsRowHeader(False)
+    node.SetLocked(True)
+    node.SetDescription(" ".join(table.notes))
+    node.EndModify(modified)
+
+
+def tableNode(parameterNode, member: str, name: str):
+    """The table node that the parameter `member` holds; a new one, called `name`, where it holds none."""
+    if getattr(parameterNode, member) is None:
+        setattr(
+            parameterNode, member, slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", slicer.mrmlScene.GenerateUniqueName(name))
+        )
+    return getattr(parameterNode, member)
+
+
+def _array(name: str, cells):
+    """A VTK array of the kind that holds all of the cells; a missing number is NaN."""
+    numbers = [cell for cell in cells if not isinstance(cell, str)]
+    if len(numbers) < len(cells):
+        array = vtk.vtkStringArray()
+        cells = ["" if cell is None else str(cell) for cell in cells]
+    elif all(isinstance(cell, int) for cell in cells):
+        array = vtk.vtkIntArray()
+    else:
+        array = vtk.vtkDoubleArray()
+        cells = [float("nan") if cell is None else float(cell) for cell in cells]
+    array.SetName(name)
+    for cell in cells:
+        array.InsertNextValue(cell)
+    return array
