@@ -110,16 +110,15 @@ def fit(cache_folder: Path, run: Path, *extra: str) -> Path:
     """The bundled model's configuration, made small."""
     settings = yaml.safe_load(CONFIG.read_text())
     settings["model"]["branch_width"] = 4
-    settings["data"] |= {"cache": str(cache_folder), "patch_size": 32, "batch_size": 4, "steps_per_epoch": 4}
+    settings["run"] = str(run)
+    settings["data"]["init_args"] |= {"cache": str(cache_folder), "patch_size": 32, "batch_size": 4, "steps_per_epoch": 4}
     settings["trainer"] |= {"max_epochs": 4, "check_val_every_n_epoch": 1, "precision": "32-true", "accelerator": "cpu"}
-    settings["trainer"] |= {"enable_progress_bar": False, "logger": False, "default_root_dir": str(run)}
-    for callback in settings["trainer"]["callbacks"]:
-        callback["init_args"]["dirpath"] = str(run)
+    settings["trainer"] |= {"enable_progress_bar": False, "logger": False}
     run.mkdir(exist_ok=True)
     config = run / "config.yaml"
     config.write_text(yaml.safe_dump(settings))
     assert main(["fit", "--config", str(config), *extra]) == 0
-    return run / "last.ckpt"
+    return run / "checkpoints" / "last.ckpt"
 
 
 @pytest.fixture(scope="module")

@@ -1,18 +1,56 @@
-"""Lightning's command line for this project's module and data."""
+"""Lightning's command line for this project's module and data, and where a fit keeps its logs and checkpoints."""
 
 from __future__ import annotations
 
-from lightning.pytorch.cli import LightningCLI
+from pathlib import Path
+from typing import Any
 
-from ccdnn_training.data.module import CachedSlices
+from lightning import LightningDataModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+
 from ccdnn_training.fitting.module import ContrastConversion
 
 
+class FitCommand(LightningCLI):
+    """`fit` with `run`, the folder of a fit:
+
+    run/
+      checkpoints/last.ckpt   after every epoch, to resume from; best.ckpt where validation was best
+      csv/ tensorboard/       logs; csv/config.yaml has every setting
+    """
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_argument("--run", type=str, default="runs/fit", help="folder for checkpoints and logs")
+
+    def instantiate_trainer(self, **settings: Any) -> Trainer:
+        run = Path(self._get(self.config, "run"))
+        given = self._get(self.config_init, "trainer", default={})
+        folder = str(run / "checkpoints")
+        keep = {"dirpath": folder, "enable_version_counter": False}
+        settings["callbacks"] = [
+            *(given.get("callbacks") or []),
+            ModelCheckpoint(**keep, filename="last", save_on_train_epoch_end=True),
+            ModelCheckpoint(**keep, filename="best", monitor="validation/mse"),
+        ]
+        if given.get("logger") is None:
+            settings["logger"] = [
+                CSVLogger(str(run), name="", version="csv", flush_logs_every_n_steps=1),
+                TensorBoardLogger(str(run), name="", version="tensorboard"),
+            ]
+        return super().instantiate_trainer(default_root_dir=str(run), **settings)
+
+
 def fit(arguments: list[str]) -> None:
-    """Run `fit` with Lightning's arguments (`--config FILE` and overrides); raises SystemExit where they are wrong."""
-    LightningCLI(
+    """Run `fit` with Lightning's arguments (`--config FILE` and overrides); raises SystemExit where they are wrong.
+
+    The data are of the class that the configuration names under `data: class_path`.
+    """
+    FitCommand(
         ContrastConversion,
-        CachedSlices,
+        LightningDataModule,
+        subclass_mode_data=True,
         args=["fit", *arguments],
         save_config_kwargs={"overwrite": True},
         auto_configure_optimizers=False,

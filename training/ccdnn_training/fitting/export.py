@@ -103,7 +103,7 @@ def _contrast(contrast: str) -> Contrast:
 
 def _plain(settings: dict[str, Any]) -> dict[str, Any]:
     """The settings that are a figure or a word; a path of the machine that trained says nothing to a reader."""
-    return {k: v for k, v in settings.items() if isinstance(v, (bool, int, float, str)) and k not in ("cache", "_instantiator")}
+    return {k: v for k, v in settings.items() if isinstance(v, (bool, int, float, str)) and k != "cache" and not k.startswith("_")}
 
 
 def _code_version() -> str:

@@ -1,0 +1,185 @@
+"""The label maps of the simulation study: single slices of random knees, one tissue a pixel (paper, section 2.2 and Figure 1).
+
+    pool/
+      index.json   how the maps were made, and the number of knees in each part
+      train.npy    uint8 (image, row, column), indices into `TISSUE_NAMES`; validation.npy and test.npy likewise
+
+Parts share no knee. A part is written knee by knee to `<part>.partial`, so that a stopped run goes on from there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ccdnn.errors import InputError
+from ccdnn.volume import Grid
+from ccdnn.writing import make_folder, replacing, write_text
+from ccdnn_training.data.cache import INDEX, PARTS
+from ccdnn_training.phantom.knee import Knee
+from ccdnn_training.phantom.render import render, sagittal_grid
+
+SHARES = {"train": 0.7, "validation": 0.2, "test": 0.1}  # section 2.2
+
+# Apart from each other and from the seeds of `data.simulated`, so that a knee of one part is a knee of no other.
+FIRST_KNEE = {"train": 1_000_000, "validation": 2_000_000, "test": 3_000_000}
+
+KNEE_WIDTH = 86.4  # mm from side to side that hold the slices
+
+
+@dataclass(frozen=True)
+class MapRecipe:
+    """How label maps are made.
+
+    Args:
+        size: rows and columns (128 in the paper).
+        slices: images a knee gives, spread over its width from a random start.
+        fov: lowest and highest field of view in mm.
+    """
+
+    size: int = 128
+    slices: int = 10
+    fov: tuple[float, float] = (140.0, 185.0)
+
+    def make(self, knee: int) -> np.ndarray:
+        """The label maps (image, row, column) uint8 of the knee with this seed."""
+        rng = np.random.default_rng((knee, 1))
+        spacing = KNEE_WIDTH / self.slices
+        grid = sagittal_grid(matrix=self.size, slices=self.slices, fov=rng.uniform(*self.fov), slice_spacing=spacing)
+        moved = grid.ijk_to_ras.copy()
+        moved[0, 3] += rng.uniform(-0.5, 0.5) * spacing
+        return hard_labels(render(Knee(knee), Grid(grid.shape, moved), sub_slices=1))
+
+
+def hard_labels(amounts: np.ndarray) -> np.ndarray:
+    """The tissue that fills most of each pixel, (slice, row, column) uint8, from amounts (tissue, slice, row, column).
+
+    Air, index 0, fills what the tissues leave.
+    """
+    shares = amounts.astype(np.float32)
+    shares[0] = 1 - shares[1:].sum(axis=0)
+    return shares.argmax(axis=0).astype(np.uint8)
+
+
+def knees_of(images: int, slices: int) -> dict[str, int]:
+    """Knees in each part for a total of `images`, split as in the paper.
+
+    Raises:
+        InputError: too few images for one knee in every part.
+    """
+    knees = {part: round(images * share / slices) for part, share in SHARES.items()}
+    if min(knees.values()) < 1:
+        raise InputError(f"{images} images of {slices} a knee leave a part without a knee; make at least {10 * slices}.")
+    return knees
+
+
+def make_label_maps(
+    folder: Path,
+    knees: dict[str, int],
+    recipe: MapRecipe,
+    *,
+    made_by: str,
+    jobs: int = 1,
+    on_knee: Callable[[int, int], None] | None = None,
+) -> None:
+    """Fill `folder` with the label maps of `knees` (part to number), going on from what is there.
+
+    Args:
+        made_by: the command, kept in the index.
+        jobs: processes.
+        on_knee: called with (knees done, knees).
+
+    Raises:
+        InputError: the folder holds maps made otherwise.
+        OutputError: the folder or a file cannot be written.
+    """
+    make_folder(folder)
+    _claim(folder, {"recipe": json.loads(json.dumps(asdict(recipe))), "knees": knees}, made_by)
+    done, total = 0, sum(knees.values())
+    with ProcessPoolExecutor(jobs, initializer=_one_thread) as pool:
+        for part, count in knees.items():
+            for _ in _make_part(folder, part, count, recipe, pool):
+                done += 1
+                if on_knee:
+                    on_knee(done, total)
+
+
+def _claim(folder: Path, content: dict, made_by: str) -> None:
+    """Write the index, or find that the one there says the same."""
+    path = folder / INDEX
+    if path.exists():
+        there = _read_index(path)
+        if {key: there.get(key) for key in content} != content:
+            raise InputError(f"{folder} holds label maps made by `{there.get('made_by')}`; choose another folder.")
+    else:
+        write_text(json.dumps({"made_by": made_by, **content}, indent=1) + "\n", path)
+
+
+def _make_part(folder: Path, part: str, knees: int, recipe: MapRecipe, pool: ProcessPoolExecutor) -> Iterator[None]:
+    """Yields once for every knee of the part, those found done first."""
+    finished, partial_path = folder / f"{part}.npy", folder / f"{part}.partial"
+    if finished.exists():
+        yield from [None] * knees
+        return
+    shape = (recipe.slices, recipe.size, recipe.size)
+    with partial_path.open("ab") as file:
+        there = file.tell() // int(np.prod(shape))
+        file.truncate(there * int(np.prod(shape)))  # a knee that was cut off is made again
+        yield from [None] * there
+        seeds = range(FIRST_KNEE[part] + there, FIRST_KNEE[part] + knees)
+        for maps in pool.map(recipe.make, seeds):
+            file.write(maps.tobytes())
+            file.flush()
+            yield
+    with replacing(finished) as temporary:
+        np.save(temporary, np.memmap(partial_path, np.uint8, "r", shape=(knees * recipe.slices, *shape[1:])))
+    partial_path.unlink()
+
+
+def _one_thread() -> None:
+    os.environ["OMP_NUM_THREADS"] = "1"
+
+
+def _read_index(path: Path) -> dict:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"{path} is not the index of a pool of label maps ({error}); make the maps again.") from error
+
+
+class LabelMaps:
+    """An existing pool of label maps.
+
+    Raises:
+        InputError: `folder` holds no finished pool.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        if not (self.folder / INDEX).exists():
+            raise InputError(f"{self.folder} holds no label maps; make them with `ccdnn-train simulate-labels {self.folder}`.")
+        index = _read_index(self.folder / INDEX)
+        self.made_by = str(index.get("made_by", ""))
+
+    def part(self, part: str) -> np.ndarray:
+        """The maps of `train`, `validation` or `test`, (image, row, column) uint8, read from disk as needed.
+
+        Raises:
+            InputError: the part is not there, or not whole.
+        """
+        if part not in PARTS:
+            raise InputError(f"There is no part {part!r}; the parts are {', '.join(PARTS)}.")
+        path = self.folder / f"{part}.npy"
+        try:
+            maps = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path} cannot be read ({error}); run `{self.made_by}` to its end.") from error
+        if maps.ndim != 3 or maps.dtype != np.uint8:
+            raise InputError(f"{path} holds {maps.dtype} {maps.shape}, not uint8 (image, row, column); make the maps again.")
+        return maps

@@ -1,0 +1,169 @@
+"""The images of the simulation study: a label map whose tissues each have a tuple, seen by the four sequences.
+
+Image i of a part is always the same: its tuples, shifts and noise come from streams of (seed, part, i), so that a change of one
+leaves the others as they are. 10,000 images in the paper, 70 % train, 20 % validation and 10 % test (section 2.2).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from lightning import LightningDataModule
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Subset
+
+from ccdnn.errors import InputError
+from ccdnn_training.data.cache import PARTS
+from ccdnn_training.data.label_maps import LabelMaps
+from ccdnn_training.data.tuples import draw_tuples, signal_maxima, signals_of
+from ccdnn_training.physics.noise import add_rician_noise
+from ccdnn_training.physics.protocol import INPUT_CONTRASTS
+from ccdnn_training.physics.tissues import TISSUE_NAMES
+
+_TUPLES, _SHIFTS, _NOISE = range(3)  # streams of an image
+
+
+class TupleImages(Dataset[tuple[Tensor, Tensor]]):
+    """Pairs (inputs (3, row, column), label (1, row, column)) float32 in units of the largest S0.
+
+    Args:
+        maps: label maps (image, row, column), indices into `TISSUE_NAMES`; air, 0, has no signal.
+        part: train, validation or test.
+        seed: of all parts.
+        noise: standard deviation of the Rician noise's channels, in per cent of what each contrast reaches on the whole grid of
+            tuples: that maximum is also the data range of PSNR, so that noise alone gives the PSNRs of the paper's percentages.
+        shift: every input is displaced, along rows and along columns, by up to so many whole pixels; the label stays.
+    """
+
+    def __init__(self, maps: np.ndarray, part: str, *, seed: int = 0, noise: float = 0.0, shift: int = 0) -> None:
+        if noise < 0 or shift < 0:
+            raise InputError(f"Noise and shift are 0 or more, not {noise} % and {shift} pixels.")
+        self._maps, self._key = maps, (seed, PARTS.index(part))
+        self._sigmas, self._shift = noise / 100 * signal_maxima(), shift
+
+    def __len__(self) -> int:
+        return len(self._maps)
+
+    def __getitem__(self, item: int) -> tuple[Tensor, Tensor]:
+        image = torch.from_numpy(self.image(item))
+        return image[:-1], image[-1:]
+
+    def image(self, item: int) -> np.ndarray:
+        """All contrasts of an image, (contrast, row, column) float32, in the order of `CONTRASTS`."""
+        signals = signals_of(self.tuples(item))
+        signals[0] = 0  # air
+        labels = np.asarray(self._maps[item])
+        shifts = self._stream(item, _SHIFTS).integers(-self._shift, self._shift + 1, (len(INPUT_CONTRASTS), 2))
+        shown = [*(displaced(labels, rows, columns) for rows, columns in shifts), labels]
+        rng = self._stream(item, _NOISE)
+        images = [
+            add_rician_noise(signals[where, contrast], sigma, rng)
+            for contrast, (where, sigma) in enumerate(zip(shown, self._sigmas, strict=True))
+        ]
+        return np.stack(images).astype(np.float32, copy=False)
+
+    def labels(self, item: int) -> np.ndarray:
+        """The label map (row, column) uint8 of an image."""
+        return np.asarray(self._maps[item])
+
+    def tuples(self, item: int) -> np.ndarray:
+        """S0, T1, T2 and T2* (ms) of every tissue of an image, (tissue, 4)."""
+        return draw_tuples(self._stream(item, _TUPLES), len(TISSUE_NAMES))
+
+    def _stream(self, item: int, purpose: int) -> np.random.Generator:
+        return np.random.default_rng((*self._key, item, purpose))
+
+
+def displaced(labels: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """An image moved down by `rows` and right by `columns` pixels; the border repeats itself into what comes free."""
+    height, width = labels.shape
+    row = np.clip(np.arange(height) - rows, 0, height - 1)
+    column = np.clip(np.arange(width) - columns, 0, width - 1)
+    return labels[row[:, None], column]
+
+
+class TrainingView(Dataset[tuple[Tensor, Tensor]]):
+    """One epoch of training images in random order, on request a random square of each.
+
+    Epochs follow each other through permutations of all images, so that none comes twice before all have come. The order depends
+    on seed, epoch and item alone: a resumed run sees what an uninterrupted one would have seen.
+
+    Args:
+        images: the training part.
+        seed, epoch: of the order and the squares.
+        length: images an epoch; all, if None.
+        crop: rows and columns of the square; the whole image, if None.
+    """
+
+    def __init__(self, images: TupleImages, *, seed: int, epoch: int, length: int | None = None, crop: int | None = None) -> None:
+        self._images, self._seed, self._crop = images, seed, crop
+        self._length = length or len(images)
+        self._first = epoch * self._length
+        passes = range(self._first // len(images), (self._first + self._length - 1) // len(images) + 1)
+        self._orders = {number: np.random.default_rng((seed, number)).permutation(len(images)) for number in passes}
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, item: int) -> tuple[Tensor, Tensor]:
+        number, place = divmod(self._first + item, len(self._images))
+        inputs, label = self._images[int(self._orders[number][place])]
+        if self._crop is None:
+            return inputs, label
+        rng = np.random.default_rng((self._seed, number, place))
+        row, column = (int(rng.integers(size - self._crop + 1)) for size in label.shape[-2:])
+        square = (..., slice(row, row + self._crop), slice(column, column + self._crop))
+        return inputs[square], label[square]
+
+
+class SimulationImages(LightningDataModule):
+    """The data of the simulation study.
+
+    Args:
+        maps: folder that `ccdnn-train simulate-labels` made.
+        noise, shift: see `TupleImages`; for training, validation and test alike.
+        batch_size: images a step.
+        crop: train on random squares of so many pixels, instead of whole images.
+        images_per_epoch: all training images, if None.
+        validation_images: the first so many; all, if None.
+        workers: processes that make images while the network computes.
+        seed: of the images and of their order.
+    """
+
+    def __init__(
+        self,
+        maps: str,
+        noise: float = 0.0,
+        shift: int = 0,
+        batch_size: int = 16,
+        crop: int | None = None,
+        images_per_epoch: int | None = None,
+        validation_images: int | None = None,
+        workers: int = 0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+
+    def setup(self, stage: str) -> None:
+        self._maps = LabelMaps(self.hparams.maps)
+
+    def images(self, part: str) -> TupleImages:
+        settings = self.hparams
+        return TupleImages(self._maps.part(part), part, seed=settings.seed, noise=settings.noise, shift=settings.shift)
+
+    def train_dataloader(self) -> DataLoader:
+        """Called at every epoch (`reload_dataloaders_every_n_epochs: 1`): each has an order of its own."""
+        view = TrainingView(
+            self.images("train"),
+            seed=self.hparams.seed,
+            epoch=self.trainer.current_epoch if self.trainer else 0,
+            length=self.hparams.images_per_epoch,
+            crop=self.hparams.crop,
+        )
+        return DataLoader(view, self.hparams.batch_size, num_workers=self.hparams.workers, drop_last=True)
+
+    def val_dataloader(self) -> DataLoader:
+        images = self.images("validation")
+        count = min(self.hparams.validation_images or len(images), len(images))
+        return DataLoader(Subset(images, range(count)), self.hparams.batch_size, num_workers=self.hparams.workers)
