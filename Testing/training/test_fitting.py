@@ -18,7 +18,7 @@ from ccdnn.model.file import load_model
 from ccdnn.normalisation import DatasetMinMax
 from ccdnn_training.cli.main import main
 from ccdnn_training.data.cache import SliceCache, write_index, write_subject
-from ccdnn_training.data.patches import PatchDataset, SliceDataset
+from ccdnn_training.data.patches import EpochSampler, PatchDataset, SliceDataset
 from ccdnn_training.data.simulated import FIRST_SEED, NORMALISATION
 from ccdnn_training.evaluation.baselines import PixelRegressor, best_affine_fit
 from ccdnn_training.fitting.export import read_results
@@ -82,19 +82,36 @@ def test_a_damaged_cache_is_one_sentence(tmp_path: Path) -> None:
 
 
 def test_patches_depend_on_seed_epoch_and_item_alone(cache: SliceCache) -> None:
-    def dataset(**changes: int) -> PatchDataset:
-        return PatchDataset(cache.part("train"), 32, 16, **{"seed": 1, "epoch": 2, "scale_jitter": 0.1, **changes})
+    def dataset(seed: int = 1) -> PatchDataset:
+        return PatchDataset(cache.part("train"), 32, 16, seed=seed, scale_jitter=0.1)
 
     first = dataset()
-    reference = [first[i] for i in range(16)]
+    reference = [first[2, i] for i in range(16)]
     again = dataset()
     for i in reversed(range(16)):
-        assert all(torch.equal(a, b) for a, b in zip(again[i], reference[i], strict=True))
-    assert not torch.equal(dataset(epoch=3)[0][0], reference[0][0])
-    assert not torch.equal(dataset(seed=2)[0][0], reference[0][0])
+        assert all(torch.equal(a, b) for a, b in zip(again[2, i], reference[i], strict=True))
+    assert not torch.equal(first[3, 0][0], reference[0][0])
+    assert not torch.equal(dataset(seed=2)[2, 0][0], reference[0][0])
     inputs, label = reference[0]
     assert inputs.shape == (3, 32, 32)
     assert label.shape == (1, 32, 32)
+
+
+def test_processes_share_an_epoch_without_repeats(cache: SliceCache) -> None:
+    dataset = PatchDataset(cache.part("train"), 32, 12, seed=1)
+    samplers = [EpochSampler(dataset, processes=3, rank=rank) for rank in range(3)]
+    for sampler in samplers:
+        sampler.set_epoch(5)
+    shares = [list(sampler) for sampler in samplers]
+    assert [len(share) for share in shares] == [4, 4, 4]
+    assert sorted(key for share in shares for key in share) == [(5, item) for item in range(12)]
+    # Together the n-th batches of all processes are the n-th batch of one process with as many more patches a batch.
+    assert {item for share in shares for _, item in share[:2]} == set(range(6))
+
+
+def test_a_patch_larger_than_a_slice_is_one_sentence(cache: SliceCache) -> None:
+    with pytest.raises(InputError, match=r"A patch of 128×128 does not fit into the 96×96 slices of train-"):
+        PatchDataset(cache.part("train"), 128, 16, seed=1)
 
 
 def test_slices_come_whole_and_in_order(cache: SliceCache) -> None:

@@ -1,8 +1,13 @@
-"""A cache of normalised slices: one memory-mapped array a subject, and an index that says how they were made.
+"""A cache of slices: one memory-mapped array a subject, and an index that says how they were made.
 
     cache/
-      index.json        contrasts, normalisation, and for each subject its part (train, validation, test) and provenance
-      <subject>.npy     float16 (contrast, slice, row, column), normalised, contrasts in the order of the index
+      index.json        contrasts, normalisation, and for each subject what is known of it
+      <subject>.npy     (contrast, slice, row, column), contrasts in the order of the index
+      folds.json        a cohort's folds, see `ccdnn_training.data.folds`
+
+Simulated knees are kept normalised, as float16, and the index says to which part (train, validation, test) each belongs. A cohort
+is kept in the units it was read in, as float32: what normalises it may depend on the training part, and that on the fold.
+`SliceCache(folder, fold=2)` gives every subject its part and normalises while reading.
 
 A subject belongs to one part: nothing of it can cross into another.
 """
@@ -10,7 +15,7 @@ A subject belongs to one part: nothing of it can cross into another.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,44 +23,103 @@ from typing import Any
 import numpy as np
 
 from ccdnn.errors import InputError
-from ccdnn.normalisation import Normalisation
+from ccdnn.normalisation import DatasetMinMax, Normalisation
+from ccdnn_training.data.folds import PARTS, Fold, read_folds
 
 INDEX = "index.json"
-PARTS = ("train", "validation", "test")
+AS_READ, NORMALISED = "as read", "normalised"
+
+# Of the robust maximum of T1-w: above it lies the patient, below it air.
+TISSUE_THRESHOLD = 0.2
 
 
 @dataclass(frozen=True)
 class CachedSubject:
-    """One subject's slices: `array()` is (contrast, slice, row, column) float16, read from disk as needed."""
+    """One subject's slices.
+
+    Args:
+        provenance: how it was made or measured; nothing that names a patient.
+        tissue_threshold: what T1-w exceeds in the patient and not in air, normalised.
+        offsets, scales: by contrast, what normalises the stored values; None where they are stored normalised.
+    """
 
     name: str
     part: str
     path: Path
     provenance: Mapping[str, Any]
+    tissue_threshold: float = TISSUE_THRESHOLD
+    offsets: tuple[float, ...] | None = None
+    scales: tuple[float, ...] | None = None
 
-    def array(self) -> np.ndarray:
-        return np.load(self.path, mmap_mode="r", allow_pickle=False)
+    def array(self) -> np.ndarray | NormalisedArray:
+        """(contrast, slice, row, column), normalised, read from disk as needed."""
+        stored = np.load(self.path, mmap_mode="r", allow_pickle=False)
+        return stored if self.offsets is None else NormalisedArray(stored, self.offsets, self.scales)
+
+
+class NormalisedArray:
+    """A view of `stored`, (contrast, slice, row, column), whose values are (stored − offset) / scale of their contrast.
+
+    It is indexed and converted like the array it stands for, and computes what is asked for alone.
+    """
+
+    def __init__(self, stored: np.ndarray, offsets: Sequence[float], scales: Sequence[float]) -> None:
+        self._stored = stored
+        self._offsets, self._scales = np.array(offsets, np.float32), np.array(scales, np.float32)
+        self.shape, self.dtype = stored.shape, np.dtype(np.float32)
+
+    def __len__(self) -> int:
+        return len(self._stored)
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        values = np.asarray(self._stored[key], np.float32)
+        contrast = key[0] if isinstance(key, tuple) else key
+        offset, scale = self._offsets[contrast], self._scales[contrast]
+        if offset.ndim:
+            offset, scale = (of.reshape(-1, *[1] * (values.ndim - 1)) for of in (offset, scale))
+        return (values - offset) / scale
+
+    def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
+        return self[:].astype(dtype or self.dtype, copy=False)
+
+    def astype(self, dtype: Any) -> np.ndarray:
+        return np.asarray(self, dtype)
 
 
 class SliceCache:
     """An existing cache.
 
+    Args:
+        fold: of a cohort, 1, 2, …; simulated knees have no folds.
+
     Raises:
-        InputError: there is no cache at `folder`, or a subject's file is missing or does not fit the index.
+        InputError: there is no cache at `folder`, a subject's file is missing or does not fit the index, or `fold` is not one
+            of the cache's.
     """
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, fold: int | None = None) -> None:
         self.folder = Path(folder)
         try:
             index = json.loads((self.folder / INDEX).read_text(encoding="utf-8"))
             self.contrasts = tuple(index["contrasts"])
-            self.normalisation = Normalisation.from_card(index["normalisation"])
             self.made_by: str = index["made_by"]
-            self.subjects = tuple(
-                CachedSubject(s["name"], s["part"], self.folder / f"{s['name']}.npy", s["provenance"]) for s in index["subjects"]
-            )
+            self.is_cohort = index.get("intensities", NORMALISED) == AS_READ
+            if self.is_cohort:
+                self.fold = read_folds(self.folder, [s["name"] for s in index["subjects"]]).fold(fold)
+                self.normalisation = _fold_normalisation(index, self.fold)
+                self.subjects = tuple(self._of_cohort(s) for s in index["subjects"] if self.fold.part_of(s["name"]))
+            else:
+                if fold is not None:
+                    raise InputError(f"{self.folder} holds simulated knees with fixed parts and has no folds; leave out the fold.")
+                self.fold = None
+                self.normalisation = Normalisation.from_card(index["normalisation"])
+                self.subjects = tuple(
+                    CachedSubject(s["name"], s["part"], self._path(s), s["provenance"]) for s in index["subjects"]
+                )
         except FileNotFoundError as error:
-            raise InputError(f"{self.folder} holds no slice cache; make one with `ccdnn-train simulate`.") from error
+            raise InputError(
+                f"{self.folder} holds no slice cache; make one with `ccdnn-train prepare` (own data) or `ccdnn-train simulate`."
+            ) from error
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{self.folder / INDEX} is not the index of a slice cache ({error}); make the cache again.") from error
         for subject in self.subjects:
@@ -72,6 +136,29 @@ class SliceCache:
             raise InputError(f"The slice cache {self.folder} has no {part} subjects.")
         return subjects
 
+    def _path(self, entry: Mapping[str, Any]) -> Path:
+        return self.folder / f"{entry['name']}.npy"
+
+    def _of_cohort(self, entry: Mapping[str, Any]) -> CachedSubject:
+        series = [entry["series"][contrast] for contrast in self.contrasts]
+        if isinstance(self.normalisation, DatasetMinMax):
+            offsets = (self.normalisation.min,) * len(series)
+            scales = (self.normalisation.max - self.normalisation.min,) * len(series)
+        else:
+            offsets, scales = (0.0,) * len(series), tuple(s["robust_maximum"] for s in series)
+        threshold = (TISSUE_THRESHOLD * series[0]["robust_maximum"] - offsets[0]) / scales[0]
+        part = self.fold.part_of(entry["name"])
+        return CachedSubject(entry["name"], part, self._path(entry), entry, threshold, offsets, scales)
+
+
+def _fold_normalisation(index: Mapping[str, Any], fold: Fold) -> Normalisation:
+    """`dataset_minmax` with the constants of the fold's training part, so that no other subject has a say in them."""
+    entry = index["normalisation"]
+    if entry["strategy"] != DatasetMinMax.strategy:
+        return Normalisation.from_card(entry)
+    series = [s for subject in index["subjects"] if subject["name"] in fold.train for s in subject["series"].values()]
+    return DatasetMinMax(min=min(s["minimum"] for s in series), max=max(s["maximum"] for s in series))
+
 
 def _check(subject: CachedSubject, contrasts: int) -> None:
     if subject.part not in PARTS:
@@ -84,12 +171,12 @@ def _check(subject: CachedSubject, contrasts: int) -> None:
         raise InputError(f"{subject.path} has the shape {shape}, not ({contrasts} contrasts, slices, rows, columns).")
 
 
-def write_subject(folder: Path, name: str, array: np.ndarray) -> Path:
-    """Write one subject's normalised slices, (contrast, slice, row, column), whole or not at all."""
+def write_subject(folder: Path, name: str, array: np.ndarray, dtype: type[np.floating] = np.float16) -> Path:
+    """Write one subject's slices, (contrast, slice, row, column), whole or not at all."""
     path = folder / f"{name}.npy"
     partial = path.with_suffix(".partial")
     with partial.open("wb") as file:
-        np.save(file, array.astype(np.float16))
+        np.save(file, array.astype(dtype))
     partial.replace(path)
     return path
 
@@ -97,8 +184,23 @@ def write_subject(folder: Path, name: str, array: np.ndarray) -> Path:
 def write_index(
     folder: Path, subjects: list[dict[str, Any]], *, contrasts: tuple[str, ...], normalisation: Normalisation, made_by: str
 ) -> None:
-    """Finish a cache: `subjects` are {"name", "part", "provenance"}; `made_by` is the command that made it."""
-    index = {"made_by": made_by, "contrasts": contrasts, "normalisation": normalisation.to_card(), "subjects": subjects}
+    """Finish a cache of normalised slices: `subjects` are {"name", "part", "provenance"}; `made_by` is the command that made it."""
+    _write(folder, subjects, contrasts=contrasts, normalisation=normalisation.to_card(), made_by=made_by, intensities=NORMALISED)
+
+
+def write_cohort_index(
+    folder: Path, subjects: list[dict[str, Any]], *, contrasts: tuple[str, ...], normalisation: Mapping[str, Any], made_by: str
+) -> None:
+    """Finish a cohort's cache.
+
+    Args:
+        subjects: {"name", "series": {contrast: {"minimum", "maximum", "robust_maximum", …}}, …}.
+        normalisation: a card's entry; `dataset_minmax` without constants, which are each fold's own.
+    """
+    _write(folder, subjects, contrasts=contrasts, normalisation=normalisation, made_by=made_by, intensities=AS_READ)
+
+
+def _write(folder: Path, subjects: list[dict[str, Any]], **entries: Any) -> None:
     partial = folder / f"{INDEX}.partial"
-    partial.write_text(json.dumps(index, indent=1), encoding="utf-8")
+    partial.write_text(json.dumps({**entries, "subjects": subjects}, indent=1), encoding="utf-8")
     partial.replace(folder / INDEX)

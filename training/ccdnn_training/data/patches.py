@@ -2,48 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, DistributedSampler
 
+from ccdnn.errors import InputError
 from ccdnn_training.data.cache import CachedSubject
 
-TISSUE_THRESHOLD = 0.2  # of the robust maximum of T1-w: a patch is centred on the patient, not on air
-TRIES = 8
+TRIES = 8  # to centre a patch on the patient instead of on air
 
 
 class PatchDataset(Dataset[tuple[Tensor, Tensor]]):
-    """Pairs (inputs (3, row, column), label (1, row, column)) float32.
+    """Pairs (inputs (3, row, column), label (1, row, column)) float32, by (epoch, item), see `EpochSampler`.
 
     Args:
         subjects: whose slices to cut from; the last contrast is the label.
         size: rows and columns of a patch.
         length: patches an epoch.
-        seed, epoch: item i of an epoch is the same patch whatever was read before it, so that a resumed run sees what an
+        seed: with epoch and item it decides the patch, whatever was read before it, so that a resumed run sees what an
             uninterrupted one would have seen.
         scale_jitter: standard deviation of the logarithm of a random gain on each input: a robust maximum is an estimate.
+
+    Raises:
+        InputError: a patch does not fit into a subject's slices.
     """
 
-    def __init__(
-        self, subjects: Sequence[CachedSubject], size: int, length: int, *, seed: int, epoch: int = 0, scale_jitter: float = 0.0
-    ) -> None:
-        self._arrays = [subject.array() for subject in subjects]
-        self._size, self._length, self._seed, self._epoch, self._scale_jitter = size, length, seed, epoch, scale_jitter
+    def __init__(self, subjects: Sequence[CachedSubject], size: int, length: int, *, seed: int, scale_jitter: float = 0.0) -> None:
+        self._subjects = [(subject.array(), subject.tissue_threshold) for subject in subjects]
+        for subject, (array, _) in zip(subjects, self._subjects, strict=True):
+            if size > min(array.shape[2:]):
+                rows, columns = array.shape[2:]
+                raise InputError(f"A patch of {size}×{size} does not fit into the {columns}×{rows} slices of {subject.name}.")
+        self._size, self._length, self._seed, self._scale_jitter = size, length, seed, scale_jitter
 
     def __len__(self) -> int:
         return self._length
 
-    def __getitem__(self, item: int) -> tuple[Tensor, Tensor]:
-        rng = np.random.default_rng((self._seed, self._epoch, item))
-        array = self._arrays[rng.integers(len(self._arrays))]
+    def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        rng = np.random.default_rng((self._seed, *key))
+        array, tissue_threshold = self._subjects[rng.integers(len(self._subjects))]
         _, slices, rows, columns = array.shape
         for _ in range(TRIES):
             index = rng.integers(slices)
             row, column = rng.integers(rows - self._size + 1), rng.integers(columns - self._size + 1)
-            if array[0, index, row + self._size // 2, column + self._size // 2] > TISSUE_THRESHOLD:
+            if array[0, index, row + self._size // 2, column + self._size // 2] > tissue_threshold:
                 break
         patch = array[:, index, row : row + self._size, column : column + self._size].astype(np.float32)
         patch = _turn(patch, int(rng.integers(8)))
@@ -51,6 +56,19 @@ class PatchDataset(Dataset[tuple[Tensor, Tensor]]):
             patch[:-1] *= np.exp(rng.normal(0, self._scale_jitter, (len(patch) - 1, 1, 1))).astype(np.float32)
         patch = torch.from_numpy(np.ascontiguousarray(patch))
         return patch[:-1], patch[-1:]
+
+
+class EpochSampler(DistributedSampler):
+    """The (epoch, item) of one process's share of an epoch: of `processes`, process `rank` gets every n-th item, none twice.
+
+    Lightning tells it the epoch (`set_epoch`), also after a resume, and leaves it in place because it is distributed already.
+    """
+
+    def __init__(self, dataset: PatchDataset, processes: int = 1, rank: int = 0) -> None:
+        super().__init__(dataset, num_replicas=processes, rank=rank, shuffle=False)
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        return ((self.epoch, item) for item in super().__iter__())
 
 
 def _turn(patch: np.ndarray, which: int) -> np.ndarray:

@@ -6,7 +6,6 @@ import numpy as np
 from sklearn.ensemble import HistGradientBoostingRegressor
 
 from ccdnn_training.data.cache import CachedSubject
-from ccdnn_training.data.patches import TISSUE_THRESHOLD
 
 
 def best_affine_fit(image: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -27,7 +26,7 @@ class PixelRegressor:
 
     def __init__(self, subjects: tuple[CachedSubject, ...], pixels: int = 1_000_000, seed: int = 0) -> None:
         rng = np.random.default_rng(seed)
-        samples = [_draw_pixels(subject.array(), pixels // len(subjects), rng) for subject in subjects]
+        samples = [_draw_pixels(subject, pixels // len(subjects), rng) for subject in subjects]
         values = np.concatenate(samples)
         self._model = HistGradientBoostingRegressor(
             max_iter=300, learning_rate=0.1, max_leaf_nodes=63, early_stopping=True, validation_fraction=0.1, random_state=seed
@@ -40,10 +39,11 @@ class PixelRegressor:
         return self._model.predict(features).reshape(inputs.shape[1:]).astype(np.float32)
 
 
-def _draw_pixels(array: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+def _draw_pixels(subject: CachedSubject, count: int, rng: np.random.Generator) -> np.ndarray:
     """(count, contrast) float32, nine tenths of it where T1-w shows tissue."""
-    flat = np.asarray(array).reshape(len(array), -1)
-    tissue = flat[0] > TISSUE_THRESHOLD
+    array = np.asarray(subject.array())
+    flat = array.reshape(len(array), -1)
+    tissue = flat[0] > subject.tissue_threshold
     chosen = [
         rng.choice(np.flatnonzero(tissue), int(0.9 * count)),
         rng.choice(np.flatnonzero(~tissue), count - int(0.9 * count)),

@@ -1,0 +1,46 @@
+"""A cohort small enough for every test: legs of `small_study`, each with anatomy and voxels of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import small_study
+
+from ccdnn.series import Role
+from ccdnn.volume import Volume
+from ccdnn_training.physics.protocol import CONTRASTS
+
+
+def volumes(seed: int) -> dict[str, Volume]:
+    """The four contrasts of one leg, at a brightness and with a noise that are the subject's own."""
+    rng = np.random.default_rng(seed)
+    made = small_study.volumes(scale=float(rng.uniform(600, 900)))
+    return {
+        contrast: made[Role(contrast)].with_array(np.abs(made[Role(contrast)].array + rng.normal(0, 4, small_study.SHAPE)))
+        for contrast in CONTRASTS
+    }
+
+
+def write_subject(folder: Path, seed: int, **replaced: Volume) -> Path:
+    """`t1.nrrd`, …, `stir.nrrd` of a subject in `folder`, some of them `replaced`."""
+    folder.mkdir(parents=True)
+    for contrast, volume in {**volumes(seed), **replaced}.items():
+        small_study.write(volume, folder / f"{contrast}.nrrd")
+    return folder
+
+
+def write_cohort(folder: Path, subjects: int) -> Path:
+    """A folder of studies, knee-1, knee-2, …"""
+    for number in range(1, subjects + 1):
+        write_subject(folder / f"knee-{number}", number)
+    return folder
+
+
+def write_manifest(path: Path, rows: list[list[str]], header: str = "subject,t1,t2,gre,stir") -> Path:
+    path.write_text("\n".join([header, *(",".join(row) for row in rows)]) + "\n", encoding="utf-8")
+    return path
+
+
+def row(subject: str, folder: str) -> list[str]:
+    return [subject, *(f"{folder}/{contrast}.nrrd" for contrast in CONTRASTS)]
