@@ -1,8 +1,10 @@
-"""Contrast-to-noise ratio between two tissues (Eq. 11 and Figure 8 of the paper).
+"""Contrast-to-noise ratio between two tissues (Eq. 11 and Figure 8 of the paper), as a number, a table and a bar plot.
 
 The paper prints CNR(f, b) = (mean_f + mean_b) / SD_b. With a plus, two tissues of equal brightness would have a high CNR, so the
 default here is the difference; the printed form stays selectable and is named as such wherever its numbers appear.
 SD is the sample standard deviation (n − 1).
+
+Where no CNR can be had (no voxel, a single one, tissues that overlap, SD 0, NaN) a sentence says so in the place of the number.
 """
 
 from __future__ import annotations
@@ -13,8 +15,9 @@ from enum import Enum
 
 import numpy as np
 
+from ccdnn.chart import ACQUIRED, BLACK, SYNTHETIC, Chart, ChartKind, Series
 from ccdnn.errors import InputError
-from ccdnn.measure.table import Measurement
+from ccdnn.measure.table import Cell, Column, Measurement, Table
 
 
 class CnrForm(str, Enum):
@@ -28,6 +31,10 @@ class CnrForm(str, Enum):
     def formula(self) -> str:
         return _FORMULAS[self]
 
+    def label(self) -> str:
+        """What to call it in a list of choices."""
+        return self.formula
+
 
 _FORMULAS = {
     CnrForm.DIFFERENCE: "|mean_f − mean_b| / SD_b",
@@ -38,7 +45,7 @@ _FORMULAS = {
 
 @dataclass(frozen=True)
 class TissuePair:
-    """Foreground and background of a CNR, by the names of the label map."""
+    """Foreground and background of a CNR, by the names of the regions."""
 
     foreground: str
     background: str
@@ -57,6 +64,33 @@ PAPER_PAIRS = (
 )
 
 
+@dataclass(frozen=True)
+class TissueSample:
+    """What a CNR needs to know of a tissue in an image.
+
+    Args:
+        n: voxels.
+        mean: NaN of no voxel, and where a voxel is NaN.
+        sd: sample standard deviation; NaN of fewer than two voxels.
+    """
+
+    n: int
+    mean: float
+    sd: float
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> TissueSample:
+        """Of voxel values of any shape."""
+        values = np.asarray(values, np.float64).ravel()
+        with np.errstate(invalid="ignore", over="ignore"):  # what is not finite gets a sentence later
+            mean = float(values.mean()) if values.size else float("nan")
+            sd = float(values.std(ddof=1)) if values.size > 1 else float("nan")
+        return cls(values.size, mean, sd)
+
+
+NO_VOXEL = TissueSample(0, float("nan"), float("nan"))
+
+
 def cnr(
     foreground: np.ndarray,
     background: np.ndarray,
@@ -73,24 +107,13 @@ def cnr(
         name, measured_on: for the row.
 
     Returns:
-        A row without unit; n counts the voxels of both regions. NaN, with a note in one sentence, where a region is empty, the
-        SD needs a second voxel, or the SD is 0.
+        A row without unit; n counts the voxels of both regions. NaN, with a note in one sentence, where a region is empty or a
+        single voxel, holds NaN, or the SD is 0.
     """
-    f, b = (np.asarray(values, np.float64).ravel() for values in (foreground, background))
-    row = {"name": name, "unit": "1", "measured_on": measured_on, "method": f"CNR = {form.formula}", "n": f.size + b.size}
-    problem = _too_few(f, b, form)
-    if problem:
-        return Measurement(value=float("nan"), note=problem, **row)
-    noise = float(np.sqrt((f.var(ddof=1) + b.var(ddof=1)) / 2)) if form is CnrForm.POOLED else float(b.std(ddof=1))
-    signal = f.mean() + b.mean() if form is CnrForm.PRINTED else abs(f.mean() - b.mean())
-    if not np.isfinite(signal) or not np.isfinite(noise):
-        return Measurement(value=float("nan"), note="A region holds NaN or infinite voxels; mend or mask them first.", **row)
-    # A constant region may leave an SD of the last float digit instead of 0; a ratio to that would be rounding, not contrast.
-    if noise <= 1e-9 * max(abs(f.mean()), abs(b.mean()), 1e-30):
-        return Measurement(
-            value=float("nan"), note="The background does not vary (SD 0), so no ratio to its noise exists; choose another.", **row
-        )
-    return Measurement(value=float(signal / noise), **row)
+    f, b = TissueSample.of(foreground), TissueSample.of(background)
+    problem = _problem(f, b, form, ("foreground", "background"))
+    value = float("nan") if problem else _value(f, b, form)
+    return Measurement(name, value, "1", measured_on, f"CNR = {form.formula}", f.n + b.n, problem.replace(_WHERE, ""))
 
 
 def cnr_of_pairs(
@@ -126,11 +149,186 @@ def cnr_of_pairs(
     ]
 
 
-def _too_few(foreground: np.ndarray, background: np.ndarray, form: CnrForm) -> str:
-    if foreground.size == 0:
-        return "The foreground region holds no voxel; draw or choose another."
-    if background.size == 0:
-        return "The background region holds no voxel; draw or choose another."
-    if background.size < 2 or (form is CnrForm.POOLED and foreground.size < 2):
-        return "A region of one voxel has no standard deviation; draw a larger one."
+def tissue_name(text: str) -> str:
+    """A tissue's name however it was written: "Bone_Marrow " is "bone", which is how the paper calls the marrow."""
+    name = " ".join(text.replace("_", " ").casefold().split())
+    return "bone" if name == "bone marrow" else name
+
+
+def parse_pairs(text: str) -> tuple[TissuePair, ...]:
+    """The pairs in "foreground/background; foreground/background"; the paper's five where there is none.
+
+    Raises:
+        InputError: naming the pair that cannot be read, or that is one tissue twice.
+    """
+    pairs = []
+    for entry in filter(None, (part.strip() for part in text.split(";"))):
+        names = [tissue_name(name) for name in entry.split("/")]
+        if len(names) != 2 or not all(names):
+            raise InputError(f"“{entry}” is not a pair of tissues; write foreground/background, with “;” between pairs.")
+        if names[0] == names[1]:
+            raise InputError(f"“{entry}” is one tissue twice; a CNR needs two.")
+        pairs.append(TissuePair(*names))
+    return tuple(pairs) or PAPER_PAIRS
+
+
+def cnr_table(
+    images: Mapping[str, np.ndarray],
+    regions: Mapping[str, np.ndarray],
+    pairs: Sequence[TissuePair] = PAPER_PAIRS,
+    form: CnrForm = CnrForm.DIFFERENCE,
+) -> Table:
+    """CNR of tissue pairs in one image or several that share a grid, a row a pair.
+
+    Args:
+        images: name, such as "acquired" and "synthetic" → (slice, row, column).
+        regions: tissue → its voxels, as a bool mask of the images' shape or as indices into the flattened image. Names are
+            compared as `tissue_name` writes them, and regions of one name make one tissue.
+        pairs, form: what to measure.
+
+    Returns:
+        See `cnr_table_of_samples`.
+
+    Raises:
+        InputError: images or masks of different shapes.
+    """
+    shapes = {np.shape(image) for image in images.values()} | {np.shape(r) for r in regions.values() if _is_mask(r)}
+    if len(shapes) > 1:
+        raise InputError("The images and regions lie on different grids; resample them onto one first.")
+    voxels: dict[str, np.ndarray] = {}
+    for name, region in regions.items():
+        found = np.flatnonzero(region) if _is_mask(region) else np.unique(np.asarray(region, np.int64))
+        tissue = tissue_name(name)
+        voxels[tissue] = np.union1d(voxels[tissue], found) if tissue in voxels else found
+    shared = {pair: shared_voxels(*(voxels.get(name, _NONE) for name in _tissues(pair))) for pair in pairs}
+    samples = {
+        name: {tissue: TissueSample.of(np.ravel(image)[found]) for tissue, found in voxels.items()}
+        for name, image in images.items()
+    }
+    return cnr_table_of_samples(samples, dict.fromkeys(images, shared), pairs, form)
+
+
+def shared_voxels(first: np.ndarray, second: np.ndarray) -> int:
+    """How many voxels two regions have in common, each given by indices without repetition."""
+    small, large = sorted((first, second), key=len)
+    return int(np.count_nonzero(np.isin(small, large, assume_unique=True)))
+
+
+def cnr_table_of_samples(
+    samples: Mapping[str, Mapping[str, TissueSample]],
+    shared: Mapping[str, Mapping[TissuePair, int]],
+    pairs: Sequence[TissuePair] = PAPER_PAIRS,
+    form: CnrForm = CnrForm.DIFFERENCE,
+) -> Table:
+    """The table from what was sampled, for images that lie on grids of their own.
+
+    Args:
+        samples: image → tissue, as `tissue_name` writes it → its sample.
+        shared: image → pair → voxels that both tissues claim there.
+
+    Returns:
+        Columns "Pair", "CNR IMAGE" for each image, with two images "Ratio SECOND/FIRST"; mean, SD and voxel count of foreground
+        and background for each image; "Definition"; "Note", which says why a number is missing.
+    """
+    images = tuple(samples)
+    columns = [Column("Pair"), *(Column(f"{_CNR}{image}", "1") for image in images)]
+    if len(images) == 2:
+        columns.append(Column(f"Ratio {images[1]}/{images[0]}", "1"))
+    for image in images:
+        for region in ("foreground", "background"):
+            columns += [Column(f"{quantity} {region} {image}") for quantity in ("Mean", "SD", "Voxels")]
+    columns += [Column("Definition"), Column("Note")]
+    rows = tuple(_row(pair, samples, shared, form) for pair in pairs)
+    notes = (f"CNR = {form.formula}; mean and SD (n − 1) of the voxels of foreground (f) and background (b).",)
+    return Table("CNR between tissues", tuple(columns), rows, notes)
+
+
+def cnr_chart(table: Table) -> Chart:
+    """The bar plot of a table of `cnr_table`, as in Figure 8: for each pair a bar for each image."""
+    measured = [column.name for column in table.columns if column.name.startswith(_CNR)]
+    colours = {"acquired": ACQUIRED, "synthetic": SYNTHETIC}
+    series = []
+    for column in measured:
+        image = column.removeprefix(_CNR)
+        series.append(Series(image, [float(cell) for cell in table.column(column)], colour=colours.get(image, BLACK)))
+    definitions = dict.fromkeys(table.column("Definition"))
+    return Chart(
+        title=table.title,
+        x_title="Tissue pair (foreground–background)",
+        y_title="; ".join(map(str, definitions)) or "CNR",
+        series=tuple(series),
+        kind=ChartKind.BAR,
+        categories=tuple(map(str, table.column("Pair"))),
+    )
+
+
+_CNR = "CNR "
+_WHERE = "{where}"  # in the sentences of `_problem`
+_NONE = np.empty(0, np.int64)
+
+
+def _row(
+    pair: TissuePair,
+    samples: Mapping[str, Mapping[str, TissueSample]],
+    shared: Mapping[str, Mapping[TissuePair, int]],
+    form: CnrForm,
+) -> tuple[Cell, ...]:
+    names = _tissues(pair)
+    values: dict[str, float] = {}
+    details: list[Cell] = []
+    problems: dict[str, list[str]] = {}  # sentence → the images it is true of
+    for image, tissues in samples.items():
+        f, b = (tissues.get(name, NO_VOXEL) for name in names)
+        missing = [name for name in names if name not in tissues]
+        if missing:
+            problem = f"No region is called {' or '.join(missing)}; draw it, or name a segment so."
+        elif count := shared[image][pair]:
+            voxels = "voxel" if count == 1 else "voxels"
+            problem = f"{names[0]} and {names[1]} overlap by {count} {voxels}{_WHERE}; let each voxel be one tissue."
+        else:
+            problem = _problem(f, b, form, names)
+        values[image] = float("nan") if problem else _value(f, b, form)
+        if problem:
+            problems.setdefault(problem, []).append(image)
+        for sample in (f, b):
+            details += [sample.mean, sample.sd, sample.n]
+    notes = [problem.replace(_WHERE, f" ({' and '.join(images)} image)") for problem, images in problems.items()]
+    ratio: list[Cell] = []
+    if len(values) == 2:
+        first, second = values
+        ratio = [values[second] / values[first] if values[first] else float("nan")]
+        if values[first] == 0:
+            notes.append(f"The CNR of the {first} image is 0, so there is no ratio to it.")
+    return (str(pair), *values.values(), *ratio, *details, f"CNR = {form.formula}", " ".join(notes))
+
+
+def _problem(f: TissueSample, b: TissueSample, form: CnrForm, names: tuple[str, str]) -> str:
+    """Why two samples have no CNR, with `_WHERE` for the place; empty where they have one."""
+    for sample, name in zip((f, b), names, strict=True):
+        if sample.n == 0:
+            return f"The {name} region holds no voxel{_WHERE}; draw or choose another."
+        if sample.n == 1:
+            return f"The {name} region is one voxel{_WHERE}, which has no standard deviation; draw a larger one."
+        if not (np.isfinite(sample.mean) and np.isfinite(sample.sd)):
+            return f"The {name} region holds NaN or infinite voxels{_WHERE}; mend or mask them first."
+    # A constant region may leave an SD of the last float digit instead of 0; a ratio to that would be rounding, not contrast.
+    if _noise(f, b, form) <= 1e-9 * max(abs(f.mean), abs(b.mean), 1e-30):
+        return f"The {names[1]} region does not vary (SD 0){_WHERE}, so no ratio to its noise exists; choose another."
     return ""
+
+
+def _value(f: TissueSample, b: TissueSample, form: CnrForm) -> float:
+    signal = f.mean + b.mean if form is CnrForm.PRINTED else abs(f.mean - b.mean)
+    return signal / _noise(f, b, form)
+
+
+def _noise(f: TissueSample, b: TissueSample, form: CnrForm) -> float:
+    return float(np.sqrt((f.sd**2 + b.sd**2) / 2)) if form is CnrForm.POOLED else b.sd
+
+
+def _tissues(pair: TissuePair) -> tuple[str, str]:
+    return tissue_name(pair.foreground), tissue_name(pair.background)
+
+
+def _is_mask(region: np.ndarray) -> bool:
+    return np.asarray(region).dtype == bool
