@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,6 +31,34 @@ def replacing(path: Path) -> Iterator[Path]:
         raise OutputError(f"{path} cannot be written: {_why(error)}.") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(folder: Path) -> Iterator[Path]:
+    """An empty folder beside `folder` to fill, which takes its place when the block ends well and vanishes when it does not.
+
+    Whatever `folder` held before is then gone: ask first whether that is wanted.
+
+    Raises:
+        OutputError: it cannot be made, filled or renamed; `folder` is as it was.
+    """
+    make_folder(folder.parent)
+    mark = uuid.uuid4().hex[:8]
+    temporary, former = (folder.with_name(f".{folder.name}.{mark}.{kind}") for kind in ("part", "former"))
+    try:
+        temporary.mkdir()
+        yield temporary
+        if folder.exists():
+            folder.rename(former)
+        temporary.rename(folder)
+    except OSError as error:
+        if former.exists() and not folder.exists():
+            former.rename(folder)
+        raise OutputError(f"{folder} cannot be written: {_why(error)}.") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if folder.exists():
+            shutil.rmtree(former, ignore_errors=True)
 
 
 def write_text(text: str, path: Path) -> None:

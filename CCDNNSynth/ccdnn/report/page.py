@@ -1,0 +1,189 @@
+"""A report as an HTML page and the files beside it.
+
+The page holds all it shows, pictures and plots too, so that it can be sent alone; it needs no script and loads nothing, so that it
+opens on any machine and for years to come. The files beside it are for programs (CSV) and for slides (PNG, SVG).
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+import re
+from collections.abc import Iterator, Mapping
+from html import escape, unescape
+
+from ccdnn import __version__
+from ccdnn.chart import Chart
+from ccdnn.measure.table import Cell, Table
+from ccdnn.provenance import NOTICE
+from ccdnn.report.content import Picture, Report, Section
+from ccdnn.report.png import png
+from ccdnn.report.svg import chart_svg
+
+INDEX = "index.html"
+
+# A longer table is for a program to read: the page names its CSV and shows its chart.
+LONGEST_SHOWN_TABLE = 60
+
+_GENERATOR = '<meta name="generator" content="ccdnn report '
+_FILES = re.compile(r'<meta name="files" content="([^"]*)">')
+
+_BANNER = "The synthetic images on this page were computed by a neural network and not acquired."
+
+_STYLE = """\
+body { font: 15px/1.45 Helvetica, Arial, "Liberation Sans", sans-serif; color: #222; background: #fff;
+  max-width: 60rem; margin: 2rem auto; padding: 0 1.5rem; }
+h1 { font-size: 1.6rem; margin: 0 0 .8rem; }
+h2 { font-size: 1.2rem; margin: 2rem 0 .6rem; border-bottom: 1px solid #ccc; break-after: avoid; }
+.notice { border: 2px solid #b3261e; padding: .6rem .8rem; background: #fdf1f0; }
+.note { color: #444; margin: .3rem 0; }
+table { border-collapse: collapse; margin: .8rem 0; font-size: .92rem; }
+caption { text-align: left; font-weight: bold; padding-bottom: .3rem; }
+caption a { font-weight: normal; }
+th, td { border: 1px solid #ccc; padding: .25rem .55rem; text-align: left; vertical-align: top; overflow-wrap: anywhere; }
+thead th { background: #f2f2f2; overflow-wrap: normal; }
+.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+thead .number { white-space: normal; }
+.entries th { font-weight: normal; color: #444; white-space: nowrap; }
+.pictures { display: grid; grid-template-columns: repeat(3, 1fr); gap: 1rem; align-items: end; }
+figure { margin: 0; break-inside: avoid; }
+figure img { width: 100%; display: block; background: #000; }
+figcaption { font-size: .85rem; padding-top: .3rem; }
+.synthetic figcaption strong { color: #b3261e; }
+.chart { margin: 1rem 0; }
+footer { margin-top: 2.5rem; border-top: 1px solid #ccc; font-size: .85rem; color: #444; }
+@page { margin: 15mm; }
+@media print {
+  body { font-size: 10pt; max-width: none; margin: 0; padding: 0; }
+  .notice, thead th { -webkit-print-color-adjust: exact; print-color-adjust: exact; }
+  tr { break-inside: avoid; }
+  a { color: inherit; text-decoration: none; }
+}
+"""
+
+
+def render(report: Report) -> dict[str, bytes]:
+    """File name → content, the page under `INDEX`."""
+    files = _Files()
+    body = list(_body(report, files))
+    head = [
+        "<!DOCTYPE html>",
+        '<html lang="en">',
+        "<head>",
+        '<meta charset="utf-8">',
+        # A browser is told to load nothing, whatever a name or a note may hold.
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">",
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        f'{_GENERATOR}{escape(__version__)}">',
+        f'<meta name="files" content="{escape(" ".join(files.contents))}">',
+        f"<title>{escape(report.title)}</title>",
+        f"<style>\n{_STYLE}</style>",
+        "</head>",
+    ]
+    page = "\n".join([*head, "<body>", *body, "</body>", "</html>"]) + "\n"
+    return {INDEX: page.encode("utf-8"), **files.contents}
+
+
+def files_of_page(page: str) -> set[str] | None:
+    """The names of the files that were written with a page, itself among them; None where it is no page of ours."""
+    found = _FILES.search(page)
+    return {INDEX, *unescape(found[1]).split()} if _GENERATOR in page and found else None
+
+
+class _Files:
+    """What lies beside the page, under names that tell what it is."""
+
+    def __init__(self) -> None:
+        self.contents: dict[str, bytes] = {}
+
+    def add(self, title: str, suffix: str, content: bytes) -> str:
+        """The name under which the content is kept, of the title's ASCII letters and digits."""
+        stem = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:60] or "part"
+        names = (f"{stem}{number}{suffix}" for number in ("", *(f"-{count}" for count in range(2, len(self.contents) + 3))))
+        name = next(name for name in names if name not in self.contents)
+        self.contents[name] = content
+        return name
+
+
+def _body(report: Report, files: _Files) -> Iterator[str]:
+    yield f"<h1>{escape(report.title)}</h1>"
+    yield f'<p class="notice" role="note"><strong>Research use only. Not for diagnosis.</strong> {_BANNER}</p>'
+    if report.identity:
+        yield "<h2>Patient</h2>"
+        yield from _entries(report.identity)
+    yield "<h2>Volumes</h2>"
+    yield from _table(report.inputs, files)
+    if report.pictures:
+        yield '<h2>Pictures</h2>\n<div class="pictures">'
+        yield from (_picture(picture, files) for picture in report.pictures)
+        yield "</div>"
+    for section in report.sections:
+        yield from _section(section, files)
+    yield "<h2>Provenance</h2>"
+    yield from _entries(report.provenance)
+    yield f"<footer>{escape(_closing(report))}</footer>"
+
+
+def _closing(report: Report) -> str:
+    identity = "It names the patient: handle it as you handle a patient's record." if report.identity else "It names no patient."
+    return f"Written by ccdnn {__version__}. {identity}"
+
+
+def _section(section: Section, files: _Files) -> Iterator[str]:
+    yield f"<h2>{escape(section.title)}</h2>"
+    for table in section.tables:
+        yield from _table(table, files)
+    for chart in section.charts:
+        yield _chart(chart, files)
+
+
+def _entries(entries: Mapping[str, str]) -> Iterator[str]:
+    yield '<table class="entries"><tbody>'
+    for what, how in entries.items():
+        yield f'<tr><th scope="row">{escape(what)}</th><td>{escape(how)}</td></tr>'
+    yield "</tbody></table>"
+
+
+def _table(table: Table, files: _Files) -> Iterator[str]:
+    name = escape(files.add(table.title, ".csv", table.to_csv().encode("utf-8")))
+    link = f'<a href="{name}">{name}</a>'
+    if len(table.rows) > LONGEST_SHOWN_TABLE:
+        yield f"<p><strong>{escape(table.title)}</strong>: {len(table.rows)} rows, in {link}</p>"
+    else:
+        yield f"<table><caption>{escape(table.title)} ({link})</caption>"
+        words = [any(isinstance(row[index], str) for row in table.rows) for index in range(len(table.columns))]
+        kinds = ["" if has_words else ' class="number"' for has_words in words]
+        heads = (f'<th scope="col"{kind}>{escape(column.heading)}</th>' for column, kind in zip(table.columns, kinds, strict=True))
+        yield f"<thead><tr>{''.join(heads)}</tr></thead>\n<tbody>"
+        for row in table.rows:
+            cells = (f"<td{kind}>{escape(_shown(cell))}</td>" for cell, kind in zip(row, kinds, strict=True))
+            yield f"<tr>{''.join(cells)}</tr>"
+        yield "</tbody></table>"
+    yield from (f'<p class="note">{escape(note)}</p>' for note in table.notes)
+
+
+def _shown(cell: Cell) -> str:
+    """A cell for reading: four digits of a number, a dash where there is none; the CSV has them all."""
+    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
+        return "–"
+    return f"{cell:.4g}".replace("-", "−").replace("inf", "∞") if isinstance(cell, float) else str(cell)
+
+
+def _chart(chart: Chart, files: _Files) -> str:
+    drawing = chart_svg(chart, key=f"chart{len(files.contents)}")
+    files.add(chart.title, ".svg", drawing.encode("utf-8"))
+    return f'<figure class="chart">\n{drawing}</figure>'
+
+
+def _picture(picture: Picture, files: _Files) -> str:
+    description = f"{picture.title}. {NOTICE}" if picture.synthetic else picture.title
+    content = png(picture.pixels, description)
+    files.add(picture.title, ".png", content)
+    rows, columns = picture.pixels.shape[:2]
+    kind = ' class="synthetic"' if picture.synthetic else ""
+    return (
+        f"<figure{kind}>"
+        f'<img alt="{escape(picture.title)}" style="aspect-ratio:{columns}/{rows * picture.aspect:.6g}" '
+        f'src="data:image/png;base64,{base64.b64encode(content).decode("ascii")}">'
+        f"<figcaption><strong>{escape(picture.title)}</strong><br>{escape(picture.note)}</figcaption></figure>"
+    )

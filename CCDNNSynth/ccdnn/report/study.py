@@ -1,0 +1,145 @@
+"""A report of the volumes of one knee: what each of them is, a slice of each, and how the synthetic one was made.
+
+A volume goes by what it is ("T1-w", "acquired STIR") and not by its own name, which the people who made the file chose freely and
+which may hold a patient's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ccdnn.errors import InputError
+from ccdnn.measure.scaling import Scaling, scale_pair
+from ccdnn.measure.table import Column, Table
+from ccdnn.normalisation import robust_maximum
+from ccdnn.pictures import screen_slice
+from ccdnn.report.content import Picture
+from ccdnn.report.png import diverging, grey
+from ccdnn.series import Protocol, plane_of
+from ccdnn.volume import Grid, Volume
+
+# What a difference is shown from and to, in parts of the acquired volume's range 0–1; fixed, so that colours mean the same
+# in every report.
+DIFFERENCE_SHOWN = 0.25
+
+# Entries of the header of a synthetic volume (`ccdnn.provenance`) that hold nobody's free words.
+_SAFE_ENTRIES = {
+    "CCDNN_Image": "Image",
+    "CCDNN_Model": "Model",
+    "CCDNN_Model_SHA256": "Model file, SHA-256",
+    "CCDNN_Engine": "Made by",
+    "CCDNN_Normalisation": "Normalisation",
+    "CCDNN_Voxels_Outside_Inputs": "Voxels outside the inputs",
+}
+_INPUT_ENTRY = re.compile(r"CCDNN_Input_(\w+)")
+_COVERAGE = re.compile(r"\((covers [0-9.]+)\)\s*$")
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """One volume of a report.
+
+    Args:
+        label: what it is, such as "acquired STIR".
+        volume: its `name` is only for a report that may identify the patient.
+        protocol: how it was acquired, as far as that is known.
+        window: the intensities shown black and white; None for 0 and the robust maximum.
+        synthetic: computed and not acquired.
+    """
+
+    label: str
+    volume: Volume
+    protocol: Protocol = field(default_factory=Protocol)
+    window: tuple[float, float] | None = None
+    synthetic: bool = False
+
+
+def volumes_table(items: Sequence[Shown], named: bool) -> Table:
+    """A row for each volume: grid, plane and, where any is known, the protocol.
+
+    Args:
+        named: whether the volumes' own names are told.
+    """
+    columns = [Column("volume"), Column("columns × rows × slices"), Column("voxel", "mm"), Column("plane")]
+    rows: list[list] = []
+    for item in items:
+        slices, height, width = item.volume.grid.shape
+        spacing = "×".join(f"{value:.3g}" for value in item.volume.grid.spacing)
+        rows.append([item.label, f"{width}×{height}×{slices}", spacing, plane_of(item.volume.ijk_to_ras)])
+    for name, unit, entry in (("TR", "ms", "tr_ms"), ("TE", "ms", "te_ms"), ("TI", "ms", "ti_ms"), ("FA", "°", "flip_angle_deg")):
+        values = [getattr(item.protocol, entry) for item in items]
+        if any(value is not None for value in values):
+            columns.append(Column(name, unit))
+            for row, value in zip(rows, values, strict=True):
+                row.append(value)
+    if named:
+        columns.append(Column("name"))
+        for row, item in zip(rows, items, strict=True):
+            row.append(item.volume.name)
+    return Table("Volumes", tuple(columns), tuple(map(tuple, rows)))
+
+
+def pictures(items: Sequence[Shown], reference: Grid, index: int) -> tuple[Picture, ...]:
+    """Of every volume the slice nearest to the middle of slice `index` of `reference`."""
+    _slices, rows, columns = reference.shape
+    middle = reference.ijk_to_ras @ [(columns - 1) / 2, (rows - 1) / 2, index, 1]
+    return tuple(_picture(item, _nearest_slice(item.volume.grid, middle)) for item in items)
+
+
+def difference_picture(synthetic: np.ndarray, acquired: Volume, scaling: Scaling, index: int) -> Picture:
+    """Synthetic minus acquired, each scaled to 0–1, on slice `index`.
+
+    Args:
+        synthetic: on the grid of `acquired`.
+
+    Raises:
+        InputError: the volumes cannot be scaled, see `ccdnn.measure.scaling`.
+    """
+    pair = scale_pair(synthetic, acquired.array, scaling, names=("The synthetic STIR", "The acquired STIR"))
+    image, aspect = screen_slice(pair[0].array - pair[1].array, acquired.grid, index)
+    note = (
+        f"slice {index + 1} of {len(acquired.array)}, each scaled to 0–1 ({scaling.value}), shown from −{DIFFERENCE_SHOWN:g} "
+        f"(blue: synthetic darker) to +{DIFFERENCE_SHOWN:g} (orange: brighter)"
+    )
+    return Picture("synthetic − acquired", diverging(image, DIFFERENCE_SHOWN), aspect, note, synthetic=True)
+
+
+def provenance_entries(header: Mapping[str, str], named: bool) -> dict[str, str]:
+    """What a synthetic volume says of how it was made, in words to read.
+
+    Args:
+        header: entries of `ccdnn.provenance.synthetic_header`, such as a file's metadata; others are left out.
+        named: whether the names of the inputs are told.
+    """
+    entries = {words: header[entry] for entry, words in _SAFE_ENTRIES.items() if entry in header}
+    if named and "CCDNN_Reference" in header:
+        entries["On the grid of"] = header["CCDNN_Reference"]
+    for entry, text in header.items():
+        role, coverage = _INPUT_ENTRY.fullmatch(entry), _COVERAGE.search(text)
+        if role and (named or coverage):
+            entries[f"Input {role[1]}"] = text if named else f"{coverage[1]} of the result's voxels"
+    return entries or {"Synthetic STIR": "The volume does not say how it was made."}
+
+
+def _picture(item: Shown, index: int) -> Picture:
+    volume = item.volume
+    low, high = item.window or _whole_range(volume.array)
+    image, aspect = screen_slice(volume.array, volume.grid, index)
+    note = f"slice {index + 1} of {len(volume.array)}, {plane_of(volume.ijk_to_ras)}, shown from {low:.4g} to {high:.4g}"
+    return Picture(item.label, grey(image, low, high), aspect, note, item.synthetic)
+
+
+def _whole_range(array: np.ndarray) -> tuple[float, float]:
+    try:
+        return 0.0, robust_maximum(array)
+    except InputError:  # nowhere positive, or constant
+        return float(np.nanmin(array)), float(np.nanmax(array))
+
+
+def _nearest_slice(grid: Grid, place: np.ndarray) -> int:
+    k = (np.linalg.inv(grid.ijk_to_ras) @ place)[2]
+    return int(min(max(round(k), 0), grid.shape[0] - 1))

@@ -1,0 +1,47 @@
+"""A report's files in a folder of their own, all of them or none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ccdnn.errors import OutputError
+from ccdnn.report.content import Report
+from ccdnn.report.page import INDEX, files_of_page, render
+from ccdnn.writing import replacing_folder
+
+
+def write_report(folder: Path, report: Report) -> Path:
+    """Write the page, its tables, pictures and plots into `folder`; returns the page.
+
+    The folder is made. One that stands there is replaced if it is empty or an earlier report to which nothing was added.
+
+    Raises:
+        OutputError: it holds something else, or cannot be written; it is then as it was.
+    """
+    folder = Path(folder)
+    check_report_folder(folder)
+    contents = render(report)
+    with replacing_folder(folder) as temporary:
+        for name, content in contents.items():
+            (temporary / name).write_bytes(content)
+    return folder / INDEX
+
+
+def check_report_folder(folder: Path) -> None:
+    """Find out before the work, not after it, that no report may be written there.
+
+    Raises:
+        OutputError: a file, or a folder that holds more than a report.
+    """
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise OutputError(f"{folder} is a file; give the name of a folder to write the report into.")
+    try:
+        names = {path.name for path in folder.iterdir()}
+        ours = files_of_page((folder / INDEX).read_text(encoding="utf-8", errors="replace")) if INDEX in names else None
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be read: {error.strerror}.") from None
+    foreign = sorted(names - (ours or set()))
+    if foreign:
+        raise OutputError(f"{folder} holds {foreign[0]}, which is no part of a report; choose a new or empty folder.")
