@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
+from ccdnn_training.fitting.guard import FiniteGuard
 from ccdnn_training.fitting.module import ContrastConversion
 
 
@@ -31,6 +32,7 @@ class FitCommand(LightningCLI):
         keep = {"dirpath": folder, "enable_version_counter": False}
         settings["callbacks"] = [
             *(given.get("callbacks") or []),
+            FiniteGuard(),
             ModelCheckpoint(**keep, filename="last", save_on_train_epoch_end=True),
             ModelCheckpoint(**keep, filename="best", monitor="validation/mse"),
         ]

@@ -69,13 +69,15 @@ class ContrastConversion(LightningModule):
         images, label = batch
         scale = self.hparams.intensity_scale
         parts = self.loss(self(images).float() * scale, label * scale, self.phase)
-        self.log_dict({f"train/{name}": value.detach() for name, value in parts.items()}, on_step=False, on_epoch=True)
+        self.log_dict(
+            {f"train/{name}": value.detach() for name, value in parts.items()}, on_step=False, on_epoch=True, sync_dist=True
+        )
         return parts["loss"]
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
         images, label = batch
         mse = torch.mean((self(images).float() - label) ** 2) * self.hparams.intensity_scale**2
-        self.log("validation/mse", mse, on_epoch=True, prog_bar=True, batch_size=len(images))
+        self.log("validation/mse", mse, on_epoch=True, prog_bar=True, batch_size=len(images), sync_dist=True)
 
     def configure_optimizers(self) -> dict[str, Any]:
         # Keras's Adam adds 1e-7 to the root; PyTorch's default 1e-8 differs by nothing that shows.
