@@ -1,8 +1,10 @@
-"""The label maps of the simulation study: single slices of random knees, one tissue a pixel (paper, section 2.2 and Figure 1).
+"""The label maps of the simulation study: single slices of random knees, cut into regions (paper, section 2.2 and Figure 1).
 
     pool/
       index.json   how the maps were made, and the number of knees in each part
-      train.npy    uint8 (image, row, column), indices into `TISSUE_NAMES`; validation.npy and test.npy likewise
+      train.npy    uint8 (image, row, column), numbers of regions; validation.npy and test.npy likewise
+
+A region is a connected piece of one tissue, the unit that has a tuple; air is 0.
 
 Parts share no knee. A part is written knee by knee to `<part>.partial`, so that a stopped run goes on from there.
 """
@@ -17,6 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from skimage.measure import label
 
 from ccdnn.errors import InputError
 from ccdnn.volume import Grid
@@ -31,6 +34,8 @@ SHARES = {"train": 0.7, "validation": 0.2, "test": 0.1}  # section 2.2
 FIRST_KNEE = {"train": 1_000_000, "validation": 2_000_000, "test": 3_000_000}
 
 KNEE_WIDTH = 86.4  # mm from side to side that hold the slices
+SMALLEST_REGION = 20  # pixels
+MOST_REGIONS = 200  # so that a byte holds their numbers
 
 
 @dataclass(frozen=True)
@@ -48,16 +53,17 @@ class MapRecipe:
     fov: tuple[float, float] = (140.0, 185.0)
 
     def make(self, knee: int) -> np.ndarray:
-        """The label maps (image, row, column) uint8 of the knee with this seed."""
+        """The regions (image, row, column) uint8 of the knee with this seed."""
         rng = np.random.default_rng((knee, 1))
         spacing = KNEE_WIDTH / self.slices
         grid = sagittal_grid(matrix=self.size, slices=self.slices, fov=rng.uniform(*self.fov), slice_spacing=spacing)
         moved = grid.ijk_to_ras.copy()
         moved[0, 3] += rng.uniform(-0.5, 0.5) * spacing
-        return hard_labels(render(Knee(knee), Grid(grid.shape, moved), sub_slices=1))
+        tissues = dominant_tissue(render(Knee(knee), Grid(grid.shape, moved), sub_slices=1))
+        return np.stack([regions_of(image) for image in tissues])
 
 
-def hard_labels(amounts: np.ndarray) -> np.ndarray:
+def dominant_tissue(amounts: np.ndarray) -> np.ndarray:
     """The tissue that fills most of each pixel, (slice, row, column) uint8, from amounts (tissue, slice, row, column).
 
     Air, index 0, fills what the tissues leave.
@@ -65,6 +71,22 @@ def hard_labels(amounts: np.ndarray) -> np.ndarray:
     shares = amounts.astype(np.float32)
     shares[0] = 1 - shares[1:].sum(axis=0)
     return shares.argmax(axis=0).astype(np.uint8)
+
+
+def regions_of(tissues: np.ndarray) -> np.ndarray:
+    """Numbers of the connected regions of an image of tissues (row, column), uint8; air is 0.
+
+    Specks of less than `SMALLEST_REGION` pixels, and what comes after the `MOST_REGIONS` largest, share a number by tissue.
+    """
+    regions = label(tissues, background=0, connectivity=1)
+    sizes = np.bincount(regions.ravel())
+    rank = np.argsort(np.argsort(-sizes, kind="stable"), kind="stable")
+    speck = (sizes < SMALLEST_REGION) | (rank >= MOST_REGIONS)
+    speck[0] = False
+    regions = np.where(speck[regions], len(sizes) + tissues.astype(int), regions)
+    # With a zero put in front, air is number 0 even where an image has none.
+    numbers = np.unique(np.append(0, regions.ravel()), return_inverse=True)[1]
+    return numbers[1:].reshape(tissues.shape).astype(np.uint8)
 
 
 def knees_of(images: int, slices: int) -> dict[str, int]:

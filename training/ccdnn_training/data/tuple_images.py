@@ -1,4 +1,4 @@
-"""The images of the simulation study: a label map whose tissues each have a tuple, seen by the four sequences.
+"""The images of the simulation study: a label map whose regions each have a tuple, seen by the four sequences.
 
 Image i of a part is always the same: its tuples, shifts and noise come from streams of (seed, part, i), so that a change of one
 leaves the others as they are. 10,000 images in the paper, 70 % train, 20 % validation and 10 % test (section 2.2).
@@ -18,7 +18,6 @@ from ccdnn_training.data.label_maps import LabelMaps
 from ccdnn_training.data.tuples import draw_tuples, signal_maxima, signals_of
 from ccdnn_training.physics.noise import add_rician_noise
 from ccdnn_training.physics.protocol import INPUT_CONTRASTS
-from ccdnn_training.physics.tissues import TISSUE_NAMES
 
 _TUPLES, _SHIFTS, _NOISE = range(3)  # streams of an image
 
@@ -27,7 +26,7 @@ class TupleImages(Dataset[tuple[Tensor, Tensor]]):
     """Pairs (inputs (3, row, column), label (1, row, column)) float32 in units of the largest S0.
 
     Args:
-        maps: label maps (image, row, column), indices into `TISSUE_NAMES`; air, 0, has no signal.
+        maps: numbers of regions (image, row, column); air, 0, has no signal.
         part: train, validation or test.
         seed: of all parts.
         noise: standard deviation of the Rician noise's channels, in per cent of what each contrast reaches on the whole grid of
@@ -50,11 +49,9 @@ class TupleImages(Dataset[tuple[Tensor, Tensor]]):
 
     def image(self, item: int) -> np.ndarray:
         """All contrasts of an image, (contrast, row, column) float32, in the order of `CONTRASTS`."""
-        signals = signals_of(self.tuples(item))
-        signals[0] = 0  # air
-        labels = np.asarray(self._maps[item])
+        signals, regions = self.signals(item), self.regions(item)
         shifts = self._stream(item, _SHIFTS).integers(-self._shift, self._shift + 1, (len(INPUT_CONTRASTS), 2))
-        shown = [*(displaced(labels, rows, columns) for rows, columns in shifts), labels]
+        shown = [*(displaced(regions, rows, columns) for rows, columns in shifts), regions]
         rng = self._stream(item, _NOISE)
         images = [
             add_rician_noise(signals[where, contrast], sigma, rng)
@@ -62,24 +59,30 @@ class TupleImages(Dataset[tuple[Tensor, Tensor]]):
         ]
         return np.stack(images).astype(np.float32, copy=False)
 
-    def labels(self, item: int) -> np.ndarray:
-        """The label map (row, column) uint8 of an image."""
+    def regions(self, item: int) -> np.ndarray:
+        """The numbers of the regions of an image, (row, column) uint8."""
         return np.asarray(self._maps[item])
 
+    def signals(self, item: int) -> np.ndarray:
+        """Magnitudes without noise of every region of an image, (region, contrast) float32."""
+        signals = signals_of(self.tuples(item))
+        signals[0] = 0
+        return signals
+
     def tuples(self, item: int) -> np.ndarray:
-        """S0, T1, T2 and T2* (ms) of every tissue of an image, (tissue, 4)."""
-        return draw_tuples(self._stream(item, _TUPLES), len(TISSUE_NAMES))
+        """S0, T1, T2 and T2* (ms) of every region of an image, (region, 4); air's mean nothing."""
+        return draw_tuples(self._stream(item, _TUPLES), int(self.regions(item).max()) + 1)
 
     def _stream(self, item: int, purpose: int) -> np.random.Generator:
         return np.random.default_rng((*self._key, item, purpose))
 
 
-def displaced(labels: np.ndarray, rows: int, columns: int) -> np.ndarray:
+def displaced(regions: np.ndarray, rows: int, columns: int) -> np.ndarray:
     """An image moved down by `rows` and right by `columns` pixels; the border repeats itself into what comes free."""
-    height, width = labels.shape
+    height, width = regions.shape
     row = np.clip(np.arange(height) - rows, 0, height - 1)
     column = np.clip(np.arange(width) - columns, 0, width - 1)
-    return labels[row[:, None], column]
+    return regions[row[:, None], column]
 
 
 class TrainingView(Dataset[tuple[Tensor, Tensor]]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.special import ive
 
 
 def add_rician_noise(signal: np.ndarray, sigma: float, rng: np.random.Generator) -> np.ndarray:
@@ -20,3 +21,11 @@ def add_rician_noise(signal: np.ndarray, sigma: float, rng: np.random.Generator)
     real = signal + sigma * rng.standard_normal(signal.shape, dtype=np.float32)
     imaginary = sigma * rng.standard_normal(signal.shape, dtype=np.float32)
     return np.hypot(real, imaginary)
+
+
+def rician_mean(signal: np.ndarray, sigma: float) -> np.ndarray:
+    """The mean of what `add_rician_noise` makes of a non-negative `signal`: σ √(π/2) L½(−S² / 2σ²)."""
+    if sigma == 0:
+        return np.asarray(signal)
+    x = np.square(signal, dtype=np.float64) / (2 * sigma**2)
+    return sigma * np.sqrt(np.pi / 2) * ((1 + x) * ive(0, x / 2) + x * ive(1, x / 2))  # ive is scaled by exp(−x/2)

@@ -1,0 +1,204 @@
+"""Networks of the simulation study on its test images, beside the bounds and the paper's figures (section 3.1, Figures 3 and 4).
+
+Images are divided by the largest STIR of the whole grid of tuples before they are compared, which makes it the data range: one
+scale for all images, as one normalisation of the data set gives. MS-SSIM is not defined at 128 pixels: five scales take 176.
+
+An image's PSNR is unbounded where its few tuples happen to be easy, so the mean of the images' PSNRs lies far above the PSNR of
+the mean squared error; both are reported, and the latter is what training minimises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ccdnn.errors import ModelError
+from ccdnn.measure.similarity import mean_squared_error, ssim
+from ccdnn.model.network import CCDNN
+from ccdnn_training.data.label_maps import LabelMaps
+from ccdnn_training.data.tuple_images import TupleImages
+from ccdnn_training.data.tuples import signal_maxima
+from ccdnn_training.evaluation.bound import STIR, NearestNeighbourMean, conditional_mean, psnr
+from ccdnn_training.physics.noise import rician_mean
+
+NETWORK, ALIGNED = "network", "network, inputs not shifted"
+ONE_PIXEL, REGIONS_KNOWN = "bound: one pixel", "bound: regions known"
+BATCH = 10
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What one fit of the study was made for; two fits with the same setting differ in seed and size alone.
+
+    Args:
+        noise: Rician noise in per cent.
+        shift: largest displacement of the inputs in pixels.
+        losses: in words.
+    """
+
+    noise: float
+    shift: int
+    losses: str
+
+    @property
+    def title(self) -> str:
+        data = "no noise" if not self.noise else f"{self.noise:g} % noise"
+        return f"{data}, inputs shifted up to {self.shift} px, {self.losses}" if self.shift else f"{data}, {self.losses}"
+
+
+TWO_PHASES = "c1 + c2, then c1 + c3"
+PAPER = {  # section 3.1: PSNR in dB, SSIM
+    Setting(0, 0, TWO_PHASES): (37.39, 0.957),
+    Setting(2, 0, TWO_PHASES): (31.28, 0.864),
+    Setting(4, 0, TWO_PHASES): (26.39, 0.687),
+    Setting(0, 2, "c1"): (21.54, 0.66),
+    Setting(0, 2, "c1 + c2"): (26.81, 0.74),
+    Setting(2, 0, "c1"): (32.87, 0.90),
+    Setting(2, 0, "c1 + c3"): (34.07, 0.92),
+}
+
+
+@dataclass(frozen=True)
+class TrainedNetwork:
+    """A checkpoint of a fit on `SimulationImages`.
+
+    Args:
+        network: in evaluation mode.
+        setting: what it was made for.
+        seed: of the fit's images.
+        size: the fit's size in words.
+    """
+
+    network: CCDNN
+    setting: Setting
+    seed: int
+    size: str
+
+    @classmethod
+    def load(cls, checkpoint: Path) -> TrainedNetwork:
+        """
+        Raises:
+            ModelError: the checkpoint cannot be read or is of no fit on `SimulationImages`.
+        """
+        try:
+            content = torch.load(checkpoint, map_location="cpu", weights_only=True)
+            model, data = content["hyper_parameters"], content["datamodule_hyper_parameters"]
+            network = CCDNN(model["branch_width"])
+            network.load_state_dict(
+                {k.removeprefix("network."): v for k, v in content["state_dict"].items() if k.startswith("network.")}
+            )
+            setting = Setting(data["noise"], data["shift"], _losses(model))
+            size = f"{model['branch_width']} maps, {content['global_step']} steps of {_batch(data)}"
+            return cls(network.eval(), setting, data["seed"], size)
+        except (OSError, KeyError, TypeError, RuntimeError, ValueError) as error:
+            raise ModelError(f"{checkpoint} is not a checkpoint of a fit on SimulationImages ({error}).") from error
+
+    @torch.inference_mode()
+    def run(self, inputs: np.ndarray) -> np.ndarray:
+        """STIR (image, row, column) of inputs (image, 3, row, column)."""
+        return self.network(torch.from_numpy(inputs).contiguous(memory_format=torch.channels_last))[:, 0].numpy()
+
+
+def _losses(model: dict[str, Any]) -> str:
+    phases = [
+        "c1 + c2" if model["ratio_c2"] else "c1",
+        "c1 + c3" if model["ratio_c3"] else "c1",
+    ]
+    if model["phase_2_from"] >= 1:
+        return phases[0]
+    return phases[1] if model["phase_2_from"] <= 0 else ", then ".join(phases)
+
+
+def _batch(data: dict[str, Any]) -> str:
+    pixels = f"squares of {data['crop']} pixels" if data["crop"] else "images"
+    return f"{data['batch_size']} {pixels}"
+
+
+@dataclass(frozen=True)
+class ImageScore:
+    """One method on one test image, scaled by the STIR's maximum; `psnr` is with that maximum as data range."""
+
+    image: int
+    method: str
+    mse: float
+    psnr: float
+    ssim: float
+
+
+class Bounds:
+    """Both bounds as methods on images of one level of noise. Slow with noise: every pixel is a query of its own.
+
+    Args:
+        noise: per cent.
+        air: share of the images' pixels that is air, of which the estimators know.
+        tuples: see `conditional_mean`.
+    """
+
+    def __init__(self, noise: float, air: float, *, tuples: int, workers: int = 1) -> None:
+        self._air = rician_mean(np.zeros(()), noise / 100 * signal_maxima()[STIR])
+        self._clean = conditional_mean(target_noise=noise, tuples=tuples, workers=workers)
+        self._noisy: NearestNeighbourMean | None = None
+        if noise:
+            self._noisy = conditional_mean(input_noise=noise, target_noise=noise, air=air, tuples=tuples, workers=workers)
+
+    def run(self, images: TupleImages, item: int, inputs: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+        """(method, STIR (row, column)) for one image of unshifted inputs (3, row, column)."""
+        of_regions = self._clean(images.signals(item)[:, :STIR])
+        of_regions[0] = self._air
+        known = of_regions[images.regions(item)]
+        if self._noisy:
+            yield ONE_PIXEL, self._noisy(np.moveaxis(inputs, 0, -1))
+            yield REGIONS_KNOWN, known
+        else:
+            yield ONE_PIXEL, known
+
+
+def score_images(
+    trained: TrainedNetwork,
+    maps: LabelMaps,
+    bounds: Bounds | None,
+    *,
+    count: int | None = None,
+    on_image: Callable[[int, int], None] | None = None,
+) -> list[ImageScore]:
+    """Scores of the network and the bounds on the test images of the network's own setting.
+
+    A network fitted on shifted inputs is also scored on the same images without shifts; there is no bound for shifted inputs.
+
+    Args:
+        bounds: of the setting's noise, or None for none.
+        count: the first so many test images; all, if None.
+        on_image: called with (images done, images).
+    """
+    setting, part = trained.setting, maps.part("test")
+    images = TupleImages(part, "test", seed=trained.seed, noise=setting.noise, shift=setting.shift)
+    aligned = TupleImages(part, "test", seed=trained.seed, noise=setting.noise)
+    count = min(count or len(images), len(images))
+    scores: list[ImageScore] = []
+    for first in range(0, count, BATCH):
+        items = range(first, min(first + BATCH, count))
+        batch = np.stack([images.image(item) for item in items])
+        outputs = {NETWORK: trained.run(batch[:, :STIR])}
+        if setting.shift:
+            outputs[ALIGNED] = trained.run(np.stack([aligned.image(item)[:STIR] for item in items]))
+        for place, item in enumerate(items):
+            predictions = [(method, output[place]) for method, output in outputs.items()]
+            if bounds and not setting.shift:
+                predictions += bounds.run(images, item, batch[place, :STIR])
+            scores += [score(item, method, prediction, batch[place, STIR]) for method, prediction in predictions]
+            if on_image:
+                on_image(item + 1, count)
+    return scores
+
+
+def score(image: int, method: str, prediction: np.ndarray, label: np.ndarray) -> ImageScore:
+    """How far a prediction (row, column) is from the label."""
+    top = signal_maxima()[STIR]
+    scaled, reference = prediction / top, label / top
+    error = mean_squared_error(scaled, reference)
+    return ImageScore(image, method, error, psnr(error, 1) if error else float("inf"), ssim(scaled, reference))

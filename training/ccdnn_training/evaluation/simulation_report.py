@@ -1,0 +1,130 @@
+"""What the simulation study shows: raw scores, a table beside the paper's figures, and pictures like Figures 3 and 4."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ccdnn.errors import InputError
+from ccdnn.writing import replacing, write_text
+from ccdnn_training.data.tuple_images import TupleImages
+from ccdnn_training.data.tuples import signal_maxima
+from ccdnn_training.evaluation.bound import STIR, psnr
+from ccdnn_training.evaluation.simulation import PAPER, ImageScore, Setting, TrainedNetwork
+
+COLUMNS = ("image", "method", "MSE", "PSNR", "SSIM")
+
+
+@dataclass(frozen=True)
+class SettingScores:
+    """The scores of one checkpoint: of which setting, and of what size its fit was."""
+
+    setting: Setting
+    size: str
+    scores: list[ImageScore]
+
+
+def write_scores(scores: list[ImageScore], path: Path) -> None:
+    """A row an image and method."""
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows([s.image, s.method, f"{s.mse:.4g}", f"{s.psnr:.3f}", f"{s.ssim:.4f}"] for s in scores)
+
+
+def read_scores(path: Path) -> list[ImageScore]:
+    """What `write_scores` wrote.
+
+    Raises:
+        InputError: the file cannot be read or holds something else.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        return [ImageScore(int(r["image"]), r["method"], float(r["MSE"]), float(r["PSNR"]), float(r["SSIM"])) for r in rows]
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path} does not hold scores of `ccdnn-train evaluate-simulation` ({error}).") from error
+
+
+def markdown_table(results: Sequence[SettingScores]) -> str:
+    """A row a setting and method; the paper's figure after the last method of each setting."""
+    lines = [
+        "| setting | method | n | MSE · 10⁴ | PSNR of the mean MSE (dB) | PSNR, mean ± SD over images | SSIM, mean ± SD |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for result in results:
+        for method in dict.fromkeys(s.method for s in result.scores):
+            of_method = [s for s in result.scores if s.method == method]
+            error = float(np.mean([s.mse for s in of_method]))
+            name = f"{method} ({result.size})" if method == next(s.method for s in result.scores) else method
+            lines.append(
+                f"| {result.setting.title} | {name} | {len(of_method)} | {error * 1e4:.3f} | **{psnr(error, 1):.2f}** "
+                f"| {_spread([s.psnr for s in of_method], 2)} | {_spread([s.ssim for s in of_method], 3)} |"
+            )
+        if result.setting in PAPER:
+            ratio, similarity = PAPER[result.setting]
+            lines.append(f"| {result.setting.title} | *paper* | | | *{ratio:.2f}* | | *{similarity:.3g}* |")
+    return "\n".join(lines) + "\n"
+
+
+def _spread(values: list[float], digits: int) -> str:
+    return f"{np.mean(values):.{digits}f} ± {np.std(values, ddof=1) if len(values) > 1 else 0:.{digits}f}"
+
+
+def write_summary(results: Sequence[SettingScores], data: str, command: str, path: Path) -> None:
+    """The table with what it was measured on.
+
+    Args:
+        data: the command that made the label maps.
+    """
+    top = float(signal_maxima()[STIR])
+    write_text(
+        f"Simulation study, test images. Label maps: `{data}`. Images are divided by {top:.4f}, the STIR's maximum over the grid "
+        f"of tuples, which is the data range of PSNR and SSIM; at range 1 every PSNR is {-20 * np.log10(top):.2f} dB higher. "
+        f"MS-SSIM is not defined at 128 pixels.\n\nCommand: `{command}`\n\n{markdown_table(results)}",
+        path,
+    )
+
+
+def draw_examples(trained: Sequence[TrainedNetwork], maps: np.ndarray, items: Sequence[int], path: Path) -> None:
+    """Inputs, label, output and difference for some test images, a row a network and image.
+
+    Args:
+        trained: whose outputs; each sees the images of its own setting.
+        maps: label maps of the test part.
+        items: images to show.
+        path: a PNG.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    titles = ("T1-w", "T2-w", "GRE", "STIR, label", "STIR, network", "network − label")
+    rows = [(network, item) for network in trained for item in items]
+    figure = Figure(figsize=(2 * len(titles), 2.25 * len(rows) + 0.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    grid = figure.subplots(len(rows), len(titles), squeeze=False)
+    for axes, (network, item) in zip(grid, rows, strict=True):
+        setting = network.setting
+        images = TupleImages(maps, "test", seed=network.seed, noise=setting.noise, shift=setting.shift)
+        image = images.image(item)
+        output = network.run(image[None, :STIR])[0]
+        # Each contrast on the scale of its own maximum over the grid of tuples, the same for all images.
+        shown = [*(image / signal_maxima()[:, None, None]), output / signal_maxima()[STIR]]
+        for axis, picture in zip(axes, shown, strict=False):
+            axis.imshow(picture, cmap="gray", vmin=0, vmax=0.8)
+        difference = (output - image[STIR]) / signal_maxima()[STIR]
+        drawn = axes[-1].imshow(difference, cmap="berlin", vmin=-0.2, vmax=0.2)
+        figure.colorbar(drawn, ax=axes[-1], fraction=0.05)
+        axes[0].set_ylabel(f"{setting.title}\nimage {item}", fontsize=7)
+    for axis, title in zip(grid[0], titles, strict=True):
+        axis.set_title(title, fontsize=9)
+    for axis in grid.flat:
+        axis.set_xticks([])
+        axis.set_yticks([])
+    figure.suptitle("Simulated knees: signal equations on random tissue values, no patient. STIR, network: synthetic.", fontsize=9)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=110, format="png")
