@@ -44,12 +44,12 @@ class FitCommand(LightningCLI):
         return super().instantiate_trainer(default_root_dir=str(run), **settings)
 
 
-def fit(arguments: list[str]) -> None:
+def fit(arguments: list[str]) -> Trainer:
     """Run `fit` with Lightning's arguments (`--config FILE` and overrides); raises SystemExit where they are wrong.
 
     The data are of the class that the configuration names under `data: class_path`.
     """
-    FitCommand(
+    command = FitCommand(
         ContrastConversion,
         LightningDataModule,
         subclass_mode_data=True,
@@ -57,3 +57,4 @@ def fit(arguments: list[str]) -> None:
         save_config_kwargs={"overwrite": True},
         auto_configure_optimizers=False,
     )
+    return command.trainer
