@@ -8,10 +8,9 @@ import tempfile
 import types
 from pathlib import Path
 
+import layout
 import slicer
 from PySide6 import QtCore, QtWidgets
-
-SLICE_VIEWS = ("Red", "Green", "Yellow")
 
 
 class Application(QtCore.QObject):
@@ -45,30 +44,22 @@ class Application(QtCore.QObject):
         return self._qt.clipboard()
 
     def layoutManager(self):
-        return None
+        return self._layout_manager
+
+    def applicationLogic(self):
+        return self.logics[0]
 
     def translate(self, _context, text):
         return text
 
 
 def start_scene() -> None:
-    """A scene as the application has one at its start: with the slice views' nodes, which outlive a closed scene."""
+    """A scene as the application has one at its start."""
     slicer.mrmlScene = slicer.vtkMRMLScene()
     _provide_subject_hierarchy()
     slicer.mrmlScene.AddObserver(slicer.mrmlScene.EndCloseEvent, lambda *_: _provide_subject_hierarchy())
     slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(slicer.mrmlScene)
-    for name, orientation in zip(SLICE_VIEWS, ("Axial", "Coronal", "Sagittal"), strict=True):
-        # A copy of the scene's default node, which has the presets.
-        view = slicer.mrmlScene.CreateNodeByClass("vtkMRMLSliceNode")
-        view.UnRegister(None)
-        view.SetSingletonTag(name)
-        view.SetLayoutName(name)
-        slicer.mrmlScene.AddNode(view)
-        view.SetOrientation(orientation)
-        composite = slicer.vtkMRMLSliceCompositeNode()
-        composite.SetSingletonTag(name)
-        composite.SetLayoutName(name)
-        slicer.mrmlScene.AddNode(composite)
+    slicer.mrmlScene.AddNode(slicer.vtkMRMLCrosshairNode())
 
 
 def _provide_subject_hierarchy() -> None:
@@ -85,20 +76,22 @@ def load_volume(path, properties=None):
     if node is None:
         raise RuntimeError(f"Failed to load node from file: {path}")
     if properties.get("show", True):
-        for view in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
-            view.SetBackgroundVolumeID(node.GetID())
+        logic = slicer.app.applicationLogic()
+        logic.GetSelectionNode().SetActiveVolumeID(node.GetID())
+        logic.PropagateVolumeSelection(1)
     return node
 
 
 def save_scene(path) -> bool:
-    """`slicer.util.saveScene` to a folder: a .mrml file of its name, every volume as a .nrrd beside it."""
+    """`slicer.util.saveScene` to a folder: a .mrml file of its name, what is not in it (voxels, points, tables) beside it."""
     path = Path(path) / f"{Path(path).name}.mrml"
     path.parent.mkdir(parents=True, exist_ok=True)
     slicer.mrmlScene.SetRootDirectory(str(path.parent))
-    for node in slicer.util.getNodesByClass("vtkMRMLVolumeNode"):
-        if node.GetSaveWithScene():
+    for node in slicer.util.getNodesByClass("vtkMRMLStorableNode"):
+        if node.GetSaveWithScene() and node.GetDefaultStorageNodeClassName():
             node.AddDefaultStorageNode()
-            node.GetStorageNode().SetFileName(str(path.parent / f"{node.GetID()}.nrrd"))
+            extension = node.GetStorageNode().GetDefaultWriteFileExtension()
+            node.GetStorageNode().SetFileName(str(path.parent / f"{node.GetID()}.{extension}"))
             if not node.GetStorageNode().WriteData(node):
                 return False
     slicer.mrmlScene.SetURL(str(path))
@@ -117,21 +110,25 @@ def install(qt_application) -> None:
     slicer.app = Application(qt_application)
     slicer.modules = types.SimpleNamespace()
     start_scene()
-    application_logic, colors, volumes = (
-        slicer.vtkSlicerApplicationLogic(),
-        slicer.vtkSlicerColorLogic(),
-        slicer.vtkSlicerVolumesLogic(),
-    )
+    application_logic, colors = slicer.vtkSlicerApplicationLogic(), slicer.vtkSlicerColorLogic()
+    logics = {
+        "volumes": slicer.vtkSlicerVolumesLogic(),
+        "plots": slicer.vtkSlicerPlotsLogic(),
+        "markups": slicer.vtkSlicerMarkupsLogic(),
+        "segmentations": slicer.vtkSlicerSegmentationsModuleLogic(),
+    }
     Path(slicer.app.temporaryPath, "share", "ColorFiles").mkdir(parents=True)
     application_logic.SetHomeDirectory(slicer.app.temporaryPath)
     application_logic.SetShareDirectory("share")
     application_logic.SetModuleLogic("Colors", colors)
     application_logic.SetMRMLScene(slicer.mrmlScene)
-    for logic in (colors, volumes):
+    for logic in (colors, *logics.values()):
         logic.SetMRMLApplicationLogic(application_logic)
         logic.SetMRMLScene(slicer.mrmlScene)
-    slicer.app.logics = (application_logic, colors, volumes)  # they know, but do not own, each other
-    slicer.modules.volumes = types.SimpleNamespace(logic=lambda: volumes)
+    slicer.app.logics = (application_logic, colors, *logics.values())  # they know, but do not own, each other
+    for name, logic in logics.items():
+        setattr(slicer.modules, name, types.SimpleNamespace(logic=lambda logic=logic: logic))
+    slicer.app._layout_manager = layout.LayoutManager(slicer.mrmlScene, application_logic)
     slicer.util.loadVolume, slicer.util.saveScene, slicer.util.loadScene = load_volume, save_scene, load_scene
     # The wheel's binary modules under the names that Slicer's Python code imports.
     for name in ("vtkSegmentationCorePython", "vtkAddon"):

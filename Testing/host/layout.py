@@ -1,0 +1,258 @@
+"""`slicer.app.layoutManager()`: slice views over Slicer's own layout logic, slice logics and displayable managers.
+
+Every slice node of the scene has a slice widget, as in `qMRMLLayoutManager`; those of the current layout are mapped and get their
+share of a viewport of fixed size. What a view shows can be rendered off screen (`grab`) where this machine can: the tests that
+look at pixels ask `can_render` first. There are no controller bars, and 3D, table and plot views are places without content.
+"""
+
+from __future__ import annotations
+
+import functools
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import slicer
+import vtk
+from PySide6 import QtCore
+from vtk.util import numpy_support
+
+VIEWPORT = (1200, 800)  # pixels
+DISPLAYABLE_MANAGERS = ("VolumeGlyphSlice", "ModelSlice", "Crosshair", "OrientationMarker", "Ruler", "ScalarBar")
+_RENDER_SOMETHING = (
+    "import vtk; window = vtk.vtkRenderWindow(); window.SetOffScreenRendering(1); window.SetSize(8, 8); "
+    "window.AddRenderer(vtk.vtkRenderer()); window.Render()"
+)
+
+
+@functools.cache
+def can_render() -> bool:
+    """Whether VTK can draw without a display here. Without the libraries for it the process would be ended by the system."""
+    return subprocess.run([sys.executable, "-c", _RENDER_SOMETHING], capture_output=True, check=False).returncode == 0
+
+
+class SliceView:
+    """What `qMRMLSliceView` offers: the render window of one slice view, and its interactor."""
+
+    def __init__(self):
+        self._window = vtk.vtkRenderWindow() if can_render() else vtk.vtkGenericOpenGLRenderWindow()
+        self._window.SetOffScreenRendering(True)
+        self._window.SetNumberOfLayers(2)
+        self._renderer, self._overlay = vtk.vtkRenderer(), vtk.vtkRenderer()
+        self._overlay.SetLayer(1)
+        for renderer in (self._renderer, self._overlay):
+            renderer.GetActiveCamera().ParallelProjectionOn()
+            self._window.AddRenderer(renderer)
+        self._interactor = vtk.vtkGenericRenderWindowInteractor()
+        self._interactor.SetRenderWindow(self._window)
+        self._interactor.SetInteractorStyle(vtk.vtkInteractorStyleUser())
+        self._interactor.SetEnableRender(False)
+        self._mapper, actor = vtk.vtkImageMapper(), vtk.vtkActor2D()
+        self._mapper.SetColorWindow(255)
+        self._mapper.SetColorLevel(127.5)
+        actor.SetMapper(self._mapper)
+        actor.GetProperty().SetDisplayLocationToBackground()
+        self._image_actor = actor
+        self._corner_annotation = vtk.vtkCornerAnnotation()
+        self._corner_annotation.SetMaximumLineHeight(0.07)
+        self._corner_annotation.ClearAllTexts()
+        self._renderer.AddViewProp(actor)
+        self._renderer.AddViewProp(self._corner_annotation)
+        self._group = slicer.vtkMRMLSliceViewDisplayableManagerFactory.GetInstance().InstantiateDisplayableManagers(self._renderer)
+
+    def setImageDataConnection(self, connection):
+        self._mapper.SetInputConnection(connection)
+        self._image_actor.SetVisibility(connection is not None)
+
+    def renderWindow(self):
+        return self._window
+
+    def interactor(self):
+        return self._interactor
+
+    def cornerAnnotation(self):
+        return self._corner_annotation
+
+    def displayableManagerGroup(self):
+        return self._group
+
+    def setViewCursor(self, cursor):
+        self._cursor = cursor
+
+    def unsetViewCursor(self):
+        self._cursor = None
+
+    def scheduleRender(self):
+        """Drawn when there is somebody to look: when a picture is grabbed."""
+
+    def forceRender(self):
+        if can_render():
+            self._window.Render()
+
+    def resize(self, width, height):
+        self._window.SetSize(width, height)
+        self._interactor.SetSize(width, height)
+
+
+class SliceWidget:
+    """What `qMRMLSliceWidget` offers."""
+
+    def __init__(self, node, logics, application_logic):
+        self._view = SliceView()
+        self._logic = slicer.vtkMRMLSliceLogic()
+        self._logic.SetMRMLApplicationLogic(application_logic)
+        logics.AddItem(self._logic)
+        self._logic.SetDisplayableManagerGroup(self._view.displayableManagerGroup())
+        self._logic.SetSliceNode(node)
+        self._logic.SetMRMLScene(node.GetScene())
+        self._view.displayableManagerGroup().SetMRMLDisplayableNode(node)
+        self._logic.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self._take_image())
+        self.resize(256, 256)
+
+    def sliceLogic(self):
+        return self._logic
+
+    def sliceView(self):
+        return self._view
+
+    def mrmlSliceNode(self):
+        return self._logic.GetSliceNode()
+
+    def mrmlSliceCompositeNode(self):
+        return self._logic.GetSliceCompositeNode()
+
+    def fitSliceToBackground(self):
+        width, height = self._view.renderWindow().GetSize()
+        self._logic.FitSliceToBackground(width, height)
+
+    def resize(self, width, height):
+        self._view.resize(width, height)
+        self._logic.ResizeSliceNode(width, height)
+
+    def close(self):
+        self._view.displayableManagerGroup().SetMRMLDisplayableNode(None)
+        self._logic.RemoveAllObservers()
+        self._logic.SetMRMLScene(None)
+
+    def _take_image(self):
+        self._view.setImageDataConnection(self._logic.GetImageDataConnection())
+
+
+class LayoutManager(QtCore.QObject):
+    """What `qMRMLLayoutManager` offers for slice views."""
+
+    layoutChanged = QtCore.Signal(int)
+
+    def __init__(self, scene, application_logic):
+        super().__init__()
+        factory = slicer.vtkMRMLSliceViewDisplayableManagerFactory.GetInstance()
+        factory.SetMRMLApplicationLogic(application_logic)
+        for name in DISPLAYABLE_MANAGERS:
+            if not factory.IsDisplayableManagerRegistered(f"vtkMRML{name}DisplayableManager"):
+                factory.RegisterDisplayableManager(f"vtkMRML{name}DisplayableManager")
+        self._scene, self._application_logic, self._widgets = scene, application_logic, {}
+        self._logics = vtk.vtkCollection()
+        application_logic.SetSliceLogics(self._logics)
+        self._logic = slicer.vtkMRMLLayoutLogic()
+        self._logic.SetMRMLApplicationLogic(application_logic)
+        self._logic.SetMRMLScene(scene)
+        scene.AddObserver(scene.NodeAddedEvent, lambda *_: self._look())
+        scene.AddObserver(scene.NodeRemovedEvent, lambda *_: self._look())
+        scene.AddObserver(scene.EndBatchProcessEvent, lambda *_: self._look(changed=True))
+        self._shown, self._layout_node, self._looking = "", None, False
+        self._look(changed=True)
+
+    def layoutLogic(self):
+        return self._logic
+
+    def setLayout(self, layout):
+        self._logic.GetLayoutNode().SetViewArrangement(layout)
+
+    @property
+    def layout(self):
+        return self._logic.GetLayoutNode().GetViewArrangement()
+
+    def sliceViewNames(self):
+        return [node.GetName() for node in self._widgets]
+
+    def sliceWidget(self, name):
+        return next((widget for node, widget in self._widgets.items() if node.GetName() == name), None)
+
+    def _look(self, changed=False) -> None:
+        """A widget for each slice node, none for those that are gone; the layout as its node says."""
+        if self._scene.IsBatchProcessing() or self._looking:
+            return
+        self._looking = True  # a widget adds nodes when it is made
+        nodes = slicer.util.getNodesByClass("vtkMRMLSliceNode", self._scene)
+        for node in [node for node in self._widgets if node not in nodes]:
+            widget = self._widgets.pop(node)
+            self._logics.RemoveItem(widget.sliceLogic())
+            widget.close()
+        for node in nodes:
+            if node not in self._widgets:
+                self._widgets[node] = SliceWidget(node, self._logics, self._application_logic)
+                changed = True
+        if self._layout_node is not self._logic.GetLayoutNode():
+            self._layout_node = self._logic.GetLayoutNode()
+            self._layout_node.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self._apply())
+            changed = True
+        self._looking = False
+        if changed:
+            self._shown = ""
+            self._apply()
+
+    def _apply(self) -> None:
+        """Map the views of the layout and give each its size; tell of another layout."""
+        if self._scene.IsBatchProcessing():
+            return
+        description = self._layout_node.GetCurrentLayoutDescription() or ""
+        if description == self._shown:
+            return
+        self._shown = description
+        places = dict(self._places())
+        for node, widget in self._widgets.items():
+            node.SetMappedInLayout(node.GetLayoutName() in places)
+            if node.GetLayoutName() in places:
+                _x, _y, width, height = places[node.GetLayoutName()]
+                widget.resize(width, height)
+        self.layoutChanged.emit(self.layout)
+
+    def _places(self):
+        return _places(ElementTree.fromstring(self._shown), 0, 0, *VIEWPORT) if self._shown else ()
+
+    def grab(self) -> np.ndarray:
+        """The slice views of the layout as they would be on the screen, (row, column, RGB) uint8. For pictures and tests only."""
+        picture = np.full((VIEWPORT[1], VIEWPORT[0], 3), 40, np.uint8)
+        for name, (x, y, width, height) in self._places():
+            widget = next((widget for node, widget in self._widgets.items() if node.GetLayoutName() == name), None)
+            if widget is not None:
+                picture[y : y + height, x : x + width] = grab_view(widget.sliceView())
+        return picture
+
+
+def grab_view(view) -> np.ndarray:
+    """What one slice view shows, (row, column, RGB) uint8."""
+    view.forceRender()
+    image = vtk.vtkWindowToImageFilter()
+    image.SetInput(view.renderWindow())
+    image.ReadFrontBufferOff()
+    image.Update()
+    output = image.GetOutput()
+    columns, rows, _ = output.GetDimensions()
+    return numpy_support.vtk_to_numpy(output.GetPointData().GetScalars()).reshape(rows, columns, -1)[::-1]
+
+
+def _places(element, x, y, width, height):
+    """View name and (left, top, width, height) in pixels of each view of a layout; items share their row or column evenly."""
+    if element.tag == "view":
+        yield element.get("singletontag"), (x, y, width, height)
+    items = [item for item in element if item.tag in ("item", "layout", "view")]
+    horizontal = element.tag == "layout" and element.get("type") == "horizontal"
+    for index, item in enumerate(items):
+        if horizontal:
+            first, last = (width * edge // len(items) for edge in (index, index + 1))
+            yield from _places(item, x + first, y, last - first, height)
+        else:
+            first, last = (height * edge // len(items) for edge in (index, index + 1))
+            yield from _places(item, x, y + first, width, last - first)
