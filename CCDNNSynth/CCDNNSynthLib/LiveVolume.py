@@ -4,6 +4,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from CCDNNSynthLib import ReviewLayouts
 from CCDNNSynthLib.Result import addVolume, removeVolume, showValues
 
 # Redrawing the slice views takes tens of milliseconds, so finished slices are shown together.
@@ -14,7 +15,8 @@ class LiveVolume:
     def __init__(self, reference, inputs, readSlices):
         """
         :param reference: volume node whose place it takes.
-        :param inputs: volume nodes; the views whose background is one of them, or nothing, show this volume.
+        :param inputs: volume nodes; the views whose background is one of them, or nothing, show this volume, and so does the view
+            of the synthetic volume in a review.
         :param readSlices: gives the (slice, row, column) output to copy from.
         """
         self.node = addVolume(reference, _("synthetic STIR (computing)"))
@@ -24,7 +26,8 @@ class LiveVolume:
         inputIDs = {node.GetID() for node in inputs}
         for view in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
             background = view.GetBackgroundVolumeID()
-            if background is None or background in inputIDs:
+            free = background is None or background in inputIDs or view.GetLayoutName() == ReviewLayouts.SYNTHETIC
+            if free and not ReviewLayouts.keepsItsVolume(view):
                 self._before[view.GetID()] = background
                 view.SetBackgroundVolumeID(self.node.GetID())
         self._timer = qt.QTimer()

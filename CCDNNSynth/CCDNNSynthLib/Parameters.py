@@ -73,6 +73,8 @@ class CCDNNSynthParameterNode:
     syntheticVolume - the synthetic STIR that is reviewed and measured; the newest result, unless the user chose another.
     reviewLayout, compareMode - how the volumes are laid out, and how one view shows both STIRs.
     comparePosition - of the swipe line or the fade, 0 (acquired alone) to 1 (synthetic alone).
+    blinkRate - changes a second.
+    tileSize - of the checkerboard, in mm.
 
     regionSegmentation - whose segments are tissue ROIs.
     cnrPairs - pairs of tissues, "foreground/background" with ";" between; empty for the paper's five.
@@ -98,6 +100,8 @@ class CCDNNSynthParameterNode:
     reviewLayout: ReviewLayout = ReviewLayout.NONE
     compareMode: CompareMode = CompareMode.SWIPE
     comparePosition: Annotated[float, WithinRange(0, 1)] = 0.5
+    blinkRate: Annotated[float, WithinRange(0.5, 5)] = 1.0
+    tileSize: Annotated[float, WithinRange(2, 80)] = 20.0
 
     regionSegmentation: vtkMRMLSegmentationNode
     cnrPairs: str = ""

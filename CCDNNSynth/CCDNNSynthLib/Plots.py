@@ -4,6 +4,7 @@ import slicer
 import vtk
 
 from ccdnn.chart import Chart, ChartKind
+from CCDNNSynthLib.ReviewLayouts import showPlotBelow
 
 _TABLE_ROLE = "CCDNNSynth.ChartTable"
 
@@ -48,8 +49,15 @@ def removeChart(node) -> None:
 
 
 def showInLayout(node) -> None:
-    """Show a chart in the plot view of the layout, which is changed to one that has a plot view if it has none."""
-    slicer.modules.plots.logic().ShowChartInLayout(node)
+    """Show a chart in the plot view of the layout, which is changed to one that has a plot view if it has none.
+
+    In a review the plot comes below its views.
+    """
+    if showPlotBelow():
+        slicer.app.applicationLogic().GetSelectionNode().SetActivePlotChartID(node.GetID())
+        slicer.app.applicationLogic().PropagatePlotChartSelection()
+    else:
+        slicer.modules.plots.logic().ShowChartInLayout(node)
 
 
 def _table(node):
@@ -94,7 +102,7 @@ def _series(node, index: int):
         return node.GetNthPlotSeriesNode(index)
     series = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotSeriesNode")
     series.SetHideFromEditors(True)
-    node.SetNthPlotSeriesNodeID(index, series.GetID())
+    node.SetAndObserveNthPlotSeriesNodeID(index, series.GetID())
     return series
 
 

@@ -4,6 +4,7 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 
+from CCDNNSynthLib import ReviewLayouts
 from CCDNNSynthLib.Result import addVolume, removeVolume, showValues
 
 PREVIEW_ATTRIBUTE = "CCDNNSynth.PreviewOfSlice"
@@ -12,6 +13,7 @@ PREVIEW_ATTRIBUTE = "CCDNNSynth.PreviewOfSlice"
 def sliceInView(reference) -> int:
     """Index of the slice of `reference` in the middle of a slice view, of the one that shows its plane if any does."""
     views = slicer.util.getNodesByClass("vtkMRMLSliceNode")
+    views = [view for view in views if view.IsMappedInLayout()] or views
     slices = reference.GetImageData().GetDimensions()[2]
     if not views:
         return slices // 2
@@ -52,7 +54,7 @@ def removePreviews() -> None:
 
 
 def addPreview(reference, index: int, image):
-    """A volume node of one slice, laid over all views as their foreground.
+    """A volume node of one slice, laid over all views as their foreground; in a review over that of the synthetic volume.
 
     :param image: (row, column) float32.
     """
@@ -67,6 +69,8 @@ def addPreview(reference, index: int, image):
     node.SetOrigin(origin[:3])
     showValues(node, slice(None))
     for view in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
+        if ReviewLayouts.keepsItsVolume(view):
+            continue
         view.SetForegroundVolumeID(node.GetID())
         view.SetForegroundOpacity(1.0)
     return node

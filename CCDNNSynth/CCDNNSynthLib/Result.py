@@ -95,15 +95,19 @@ def showLike(node, acquired=None) -> None:
     display = node.GetDisplayNode()
     display.AutoWindowLevelOff()
     shown = acquired.GetDisplayNode() if acquired is not None else None
-    if shown is not None:
-        try:
-            scale = robust_maximum(_sample(node)) / robust_maximum(_sample(acquired))
-        except InputError:
-            shown = None
-    if shown is not None:
-        display.SetWindowLevel(shown.GetWindow() * scale, shown.GetLevel() * scale)
+    ratio = brightnessRatio(node, acquired) if shown is not None else None
+    if ratio is not None:
+        display.SetWindowLevel(shown.GetWindow() * ratio, shown.GetLevel() * ratio)
     else:
         showValues(node, slice(None))
+
+
+def brightnessRatio(node, acquired):
+    """The robust maximum of a volume over that of another one; None where one of them is nowhere positive or not finite."""
+    try:
+        return robust_maximum(_sample(node)) / robust_maximum(_sample(acquired))
+    except InputError:
+        return None
 
 
 def showValues(node, slices) -> None:

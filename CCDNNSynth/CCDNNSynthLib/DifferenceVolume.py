@@ -1,0 +1,109 @@
+"""Synthetic minus acquired as a volume of the scene, in colours that tell more from less, to the colour-blind too."""
+
+import numpy as np
+import slicer
+from slicer.i18n import tr as _
+
+from ccdnn.errors import InputError
+from ccdnn.measure.scaling import Scaling, scale_pair
+from ccdnn.volume import Volume
+from CCDNNSynthLib.Result import addVolume, removeVolume
+from CCDNNSynthLib.SceneVolumes import gridOf, voxelsOf
+
+DIFFERENCE_ATTRIBUTE = "CCDNNSynth.Difference"
+COLORS_NAME = "CC-DNN difference"
+# Shown from −SHOWN to +SHOWN of the acquired volume's range 0–1. Fixed, so that the colours mean the same for every pair.
+SHOWN = 0.25
+# Blue and orange stay apart in every common colour blindness (Okabe and Ito 2008). Black between them: no difference is as dark
+# as the background of the views, and what differs stands out.
+_LESS, _MORE = (0.34, 0.71, 0.91), (0.95, 0.62, 0.0)
+_STEPS = 255  # odd, so that one colour is that of 0
+
+
+def isDifference(node) -> bool:
+    return bool(node.GetAttribute(DIFFERENCE_ATTRIBUTE))
+
+
+def makeDifference(acquired, synthetic, scaling: Scaling, saved: bool = True):
+    """A new volume node: synthetic − acquired, both on one scale, on the grid and under the transform of `acquired`.
+
+    :param saved: whether the volume is saved with the scene.
+    Raises InputError, with nothing added to the scene: see `differenceOf`.
+    """
+    array = differenceOf(acquired, synthetic, scaling)
+    node = addVolume(acquired, _("synthetic − acquired"))
+    node.SetAttribute(DIFFERENCE_ATTRIBUTE, scaling.value)
+    node.SetDescription(_("Synthetic minus acquired STIR, each scaled to 0–1 ({scaling}).").format(scaling=scaling.value))
+    slicer.util.updateVolumeFromArray(node, array)
+    display, colors = node.GetDisplayNode(), _colors()
+    display.SetAndObserveColorNodeID(colors.GetID())
+    display.SetWindowLevel(2 * SHOWN, 0)
+    for part in (node, display):
+        part.SetSaveWithScene(saved)
+    if saved:
+        colors.SetSaveWithScene(True)
+    return node
+
+
+def updateDifference(node, acquired, synthetic, scaling: Scaling) -> None:
+    """The same in a node of `makeDifference` that is there, whose window stays. Raises InputError, with the node as it was."""
+    array = differenceOf(acquired, synthetic, scaling)
+    node.SetAttribute(DIFFERENCE_ATTRIBUTE, scaling.value)
+    slicer.util.updateVolumeFromArray(node, array)
+
+
+def removeDifference(node) -> None:
+    """Take a difference volume out of the scene, and its colours unless another volume is shown in them."""
+    removeVolume(node)
+    colors = slicer.mrmlScene.GetFirstNodeByName(COLORS_NAME)
+    shown = slicer.util.getNodesByClass("vtkMRMLDisplayNode")
+    if colors is not None and not any(display.GetColorNodeID() == colors.GetID() for display in shown):
+        slicer.mrmlScene.RemoveNode(colors)
+
+
+def differenceOf(acquired, synthetic, scaling: Scaling) -> np.ndarray:
+    """Synthetic − acquired on the acquired volume's grid, (slice, row, column) float32, each scaled to 0–1.
+
+    0 where the synthetic volume does not reach: nothing is known of a difference there.
+
+    Raises InputError: volumes that cannot be scaled, that do not overlap, or that need SimpleITK where there is none.
+    """
+    array, covered = _onGridOf(acquired, synthetic)
+    names = (synthetic.GetName(), acquired.GetName())
+    image, reference = scale_pair(array, voxelsOf(acquired), scaling, names=names)
+    difference = image.array - reference.array
+    if covered is not None:
+        difference[~covered] = 0
+    return difference
+
+
+def _onGridOf(reference, volume):
+    """The voxels of `volume` on the grid of `reference`, and which of them it covers (None for all)."""
+    grid, own = gridOf(reference), gridOf(volume, reference)
+    if own.same_as(grid):
+        return voxelsOf(volume), None
+    try:
+        from ccdnn.resample import resample_onto
+    except ImportError as error:
+        raise InputError(
+            _("{volume} and {reference} lie on different grids, which only SimpleITK can compare; this Slicer has none.").format(
+                volume=volume.GetName(), reference=reference.GetName()
+            )
+        ) from error
+    resampled = resample_onto(Volume(voxelsOf(volume), own.ijk_to_ras, name=volume.GetName()), grid)
+    return resampled.volume.array, resampled.covered
+
+
+def _colors():
+    """The colour table of all difference volumes: blue where the synthetic is darker, black, orange where it is brighter."""
+    node = slicer.mrmlScene.GetFirstNodeByName(COLORS_NAME)
+    if node is None:
+        node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLColorTableNode", COLORS_NAME)
+        node.SetSaveWithScene(False)
+    if node.GetNumberOfColors() != _STEPS:
+        node.SetTypeToUser()
+        node.SetNumberOfColors(_STEPS)
+        for index, share in enumerate(np.linspace(-1, 1, _STEPS)):
+            red, green, blue = (abs(share) * part for part in (_LESS if share < 0 else _MORE))
+            node.SetColor(index, f"{share:+.2f}", red, green, blue, 1.0)
+    return node
