@@ -53,6 +53,7 @@ class CCDNNSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def setup(self):
         ScriptedLoadableModuleWidget.setup(self)
         from CCDNNSynthLib.InputsPanel import InputsPanel
+        from CCDNNSynthLib.ReviewPanel import ReviewPanel
         from CCDNNSynthLib.SynthesisPanel import SynthesisPanel
 
         self.logic = CCDNNSynthLogic()
@@ -60,8 +61,9 @@ class CCDNNSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.synthesis = SynthesisPanel(
             self._section("Synthesis"), self.logic, self.resourcePath("requirements.txt"), self.inputs.protocols, self.onRunning
         )
+        self.review = ReviewPanel(self._section("Review"))
         # From top to bottom. Each shows and changes the parameter node it is given, and looks at it again when it has changed.
-        self.panels = (self.inputs, self.synthesis)
+        self.panels = (self.inputs, self.synthesis, self.review)
         self.layout.addStretch(1)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
