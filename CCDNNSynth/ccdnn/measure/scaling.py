@@ -20,7 +20,7 @@ from enum import Enum
 import numpy as np
 
 from ccdnn.errors import InputError
-from ccdnn.normalisation import require_image, robust_maximum
+from ccdnn.normalisation import DEFAULT_PERCENTILE, require_image, robust_maximum
 
 # Muscle or fat in every contrast; a higher percentile would depend on how much fluid a knee holds.
 TISSUE_PERCENTILE = 90.0
@@ -34,6 +34,35 @@ class Scaling(str, Enum):
     TISSUE = "tissue"
     MINMAX = "minmax"
     NONE = "none"
+
+    def label(self) -> str:
+        """What to call it in a list of choices."""
+        return _LABELS[self]
+
+    @property
+    def meaning(self) -> str:
+        """One sentence for the reader of a number."""
+        return _MEANINGS[self]
+
+
+_LABELS = {
+    Scaling.PERCENTILE: "Each by its own robust maximum",
+    Scaling.TISSUE: "Both by their tissue",
+    Scaling.MINMAX: "Each from its lowest to its highest voxel",
+    Scaling.NONE: "None",
+}
+_MEANINGS = {
+    Scaling.PERCENTILE: (
+        f"0 stays 0, and in each image the intensity that {DEFAULT_PERCENTILE:g} % of the foreground stay below becomes 1; "
+        "brighter voxels lie above 1."
+    ),
+    Scaling.TISSUE: (
+        f"Each image is divided by the {TISSUE_PERCENTILE:g}th percentile of its foreground (muscle or fat), and both by what "
+        "makes the maximum of the acquired image 1."
+    ),
+    Scaling.MINMAX: "In each image the lowest voxel becomes 0 and the highest 1.",
+    Scaling.NONE: "The intensities are compared as they are, 1 being the full range.",
+}
 
 
 @dataclass(frozen=True)

@@ -1,38 +1,96 @@
-"""How alike two images are: MSE, PSNR, SSIM and MS-SSIM, as in section 2.7 of the paper.
+"""How alike two volumes are: MSE, PSNR, SSIM and MS-SSIM, as in section 2.7 of the paper, over everything or inside a mask.
 
 All four are taken on images scaled to 0–1 (see `ccdnn.measure.scaling`), with 1 as the data range. The paper evaluates "by
 subject", so a subject gives one number for each measure:
 
 - MSE over all voxels of the volume; PSNR = 10·log10(1 / MSE) of that MSE, and not the mean of the slices' PSNRs, which a single
   slice of mere background, equal in both, would make infinite;
-- SSIM (Wang 2004) and MS-SSIM (Wang 2003) of each slice in its plane, averaged over the slices. Slices are ten times as thick as
-  a pixel is wide, so a window in three dimensions would mix what lies far apart.
+- SSIM and MS-SSIM of each slice in its plane (see `ccdnn.measure.structural`), averaged over the slices. Slices are ten times as
+  thick as a pixel is wide, so a window in three dimensions would mix what lies far apart.
 
-Windows are Gaussian, σ = 1.5 pixels, 11×11, and biased variances as in the two papers.
+Inside a mask MSE and PSNR are of its voxels, SSIM and MS-SSIM means over its pixels; the mean over the slices weights each slice by
+those pixels, and a slice that the mask does not meet has no number. The scaling is always that of the whole volumes, since a mask
+of one dark tissue would otherwise stretch its noise to 0–1.
 """
 
 from __future__ import annotations
 
-from functools import partial
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
-from skimage.filters import gaussian
-from skimage.metrics import structural_similarity
 
 from ccdnn.errors import InputError
-from ccdnn.measure.scaling import Scaling, scale_pair
+from ccdnn.measure.scaling import Scaled, Scaling, scale_pair
+from ccdnn.measure.structural import DATA_RANGE, MS_SSIM_SMALLEST_SIDE, WINDOW, ms_ssim, ssim, weight_of, why_unavailable
 from ccdnn.measure.table import Measurement
 
-DATA_RANGE = 1.0
-MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang 2003, finest scale first
 
-_SIGMA = 1.5
-_RADIUS = 5  # the 11×11 window
-_WINDOW = 2 * _RADIUS + 1
-_C2 = (0.03 * DATA_RANGE) ** 2
+class Measure(Enum):
+    """What is measured; the value is its name."""
 
-# Every scale halves the slice, and the coarsest must still hold one window.
-MS_SSIM_SMALLEST_SIDE = _WINDOW * 2 ** (len(MS_SSIM_WEIGHTS) - 1)
+    MSE = "MSE"
+    PSNR = "PSNR"
+    SSIM = "SSIM"
+    MS_SSIM = "MS-SSIM"
+
+    def label(self) -> str:
+        """What to call it in a list of choices."""
+        return self.value
+
+    @property
+    def unit(self) -> str:
+        return "dB" if self is Measure.PSNR else "1"
+
+
+@dataclass(frozen=True, eq=False)
+class ScaledPair:
+    """Two volumes on one grid and one scale, and where they are compared; see `scaled_pair`.
+
+    Args:
+        image, reference: with arrays (slice, row, column).
+        names: of the two, in this order.
+        mask: (slice, row, column) bool, the voxels to measure on; None for all.
+        known: (slice, row, column) bool, where both volumes have voxels; None for everywhere.
+    """
+
+    image: Scaled
+    reference: Scaled
+    names: tuple[str, str]
+    mask: np.ndarray | None = None
+    known: np.ndarray | None = None
+
+    @property
+    def inside(self) -> np.ndarray:
+        """(slice, row, column) bool: the voxels that are measured."""
+        parts = [part for part in (self.mask, self.known) if part is not None]
+        return np.logical_and.reduce(parts) if parts else np.ones(self.image.array.shape, bool)
+
+    @property
+    def record(self) -> str:
+        """The scaling, with the intensities that became 0 and 1, enough to repeat it."""
+        text = f"{self.image.scaling.value} scaling"
+        if self.image.scaling is Scaling.NONE:
+            return text
+        first, second = (f"{scaled.low:.4g}…{scaled.high:.4g}" for scaled in (self.image, self.reference))
+        return f"{text} ({first} and {second} to 0…1)"
+
+
+@dataclass(frozen=True)
+class SliceSimilarity:
+    """One slice.
+
+    Args:
+        values: NaN where there is none.
+        voxels: that were measured.
+        weight: pixels that SSIM is the mean over, by which the slices are averaged; 0 where it has no value.
+    """
+
+    values: dict[Measure, float]
+    voxels: int
+    weight: float
 
 
 def mean_squared_error(image: np.ndarray, reference: np.ndarray) -> float:
@@ -43,42 +101,120 @@ def mean_squared_error(image: np.ndarray, reference: np.ndarray) -> float:
 
 def peak_signal_to_noise_ratio(image: np.ndarray, reference: np.ndarray) -> float:
     """10·log10(1 / MSE) in dB; infinite for equal arrays."""
-    error = mean_squared_error(image, reference)
-    return float("inf") if error == 0 else float(10 * np.log10(DATA_RANGE**2 / error))
+    return _psnr(mean_squared_error(image, reference))
 
 
-def ssim(image: np.ndarray, reference: np.ndarray) -> float:
-    """Structural similarity of two slices (row, column), Wang 2004; NaN where a side is shorter than the window of 11."""
-    _require_same_shape(image, reference)
-    if min(image.shape) < _WINDOW:
-        return float("nan")
-    return float(
-        structural_similarity(
-            np.asarray(image, np.float64),
-            np.asarray(reference, np.float64),
-            data_range=DATA_RANGE,
-            gaussian_weights=True,
-            sigma=_SIGMA,
-            use_sample_covariance=False,
-        )
-    )
+def scaled_pair(
+    image: np.ndarray,
+    reference: np.ndarray,
+    scaling: Scaling = Scaling.NONE,
+    *,
+    names: tuple[str, str] = ("The image", "The reference"),
+    mask: np.ndarray | None = None,
+    known: np.ndarray | None = None,
+) -> ScaledPair:
+    """Bring two volumes to one scale to measure their similarity.
 
+    Args:
+        image, reference: (slice, row, column).
+        names: of the two, for messages and tables.
+        mask, known: see `ScaledPair`.
 
-def ms_ssim(image: np.ndarray, reference: np.ndarray) -> float:
-    """Multi-scale structural similarity of two slices (row, column), Wang 2003; NaN below `MS_SSIM_SMALLEST_SIDE` pixels a side.
-
-    The contrast–structure term of the four finer scales times the full SSIM of the coarsest, each to its weight; halving by the
-    mean of 2×2 pixels. A negative term, where the images oppose each other, counts as 0, since it has no real power.
+    Raises:
+        InputError: different shapes, not three-dimensional, NaN or infinite voxels, an image without a scale, or a mask with no
+            voxel where both are known.
     """
-    _require_same_shape(image, reference)
-    if min(image.shape) < MS_SSIM_SMALLEST_SIDE:
-        return float("nan")
-    x, y = np.asarray(image, np.float64), np.asarray(reference, np.float64)
-    product = 1.0
-    for weight in MS_SSIM_WEIGHTS[:-1]:
-        product *= max(_contrast_structure(x, y), 0.0) ** weight
-        x, y = _halved(x), _halved(y)
-    return product * max(ssim(x, y), 0.0) ** MS_SSIM_WEIGHTS[-1]
+    for other in (reference, mask, known):
+        if other is not None:
+            _require_same_shape(image, other)
+    if image.ndim != 3:
+        raise InputError(f"Similarity is measured on volumes of slices, rows and columns, not on {image.ndim} dimensions.")
+    pair = ScaledPair(
+        *scale_pair(image, reference, scaling, names=names),
+        names,
+        None if mask is None else np.asarray(mask) != 0,
+        None if known is None else np.asarray(known) != 0,
+    )
+    if (mask is not None or known is not None) and not pair.inside.any():
+        raise InputError(f"The mask holds no voxel at which {names[0]} and {names[1]} can be compared; draw or choose another.")
+    return pair
+
+
+def similarity_by_slice(pair: ScaledPair) -> Iterator[SliceSimilarity]:
+    """Measure slice after slice, each when it is asked for, so that a user interface can draw between them.
+
+    Without scikit-image SSIM and MS-SSIM are NaN.
+    """
+    structural, inside = not why_unavailable(), pair.inside
+    for index, (x, y) in enumerate(zip(pair.image.array, pair.reference.array, strict=True)):
+        count = int(inside[index].sum())
+        error = mean_squared_error(x[inside[index]], y[inside[index]]) if count else math.nan
+        where = [None if part is None else part[index] for part in (pair.mask, pair.known)]
+        weight = weight_of(x.shape, *where) if structural and count else 0.0
+        values = {
+            Measure.MSE: error,
+            Measure.PSNR: _psnr(error),
+            Measure.SSIM: ssim(x, y, *where) if weight else math.nan,
+            Measure.MS_SSIM: ms_ssim(x, y, *where) if weight else math.nan,
+        }
+        yield SliceSimilarity(values, count, weight)
+
+
+def of_volume(slices: Sequence[SliceSimilarity]) -> dict[Measure, float]:
+    """The measures of the volume, from those of all its slices, as defined above; NaN where there is none."""
+    error = _weighted_mean([(one.values[Measure.MSE], one.voxels) for one in slices])
+    means = {
+        measure: _weighted_mean([(one.values[measure], one.weight) for one in slices])
+        for measure in (Measure.SSIM, Measure.MS_SSIM)
+    }
+    return {Measure.MSE: error, Measure.PSNR: _psnr(error), **means}
+
+
+def notes_on(pair: ScaledPair, slices: Sequence[SliceSimilarity]) -> dict[Measure, str]:
+    """Why a measure has no value, of the volume or of slices that were measured, a sentence each."""
+    rows, columns = pair.image.array.shape[1:]
+    notes, measured = {}, sum(one.voxels > 0 for one in slices)
+    for measure, smallest in ((Measure.SSIM, WINDOW), (Measure.MS_SSIM, MS_SSIM_SMALLEST_SIDE)):
+        without = measured - _count(slices, measure)
+        if not without:
+            continue
+        if why_unavailable():
+            notes[measure] = why_unavailable()
+        elif min(rows, columns) < smallest:
+            notes[measure] = f"Slices of {columns}×{rows} pixels are too small for {measure.value}; {smallest} a side are needed."
+        else:
+            notes[measure] = (
+                f"{without} of {measured} slices have no {measure.value}, for what is measured there lies too near the border of "
+                "the slice for its windows."
+            )
+    return notes
+
+
+def measurements(pair: ScaledPair, slices: Sequence[SliceSimilarity], measured_on: str) -> list[Measurement]:
+    """The four measures of the volume as rows.
+
+    Args:
+        slices: of `similarity_by_slice`, all of them.
+        measured_on: the pair in words.
+    """
+    values, notes = of_volume(slices), notes_on(pair, slices)
+    place = "the volume" if pair.mask is None else "the mask"
+    voxels = sum(one.voxels for one in slices)
+    average = "mean over the slices" + (
+        "" if pair.mask is None and pair.known is None else ", each by its pixels that were measured"
+    )
+    how = {
+        Measure.MSE: (f"over {place}", voxels),
+        Measure.PSNR: (f"from the MSE over {place}", voxels),
+        Measure.SSIM: (average, _count(slices, Measure.SSIM)),
+        Measure.MS_SSIM: (average, _count(slices, Measure.MS_SSIM)),
+    }
+    return [
+        Measurement(
+            measure.value, values[measure], measure.unit, measured_on, f"{method}; {pair.record}", n, notes.get(measure, "")
+        )
+        for measure, (method, n) in how.items()
+    ]
 
 
 def similarity(
@@ -86,70 +222,37 @@ def similarity(
     reference: np.ndarray,
     scaling: Scaling = Scaling.NONE,
     measured_on: str = "image against reference",
+    *,
+    mask: np.ndarray | None = None,
 ) -> list[Measurement]:
-    """MSE, PSNR, SSIM and MS-SSIM of one subject, as defined above.
+    """MSE, PSNR, SSIM and MS-SSIM of one subject.
 
     Args:
         image, reference: (slice, row, column).
         scaling: how each of them comes to 0–1; by default they are there already. The rows say which.
         measured_on: the pair in words, for the table.
+        mask: (slice, row, column) bool, the voxels to measure on; None for all.
 
     Raises:
-        InputError: different shapes, not three-dimensional, NaN or infinite voxels, or an image without a scale.
+        InputError: see `scaled_pair`.
     """
-    _require_same_shape(image, reference)
-    if image.ndim != 3:
-        raise InputError(f"Similarity is measured on volumes of slices, rows and columns, not on {image.ndim} dimensions.")
-    first, second = scale_pair(image, reference, scaling, names=("The image", "The reference"))
-    record = f"{scaling.value} scaling"
-    if scaling is not Scaling.NONE:
-        record += f" ({first.low:.4g}…{first.high:.4g} and {second.low:.4g}…{second.high:.4g} to 0…1)"
-    by_slice = similarity_by_slice(first.array, second.array)
-
-    def row(name: str, value: float, unit: str, method: str, n: int, note: str = "") -> Measurement:
-        return Measurement(name, value, unit, measured_on, f"{method}; {record}", n, note)
-
-    def mean_of_slices(name: str, smallest_side: int) -> Measurement:
-        value = float(np.mean([measures[name] for measures in by_slice]))
-        rows, columns = image.shape[1:]
-        note = "" if np.isfinite(value) else f"Slices of {columns}×{rows} pixels are too small; {smallest_side} a side are needed."
-        return row(name, value, "1", "mean over the slices", len(by_slice), note)
-
-    return [
-        row("MSE", mean_squared_error(first.array, second.array), "1", "over the volume", image.size),
-        row("PSNR", peak_signal_to_noise_ratio(first.array, second.array), "dB", "from the MSE over the volume", image.size),
-        mean_of_slices("SSIM", _WINDOW),
-        mean_of_slices("MS-SSIM", MS_SSIM_SMALLEST_SIDE),
-    ]
+    pair = scaled_pair(image, reference, scaling, mask=mask)
+    return measurements(pair, list(similarity_by_slice(pair)), measured_on)
 
 
-def similarity_by_slice(image: np.ndarray, reference: np.ndarray) -> list[dict[str, float]]:
-    """The four measures of every slice on its own, of volumes (slice, row, column) that are scaled to 0–1 already."""
-    _require_same_shape(image, reference)
-    return [
-        {
-            "MSE": mean_squared_error(x, y),
-            "PSNR": peak_signal_to_noise_ratio(x, y),
-            "SSIM": ssim(x, y),
-            "MS-SSIM": ms_ssim(x, y),
-        }
-        for x, y in zip(image, reference, strict=True)
-    ]
+def _count(slices: Sequence[SliceSimilarity], measure: Measure) -> int:
+    """How many slices have a value."""
+    return sum(not math.isnan(one.values[measure]) for one in slices)
 
 
-def _contrast_structure(x: np.ndarray, y: np.ndarray) -> float:
-    """Mean of (2σ_xy + C2) / (σ_x² + σ_y² + C2) over the windows that lie wholly inside the slice."""
-    mean = partial(gaussian, sigma=_SIGMA, truncate=_RADIUS / _SIGMA, preserve_range=True)
-    mean_x, mean_y = mean(x), mean(y)
-    covariance = mean(x * y) - mean_x * mean_y
-    variances = mean(x * x) - mean_x**2 + mean(y * y) - mean_y**2
-    terms = (2 * covariance + _C2) / (variances + _C2)
-    return float(terms[_RADIUS:-_RADIUS, _RADIUS:-_RADIUS].mean())
+def _psnr(error: float) -> float:
+    return math.inf if error == 0 else 10 * math.log10(DATA_RANGE**2 / error)
 
 
-def _halved(x: np.ndarray) -> np.ndarray:
-    rows, columns = (n - n % 2 for n in x.shape)
-    return x[:rows, :columns].reshape(rows // 2, 2, columns // 2, 2).mean(axis=(1, 3))
+def _weighted_mean(values: list[tuple[float, float]]) -> float:
+    """Of (value, weight) pairs, leaving out values that are NaN; NaN where none is left."""
+    there = [(value, weight) for value, weight in values if weight > 0 and not math.isnan(value)]
+    return sum(value * weight for value, weight in there) / sum(weight for _, weight in there) if there else math.nan
 
 
 def _require_same_shape(image: np.ndarray, reference: np.ndarray) -> None:
