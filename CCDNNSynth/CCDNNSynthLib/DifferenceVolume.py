@@ -4,11 +4,9 @@ import numpy as np
 import slicer
 from slicer.i18n import tr as _
 
-from ccdnn.errors import InputError
 from ccdnn.measure.scaling import Scaling, scale_pair
-from ccdnn.volume import Volume
 from CCDNNSynthLib.Result import addVolume, removeVolume
-from CCDNNSynthLib.SceneVolumes import gridOf, voxelsOf
+from CCDNNSynthLib.SceneVolumes import voxelsOf, voxelsOn
 
 DIFFERENCE_ATTRIBUTE = "CCDNNSynth.Difference"
 COLORS_NAME = "CC-DNN difference"
@@ -68,30 +66,13 @@ def differenceOf(acquired, synthetic, scaling: Scaling) -> np.ndarray:
 
     Raises InputError: volumes that cannot be scaled, that do not overlap, or that need SimpleITK where there is none.
     """
-    array, covered = _onGridOf(acquired, synthetic)
+    array, covered = voxelsOn(acquired, synthetic)
     names = (synthetic.GetName(), acquired.GetName())
     image, reference = scale_pair(array, voxelsOf(acquired), scaling, names=names)
     difference = image.array - reference.array
     if covered is not None:
         difference[~covered] = 0
     return difference
-
-
-def _onGridOf(reference, volume):
-    """The voxels of `volume` on the grid of `reference`, and which of them it covers (None for all)."""
-    grid, own = gridOf(reference), gridOf(volume, reference)
-    if own.same_as(grid):
-        return voxelsOf(volume), None
-    try:
-        from ccdnn.resample import resample_onto
-    except ImportError as error:
-        raise InputError(
-            _("{volume} and {reference} lie on different grids, which only SimpleITK can compare; this Slicer has none.").format(
-                volume=volume.GetName(), reference=reference.GetName()
-            )
-        ) from error
-    resampled = resample_onto(Volume(voxelsOf(volume), own.ijk_to_ras, name=volume.GetName()), grid)
-    return resampled.volume.array, resampled.covered
 
 
 def _colors():

@@ -15,6 +15,7 @@ from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 
 from ccdnn.measure.cnr import CnrForm
 from ccdnn.measure.scaling import Scaling
+from ccdnn.measure.similarity import Measure
 from ccdnn.series import Role
 
 
@@ -82,6 +83,7 @@ class CCDNNSynthParameterNode:
     profileLine - line or curve along which profiles are taken.
     profileInputs, profileScaled, profileLive - whether the inputs are plotted too, scaled to 0-1, and follow the line.
     similarityScaling - how volumes come to 0-1.
+    similarityMeasure - what is plotted over the slices.
     maskSegmentation, maskSegment - segment, by its ID, inside which similarity is measured; none for the whole volume.
     overlapThreshold - of the segmentation by threshold whose overlap is measured, on the scaled images.
     differenceVolume - synthetic minus acquired.
@@ -118,6 +120,7 @@ class CCDNNSynthParameterNode:
     profileChart: vtkMRMLPlotChartNode
 
     similarityScaling: Scaling = Scaling.TISSUE
+    similarityMeasure: Measure = Measure.SSIM
     maskSegmentation: vtkMRMLSegmentationNode
     maskSegment: str = ""
     overlapThreshold: Annotated[float, WithinRange(0, 1)] = 0.1

@@ -6,7 +6,7 @@ import vtk
 from slicer.i18n import tr as _
 
 from ccdnn.errors import InputError
-from ccdnn.volume import Grid
+from ccdnn.volume import Grid, Volume
 
 
 def gridOf(node, reference=None) -> Grid:
@@ -43,6 +43,29 @@ def voxelsOf(node) -> np.ndarray:
             )
         )
     return slicer.util.arrayFromVolume(node)
+
+
+def voxelsOn(reference, node):
+    """The voxels of `node` on the grid of `reference`, (slice, row, column), and a bool array of those it covers, None for all.
+
+    On one grid they are as they are stored, not copied; else they are interpolated.
+
+    Raises:
+        InputError: see `gridOf` and `voxelsOf`; the volumes do not overlap; or other grids, and no SimpleITK to resample with.
+    """
+    voxels, grid, own = voxelsOf(node), gridOf(reference), gridOf(node, reference)
+    if own.same_as(grid):
+        return voxels, None
+    try:
+        from ccdnn.resample import resample_onto
+    except ImportError as error:
+        raise InputError(
+            _("{volume} and {reference} lie on different grids, which only SimpleITK can compare; this Slicer has none.").format(
+                volume=node.GetName(), reference=reference.GetName()
+            )
+        ) from error
+    resampled = resample_onto(Volume(voxels, own.ijk_to_ras, name=node.GetName()), grid)
+    return resampled.volume.array, resampled.covered
 
 
 def _linearTransform(node, reference) -> np.ndarray:

@@ -2,8 +2,9 @@
 
 import slicer
 import vtk
+from vtk.util.numpy_support import vtk_to_numpy
 
-from ccdnn.measure.table import Table
+from ccdnn.measure.table import Column, Table
 
 
 def showTable(node, table: Table) -> None:
@@ -20,6 +21,19 @@ def showTable(node, table: Table) -> None:
     node.SetLocked(True)
     node.SetDescription(" ".join(table.notes))
     node.EndModify(modified)
+
+
+def tableOf(node) -> Table:
+    """The table that `showTable` let a node hold, which a saved scene restores; its notes come as one."""
+    columns, cells = [], []
+    for index in range(node.GetNumberOfColumns()):
+        array = node.GetTable().GetColumn(index)
+        unit = node.GetColumnUnitLabel(array.GetName()) or ""
+        columns.append(Column(array.GetName().removesuffix(f" ({unit})"), unit))
+        words = array.IsA("vtkStringArray")
+        cells.append([array.GetValue(row) for row in range(node.GetNumberOfRows())] if words else vtk_to_numpy(array).tolist())
+    notes = (node.GetDescription(),) if node.GetDescription() else ()
+    return Table(node.GetName(), tuple(columns), tuple(zip(*cells, strict=True)), notes)
 
 
 def tableNode(parameterNode, member: str, name: str):

@@ -36,7 +36,7 @@ def similarity_table(pair: ScaledPair, slices: Sequence[SliceSimilarity], overla
         *(Column(measure.value, measure.unit) for measure in Measure),
         Column("Dice", "1"),
         Column("voxels"),
-        *(Column(f"voxels below {total.threshold:g}, {which}") for which in ("first", "second", "both")),
+        *(Column(f"voxels below {total.threshold:g}, {which}") for which in (*pair.names, "both")),
     )
 
     def row(name: str, values: dict[Measure, float], overlap: Overlap, voxels: int) -> tuple:
@@ -48,7 +48,7 @@ def similarity_table(pair: ScaledPair, slices: Sequence[SliceSimilarity], overla
         row(str(index), one.values, overlap, one.voxels)
         for index, (one, overlap) in enumerate(zip(slices, overlaps, strict=True), start=1)
     ]
-    title = f"Similarity of {pair.names[0]} and {pair.names[1]}"
+    title = f"Similarity of {' and '.join(pair.names)}"
     return Table(title, columns, (volume, *of_slices), _notes(pair, slices, total))
 
 
@@ -65,12 +65,9 @@ def similarity_chart(measure: Measure, values: Sequence[float], title: str = "Si
 
 
 def _notes(pair: ScaledPair, slices: Sequence[SliceSimilarity], overlap: Overlap) -> tuple[str, ...]:
-    first, second = pair.names
-    scaling = pair.image.scaling
     region = "everywhere, air included" if pair.mask is None else "in the mask"
     notes = [
-        f"First: {first}; second: {second}.",
-        f"Scaling: {scaling.meaning} {_ranges(pair)}",
+        f"Scaling: {pair.image.scaling.meaning} {_ranges(pair)}",
         "MSE and PSNR of the volume are over its voxels; SSIM and MS-SSIM are means over the slices, with Gaussian 11×11 windows.",
     ]
     if pair.mask is not None:
