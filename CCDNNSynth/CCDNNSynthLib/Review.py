@@ -65,19 +65,14 @@ class Review(VTKObservationMixin):
         self.removeObservers()
         self._clear()
         before, self._before, self._wanted = self._before, None, None
-        before.putBackCrosshair()
-        if restoreLayout:
-            ReviewLayouts.layoutNode().SetViewArrangement(before.layout)
+        before.putBack(layoutToo=restoreLayout)
         ReviewViews.release()
 
     def _open(self) -> None:
         self._before = _UserState()
-        _showCrosshair(self._before.crosshair)
         scene = slicer.mrmlScene
         self.addObserver(ReviewLayouts.layoutNode(), vtk.vtkCommand.ModifiedEvent, self._onLayoutModified)
         self.addObserver(scene, scene.NodeRemovedEvent, self._onNodeRemoved)
-        self.addObserver(scene, scene.StartSaveEvent, self._onStartSave)
-        self.addObserver(scene, scene.EndSaveEvent, self._onEndSave)
 
     def _build(self, layout: ReviewLayout, volumes: ReviewVolumes, scaling) -> None:
         self._clear()
@@ -184,50 +179,40 @@ class Review(VTKObservationMixin):
         if not all(slicer.mrmlScene.IsNodePresent(node) for node in volumes.all):
             self._onChanged()
 
-    def _onStartSave(self, caller, event) -> None:
-        """What is saved is the user's own state; without this module nobody could show the layout of the review."""
-        self._before.putBackCrosshair()
-        self._duringReview = ReviewLayouts.layoutNode().GetViewArrangement()
-        _setLayoutSilently(self._before.layout)
-
-    def _onEndSave(self, caller, event) -> None:
-        _setLayoutSilently(self._duringReview)
-        _showCrosshair(self._before.crosshair)
-
 
 class _UserState:
-    """What a review changes of the user's, as it was before."""
+    """What a review changes of the user's, as it was before: the layout, and the cross-hair.
+
+    The nodes that hold them are not saved with the scene meanwhile: where this module is not loaded nobody could show the layout.
+    """
 
     def __init__(self):
         node = ReviewLayouts.layoutNode()
-        self.layout = node.GetViewArrangement()
-        if ReviewLayouts.isReviewLayout(self.layout):
-            self.layout = node.SlicerLayoutFourUpView
-        self.crosshair = slicer.vtkMRMLCrosshairDisplayableManager.FindCrosshairNode(slicer.mrmlScene)
-        if self.crosshair is not None:
-            crosshair = self.crosshair
-            self._crosshair = (crosshair.GetCrosshairMode(), crosshair.GetCrosshairThickness(), crosshair.GetCrosshairBehavior())
+        self._layout = (
+            node.SlicerLayoutFourUpView if ReviewLayouts.isReviewLayout(node.GetViewArrangement()) else node.GetViewArrangement()
+        )
+        self._crosshair = slicer.vtkMRMLCrosshairDisplayableManager.FindCrosshairNode(slicer.mrmlScene)
+        self._saved = [(changed, changed.GetSaveWithScene()) for changed in (node, self._crosshair) if changed is not None]
+        for changed, _saved in self._saved:
+            changed.SetSaveWithScene(False)
+        if self._crosshair is not None:
+            self._shown = (
+                self._crosshair.GetCrosshairMode(),
+                self._crosshair.GetCrosshairThickness(),
+                self._crosshair.GetCrosshairBehavior(),
+            )
+            # The point under the mouse, with Shift held, is shown in all views, and they jump to its slice.
+            self._showCrosshair(self._crosshair.ShowSmallBasic, self._crosshair.Fine, self._crosshair.OffsetJumpSlice)
 
-    def putBackCrosshair(self) -> None:
-        if self.crosshair is not None:
-            mode, thickness, behavior = self._crosshair
-            self.crosshair.SetCrosshairMode(mode)
-            self.crosshair.SetCrosshairThickness(thickness)
-            self.crosshair.SetCrosshairBehavior(behavior)
+    def putBack(self, layoutToo: bool) -> None:
+        for node, saved in self._saved:
+            node.SetSaveWithScene(saved)
+        if self._crosshair is not None:
+            self._showCrosshair(*self._shown)
+        if layoutToo:
+            ReviewLayouts.layoutNode().SetViewArrangement(self._layout)
 
-
-def _showCrosshair(node) -> None:
-    """Show the point under the mouse, with Shift held, in all views, and let them jump to its slice."""
-    if node is not None:
-        node.SetCrosshairMode(node.ShowSmallBasic)
-        node.SetCrosshairThickness(node.Fine)
-        node.SetCrosshairBehavior(node.OffsetJumpSlice)
-
-
-def _setLayoutSilently(layout: int) -> None:
-    """Change what the layout node says, but not the views on the screen."""
-    node = ReviewLayouts.layoutNode()
-    disabled = node.GetDisableModifiedEvent()
-    node.SetDisableModifiedEvent(True)
-    node.SetViewArrangement(layout)
-    node.SetDisableModifiedEvent(disabled)
+    def _showCrosshair(self, mode: int, thickness: int, behavior: int) -> None:
+        self._crosshair.SetCrosshairMode(mode)
+        self._crosshair.SetCrosshairThickness(thickness)
+        self._crosshair.SetCrosshairBehavior(behavior)

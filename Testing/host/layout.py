@@ -211,8 +211,9 @@ class LayoutManager(QtCore.QObject):
             return
         self._shown = description
         places = dict(self._places())
-        for node, widget in self._widgets.items():
+        for node in slicer.util.getNodesByClass("vtkMRMLAbstractViewNode", self._scene):
             node.SetMappedInLayout(node.GetLayoutName() in places)
+        for node, widget in self._widgets.items():
             if node.GetLayoutName() in places:
                 _x, _y, width, height = places[node.GetLayoutName()]
                 widget.resize(width, height)

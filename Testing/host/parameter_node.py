@@ -127,7 +127,7 @@ class _EnumConnector:
             widget.addItem(kind.label(member) if hasattr(kind, "label") else member.name)
 
     def read(self):
-        return self.members[self.widget.currentIndex()]
+        return self.members[self.widget.property("currentIndex")]
 
     def write(self, value):
         self.widget.setCurrentIndex(self.members.index(value))
@@ -138,7 +138,7 @@ class _SwitchConnector:
         self.widget, self.changed = widget, widget.toggled
 
     def read(self):
-        return self.widget.isChecked()
+        return self.widget.property("checked")
 
     def write(self, value):
         self.widget.setChecked(value)
@@ -149,10 +149,10 @@ class _LineConnector:
         self.widget, self.changed = widget, widget.textChanged
 
     def read(self):
-        return self.widget.text()
+        return self.widget.property("text")
 
     def write(self, value):
-        if value != self.widget.text():
+        if value != self.widget.property("text"):
             self.widget.setText(value)
 
 
