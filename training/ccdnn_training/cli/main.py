@@ -7,14 +7,25 @@ import sys
 
 from ccdnn import __version__
 from ccdnn.errors import CcdnnError
-from ccdnn_training.cli import bound, evaluate, evaluate_simulation, export, fit, prepare, search, simulate, simulate_labels
+from ccdnn_training.cli import (
+    bound,
+    evaluate,
+    evaluate_simulation,
+    export,
+    fit,
+    prepare,
+    readers,
+    search,
+    simulate,
+    simulate_labels,
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="ccdnn-train", description=__doc__)
     parser.add_argument("--version", action="version", version=f"ccdnn-train {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (simulate, simulate_labels, prepare, fit, search, evaluate, bound, evaluate_simulation, export):
+    for command in (simulate, simulate_labels, prepare, fit, search, evaluate, bound, evaluate_simulation, export, readers):
         command.add_parser(commands)
     options = parser.parse_args(arguments)
     try:

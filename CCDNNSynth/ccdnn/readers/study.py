@@ -1,0 +1,256 @@
+"""A reader study: a folder for the readers, in which nothing tells a method, and a key, which the coordinator keeps.
+
+    folder/study.json          the cases in the order they are read, the letters of their blinded images, the regions
+    folder/case-01/stir.nrrd   the acquired STIR; t1.nrrd, t2.nrrd, gre.nrrd beside it
+    folder/case-01/A.nrrd …    the blinded images, all on the acquired STIR's intensity scale
+    key.json                   case → where it came from, letter → method; elsewhere
+
+Cases and, in each case, letters are shuffled by a seed that is drawn from the system and stands in the key alone. The blinded
+files have one header, one voxel type, one length and one date, so that no property of a file tells one method from another.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import string
+import tempfile
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ccdnn.errors import InputError, OutputError
+from ccdnn.files import read_volume, write_volume
+from ccdnn.measure.scaling import Scaling, scale_pair
+from ccdnn.provenance import NOTICE
+from ccdnn.readers.regions import REGIONS, Region
+from ccdnn.series import Role
+from ccdnn.volume import Volume
+from ccdnn.writing import write_text
+
+STUDY_FILE = "study.json"
+FORMAT = 1
+CONTEXT = (Role.T1, Role.T2, Role.GRE, Role.STIR)
+# Every file of a study says the same of its age.
+_ONE_DATE = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One knee as the coordinator has it.
+
+    Args:
+        name: the coordinator's own name of the case; it goes into the key alone.
+        context: the acquired series by role, STIR among them.
+        images: method → its synthetic STIR, on the grid of the acquired one.
+    """
+
+    name: str
+    context: Mapping[Role, Path]
+    images: Mapping[str, Path]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One knee as a reader has it: files of the acquired series by role, and letter → file of a blinded image."""
+
+    name: str
+    context: Mapping[Role, Path]
+    images: Mapping[str, Path]
+
+
+@dataclass(frozen=True)
+class ReaderStudy:
+    """What a reader opens.
+
+    Args:
+        identifier: ties score files and key to this study.
+        cases: in the order they are read.
+        regions: that are scored in each blinded image of each case.
+    """
+
+    identifier: str
+    cases: tuple[Case, ...]
+    regions: tuple[Region, ...]
+
+
+def create_study(
+    candidates: Sequence[Candidate],
+    folder: Path,
+    key: Path,
+    *,
+    regions: Sequence[Region] = REGIONS,
+    seed: int | None = None,
+    on_case: Callable[[int, int], None] | None = None,
+) -> ReaderStudy:
+    """Blind and shuffle `candidates` into a new `folder`, whole or not at all, and write the `key`.
+
+    Args:
+        key: outside of `folder`.
+        seed: for a study that can be made again; drawn from the system if left out.
+        on_case: called with (cases done, cases).
+
+    Raises:
+        InputError: no cases, methods that differ between cases, a missing acquired STIR, images on different grids or without
+            a scale, a key inside the folder.
+        OutputError: folder or key exist already or cannot be written.
+    """
+    methods = _methods_of(candidates)
+    folder, key = Path(folder).absolute(), Path(key).absolute()
+    if folder == key.parent or folder in key.parents:
+        raise InputError(f"The key {key.name} would lie in the readers' folder and undo the blinding; give it a place elsewhere.")
+    for path in (folder, key):
+        if path.exists():
+            raise OutputError(f"{path} exists already; name one that does not, so that no study is mixed with another.")
+    seed = secrets.randbits(64) if seed is None else seed
+    rng = np.random.default_rng(seed)
+    letters = string.ascii_uppercase[: len(methods)]
+    identifier = uuid.uuid4().hex  # not from the seed, which could be found by trying where it is small
+    shuffled = [candidates[index] for index in rng.permutation(len(candidates))]
+    names = [f"case-{number:02d}" for number in range(1, len(shuffled) + 1)]
+    orders = [dict(zip(letters, rng.permutation(methods).tolist(), strict=True)) for _ in shuffled]
+
+    try:
+        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    except OSError as error:
+        raise OutputError(f"The folder {folder} cannot be made: {error.strerror or error}.") from error
+    try:
+        for done, (name, candidate, order) in enumerate(zip(names, shuffled, orders, strict=True), start=1):
+            _write_case(candidate, order, partial / name)
+            if on_case:
+                on_case(done, len(shuffled))
+        content = {
+            "format": FORMAT,
+            "study": identifier,
+            "regions": [[region.group, region.name] for region in regions],
+            "cases": [
+                {"case": name, "context": [role.value for role in CONTEXT if role in candidate.context], "images": list(letters)}
+                for name, candidate in zip(names, shuffled, strict=True)
+            ],
+        }
+        write_text(json.dumps(content, indent=1) + "\n", partial / STUDY_FILE)
+        _let_dates_tell_nothing(partial)
+        unblinding = {
+            name: {"name": candidate.name, "images": order} for name, candidate, order in zip(names, shuffled, orders, strict=True)
+        }
+        write_text(json.dumps({"format": FORMAT, "study": identifier, "seed": seed, "cases": unblinding}, indent=1) + "\n", key)
+        try:
+            partial.rename(folder)
+        except OSError as error:
+            key.unlink(missing_ok=True)
+            raise OutputError(f"The folder {folder} cannot be made: {error.strerror or error}.") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return open_study(folder)
+
+
+def open_study(folder: Path) -> ReaderStudy:
+    """The study in a folder for readers.
+
+    Raises:
+        InputError: there is none, it is of another version, or one of its files is missing.
+    """
+    path = Path(folder) / STUDY_FILE
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["format"] != FORMAT:
+            raise InputError(f"{path} is of version {content['format']} of reader studies, and this program knows {FORMAT}.")
+        study = ReaderStudy(
+            str(content["study"]),
+            tuple(_case_of(Path(folder), entry) for entry in content["cases"]),
+            tuple(Region(group, name) for group, name in content["regions"]),
+        )
+    except FileNotFoundError:
+        raise InputError(f"{folder} holds no reader study (no {STUDY_FILE}); choose the folder the coordinator gave you.") from None
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path} is no description of a reader study ({error}); ask the coordinator for it again.") from error
+    for case in study.cases:
+        for file in (*case.context.values(), *case.images.values()):
+            if not file.is_file():
+                raise InputError(f"{file} is missing from the reader study; ask the coordinator for the folder again.")
+    return study
+
+
+@dataclass(frozen=True)
+class Key:
+    """What unblinds a study: the coordinator's name of each case, and method of (case, letter)."""
+
+    identifier: str
+    names: Mapping[str, str]
+    methods: Mapping[tuple[str, str], str]
+
+
+def read_key(path: Path) -> Key:
+    """What `create_study` left with the coordinator.
+
+    Raises:
+        InputError: the file cannot be read or is no key.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        cases = content["cases"]
+        return Key(
+            str(content["study"]),
+            {case: str(entry["name"]) for case, entry in cases.items()},
+            {(case, letter): str(method) for case, entry in cases.items() for letter, method in entry["images"].items()},
+        )
+    except (OSError, KeyError, TypeError, AttributeError, ValueError) as error:
+        raise InputError(f"{path} is not the key of a reader study ({error}).") from error
+
+
+def _methods_of(candidates: Sequence[Candidate]) -> list[str]:
+    if not candidates:
+        raise InputError("A reader study needs at least one case.")
+    methods = sorted(candidates[0].images)
+    for candidate in candidates:
+        if sorted(candidate.images) != methods:
+            raise InputError(f"{candidate.name} does not have the images of the same methods as {candidates[0].name}.")
+        if Role.STIR not in candidate.context:
+            raise InputError(f"{candidate.name} has no acquired STIR, with which readers compare.")
+    if not 1 <= len(methods) <= len(string.ascii_uppercase):
+        raise InputError(f"A reader study compares 1 to {len(string.ascii_uppercase)} methods, not {len(methods)}.")
+    return methods
+
+
+def _write_case(candidate: Candidate, order: Mapping[str, str], folder: Path) -> None:
+    folder.mkdir()
+    acquired = read_volume(candidate.context[Role.STIR])
+    for role in CONTEXT:
+        if role in candidate.context:
+            volume = acquired if role is Role.STIR else read_volume(candidate.context[role])
+            _write(volume, folder / f"{role.value}.nrrd", {})
+    for letter, method in order.items():
+        path = candidate.images[method]
+        image = read_volume(path)
+        if not image.grid.same_as(acquired.grid):
+            raise InputError(f"{path} does not lie on the grid of the acquired STIR of {candidate.name}; resample it first.")
+        scaled, reference = scale_pair(
+            image.array, acquired.array, Scaling.TISSUE, names=(str(path), f"the STIR of {candidate.name}")
+        )
+        # One brightness for all, or a method would be known by its unit.
+        array = scaled.array * np.float32(reference.high)
+        _write(Volume(array, acquired.ijk_to_ras, name=letter), folder / f"{letter}.nrrd", {"CCDNN_Notice": NOTICE})
+
+
+def _write(volume: Volume, path: Path, metadata: Mapping[str, str]) -> None:
+    """A file of bare voxels: of its source's header only the grid is kept."""
+    write_volume(Volume(volume.array, volume.ijk_to_ras, name=path.stem, metadata=dict(metadata)), path)
+
+
+def _let_dates_tell_nothing(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        os.utime(path, (_ONE_DATE, _ONE_DATE))
+
+
+def _case_of(folder: Path, entry: Mapping[str, object]) -> Case:
+    place = folder / str(entry["case"])
+    return Case(
+        str(entry["case"]),
+        {Role(role): place / f"{role}.nrrd" for role in entry["context"]},
+        {str(letter): place / f"{letter}.nrrd" for letter in entry["images"]},
+    )
