@@ -354,8 +354,9 @@ def test_bounds_are_methods_on_the_images(maps: LabelMaps) -> None:
 
     def errors(noise: float) -> dict[str, float]:
         images = TupleImages(part, "test", noise=noise)
-        bounds = Bounds(noise, float(np.mean(part == 0)), tuples=100_000)
+        bounds = Bounds(noise, float(np.mean(part == 0)), tuples=100_000, noisy_images=1)
         image = images.image(0)
+        assert bool(list(bounds.run(images, 1, images.image(1)[:STIR]))) == (noise == 0)
         return {m: float(np.mean((p - image[STIR]) ** 2)) for m, p in bounds.run(images, 0, image[:STIR])}
 
     clean, noisy = errors(0), errors(2)

@@ -20,6 +20,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for NAME.csv, summary.md and examples.png")
     parser.add_argument("--images", type=int, help="the first so many test images; all if left out")
     parser.add_argument("--tuples", type=int, default=2_000_000, help="simulated pixels that the bounds are estimated from")
+    parser.add_argument("--noisy-bound-images", type=int, default=100, help="with noise the bounds are slow: on so many images")
     parser.add_argument("--examples", type=int, nargs="*", default=[0], metavar="IMAGE", help="images to draw")
     parser.add_argument("--jobs", type=int, default=1, help="threads of the bounds' search")
     parser.set_defaults(run=run)
@@ -52,7 +53,8 @@ def run(options: argparse.Namespace) -> int:
         path, setting = options.output / f"{name}.csv", network.setting
         if not path.exists():
             if setting.noise not in bounds and not setting.shift:
-                bounds[setting.noise] = Bounds(setting.noise, air, tuples=options.tuples, workers=options.jobs)
+                limits = {"tuples": options.tuples, "noisy_images": options.noisy_bound_images, "workers": options.jobs}
+                bounds[setting.noise] = Bounds(setting.noise, air, **limits)
             with progress(name) as on_image:
                 of_setting = bounds.get(setting.noise)
                 scores = score_images(network, maps, of_setting, count=options.images, on_image=on_image)

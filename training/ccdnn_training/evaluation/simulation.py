@@ -131,15 +131,18 @@ class ImageScore:
 
 
 class Bounds:
-    """Both bounds as methods on images of one level of noise. Slow with noise: every pixel is a query of its own.
+    """Both bounds as methods on images of one level of noise.
 
     Args:
         noise: per cent.
         air: share of the images' pixels that is air, of which the estimators know.
         tuples: see `conditional_mean`.
+        noisy_images: with noise every pixel is a query of its own, so only the first so many images have bounds; all, if None.
+        workers: threads.
     """
 
-    def __init__(self, noise: float, air: float, *, tuples: int, workers: int = 1) -> None:
+    def __init__(self, noise: float, air: float, *, tuples: int, noisy_images: int | None = None, workers: int = 1) -> None:
+        self._images = noisy_images if noise else None
         self._air = rician_mean(np.zeros(()), noise / 100 * signal_maxima()[STIR])
         self._clean = conditional_mean(target_noise=noise, tuples=tuples, workers=workers)
         self._noisy: NearestNeighbourMean | None = None
@@ -147,7 +150,9 @@ class Bounds:
             self._noisy = conditional_mean(input_noise=noise, target_noise=noise, air=air, tuples=tuples, workers=workers)
 
     def run(self, images: TupleImages, item: int, inputs: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-        """(method, STIR (row, column)) for one image of unshifted inputs (3, row, column)."""
+        """(method, STIR (row, column)) for one image of unshifted inputs (3, row, column); nothing beyond `noisy_images`."""
+        if self._images is not None and item >= self._images:
+            return
         of_regions = self._clean(images.signals(item)[:, :STIR])
         of_regions[0] = self._air
         known = of_regions[images.regions(item)]
