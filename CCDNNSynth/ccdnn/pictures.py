@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ccdnn.errors import InputError
+from ccdnn.measure.scaling import TISSUE_FOREGROUND, TISSUE_PERCENTILE
+from ccdnn.normalisation import robust_maximum
 from ccdnn.volume import Grid, Volume, require_same_grid
 from ccdnn.writing import replacing
 
@@ -24,6 +26,9 @@ _ACCENT = "#ffb454"
 # Blue to black to red: zero difference is as dark as the page, and the two signs differ for every kind of colour vision
 # (Crameri's scientific colour maps).
 _DIFFERENCE_COLOURS = "berlin"
+
+# The few voxels of fluid would set the window of a STIR; a reader turns it down, to about this many times muscle.
+_STIR_WINDOW = 2.2
 
 # Where radiologists look for things: (towards the right of the picture, towards its bottom), by the axis slices are stacked along.
 _SCREEN_AXES = {
@@ -70,6 +75,15 @@ def screen_slice(array: np.ndarray, grid: Grid, index: int) -> tuple[np.ndarray,
     image = image[:, ::-1] if column @ right < 0 else image
     image = image[::-1] if row @ down < 0 else image
     return image, height / width
+
+
+def stir_top(array: np.ndarray) -> float:
+    """The intensity of a STIR volume to show white, 0 being black; two volumes are shown alike, whatever units they have.
+
+    Raises:
+        InputError: the volume has no scale, see `ccdnn.normalisation.robust_maximum`.
+    """
+    return _STIR_WINDOW * robust_maximum(array, TISSUE_PERCENTILE, TISSUE_FOREGROUND)
 
 
 def draw_comparison(rows: Sequence[Sequence[Panel]], index: int, heading: str, footer: str = "") -> Figure:

@@ -31,7 +31,7 @@ def bundled(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize("command", ["inspect", "synthesize", "models", "demo"])
+@pytest.mark.parametrize("command", ["inspect", "synthesize", "measure", "models", "demo"])
 def test_every_command_explains_itself(command, capsys):
     with pytest.raises(SystemExit) as stopped:
         main([command, "--help"])

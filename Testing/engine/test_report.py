@@ -196,12 +196,12 @@ def test_pictures_show_the_slice_at_one_place():
 
 
 def test_difference_is_black_where_there_is_none():
-    acquired = volumes()[Role.STIR]
-    other = acquired.array.copy()
-    other[3, 20, 18] += acquired.array.max()
-    picture = difference_picture(other, acquired, Scaling.NONE, 3)
+    grid = volumes()[Role.STIR].grid
+    difference = np.zeros(grid.shape, np.float32)
+    difference[3, 20, 18] = 0.1
+    picture = difference_picture(difference, grid, Scaling.TISSUE, 3)
     assert (picture.pixels.any(axis=-1)).sum() == 1
-    assert picture.synthetic
+    assert picture.synthetic and "slice 4 of 6" in picture.note
 
 
 def test_provenance_leaves_out_names_unless_asked_for():
@@ -301,6 +301,17 @@ def test_a_long_table_is_named_and_not_printed(tmp_path):
     text = Page(page.read_text(encoding="utf-8")).text
     assert "row 7" not in text and "long.csv" in text
     assert "row 7" in (tmp_path / "report" / "long.csv").read_text(encoding="utf-8")
+
+
+def test_a_wide_table_is_printed_in_parts_and_columns_without_a_word_are_left_out(tmp_path):
+    columns = (Column("pair"), *(Column(f"quantity {n}") for n in range(13)), Column("remark"))
+    row = ("muscle–fat", *(float(n) for n in range(13)), "")
+    wide = Table("Wide", columns, (row,))
+    page = Page(write_report(tmp_path / "report", report(sections=(Section("S", (wide,)),))).read_text(encoding="utf-8"))
+    assert page.text.count("muscle–fat") == 3
+    assert all(page.text.count(f"quantity {n} ") == 1 for n in range(13))
+    assert "remark" not in page.text
+    assert "remark" in (tmp_path / "report" / "wide.csv").read_text(encoding="utf-8")
 
 
 def test_synthetic_pictures_say_so_in_the_page_and_in_the_file(tmp_path):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from itertools import chain
@@ -13,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ccdnn.cli import console
+from ccdnn.cli.labels import read_names
 from ccdnn.cli.synthesize import INPUT_ROLES, add_model_options, make_synthesizer
 from ccdnn.errors import InputError
 from ccdnn.files import read_volume, write_volume
 from ccdnn.measure.cnr import cnr_of_pairs
-from ccdnn.measure.scaling import TISSUE_FOREGROUND, TISSUE_PERCENTILE, Scaling, scale, scale_pair
+from ccdnn.measure.scaling import Scaling, scale, scale_pair
 from ccdnn.measure.table import Measurement, table_of
-from ccdnn.normalisation import robust_maximum
 from ccdnn.resample import resample_onto
 from ccdnn.series import Role
 from ccdnn.volume import Volume, require_same_grid
@@ -32,10 +31,6 @@ _OUTPUTS = ("stir_synthetic.nrrd", "comparison.png", "measurements.csv", "measur
 
 # What the tissues of the paper's CNR pairs are called in the sample's label map.
 _LABEL_NAMES = {"cartilage": "cartilage", "bone": "bone marrow", "meniscus": "meniscus", "muscle": "muscle", "fat": "fat"}
-
-
-# The few voxels of fluid would set the window of a STIR; a reader turns it down, to about this many times muscle.
-STIR_WINDOW = 2.2
 
 
 def add_parser(commands: Any) -> None:
@@ -98,13 +93,11 @@ def _sample_study() -> Path:
 
 
 def _read_labels(study: Path) -> tuple[Volume, dict[str, int]]:
-    """The label map and the label value of each tissue of the CNR pairs; `labels.json` maps values to names."""
+    """The label map and the label value of each tissue of the CNR pairs."""
     labels, names_file = read_volume(study / "labels.nrrd"), study / "labels.json"
+    values = read_names(names_file)
     try:
-        values = {name: int(value) for value, name in json.loads(names_file.read_text(encoding="utf-8")).items()}
-        return labels, {tissue: values[name] for tissue, name in _LABEL_NAMES.items()}
-    except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise InputError(f"{names_file} cannot be read as a list of label values and names; the sample is damaged.") from error
+        return labels, {tissue: values[name][0] for tissue, name in _LABEL_NAMES.items()}
     except KeyError as error:
         raise InputError(f"{names_file} has no label named {error}; the sample is damaged.") from error
 
@@ -176,7 +169,7 @@ def _telling_slice(labels: np.ndarray, values: Mapping[str, int]) -> int:
 
 def _draw(volumes: Mapping[Role, Volume], synthetic: Volume, index: int) -> Figure:
     """Inputs above, results below, all on the grid of the acquired STIR."""
-    from ccdnn.pictures import Panel, draw_comparison
+    from ccdnn.pictures import Panel, draw_comparison, stir_top
 
     acquired = volumes[Role.STIR]
 
@@ -186,7 +179,7 @@ def _draw(volumes: Mapping[Role, Volume], synthetic: Volume, index: int) -> Figu
     pair = scale_pair(synthetic.array, acquired.array, Scaling.TISSUE, names=(synthetic.name, acquired.name))
     synthetic_shown, acquired_shown = (volume.with_array(s.array) for volume, s in zip((synthetic, acquired), pair, strict=True))
     difference = synthetic_shown.with_array(synthetic_shown.array - acquired_shown.array)
-    top = STIR_WINDOW * robust_maximum(acquired_shown.array, TISSUE_PERCENTILE, TISSUE_FOREGROUND)
+    top = stir_top(acquired_shown.array)
     inputs = [
         Panel(shown(resample_onto(volumes[role], acquired.grid).volume), role.label, "simulated input") for role in INPUT_ROLES
     ]

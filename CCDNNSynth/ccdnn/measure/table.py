@@ -93,5 +93,12 @@ def table_of(measurements: Iterable[Measurement], title: str = "Measurements") -
     return Table(title, columns, tuple(tuple(asdict(measurement).values()) for measurement in measurements))
 
 
+def readable(cell: Cell) -> str:
+    """A cell for people: four digits of a number, a dash where there is none; programs get all digits from CSV or JSON."""
+    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
+        return "–"
+    return f"{cell:.4g}".replace("-", "−").replace("inf", "∞") if isinstance(cell, float) else str(cell)
+
+
 def _plain(cell: Cell) -> Cell:
     return None if isinstance(cell, float) and not math.isfinite(cell) else cell

@@ -7,14 +7,13 @@ opens on any machine and for years to come. The files beside it are for programs
 from __future__ import annotations
 
 import base64
-import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape, unescape
 
 from ccdnn import __version__
 from ccdnn.chart import Chart
-from ccdnn.measure.table import Cell, Table
+from ccdnn.measure.table import Table, readable
 from ccdnn.provenance import NOTICE
 from ccdnn.report.content import Picture, Report, Section
 from ccdnn.report.png import png
@@ -24,6 +23,10 @@ INDEX = "index.html"
 
 # A longer table is for a program to read: the page names its CSV and shows its chart.
 LONGEST_SHOWN_TABLE = 60
+
+# A wider table is printed in parts of so many columns after its first.
+WIDEST_SHOWN_TABLE = 9
+PART_WIDTH = 6
 
 _GENERATOR = '<meta name="generator" content="ccdnn report '
 _FILES = re.compile(r'<meta name="files" content="([^"]*)">')
@@ -40,12 +43,13 @@ h2 { font-size: 1.2rem; margin: 2rem 0 .6rem; border-bottom: 1px solid #ccc; bre
 table { border-collapse: collapse; margin: .8rem 0; font-size: .92rem; }
 caption { text-align: left; font-weight: bold; padding-bottom: .3rem; }
 caption a { font-weight: normal; }
-th, td { border: 1px solid #ccc; padding: .25rem .55rem; text-align: left; vertical-align: top; overflow-wrap: anywhere; }
-thead th { background: #f2f2f2; overflow-wrap: normal; }
+th, td { border: 1px solid #ccc; padding: .25rem .55rem; text-align: left; vertical-align: top; }
+thead th { background: #f2f2f2; }
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 thead .number { white-space: normal; }
 .entries th { font-weight: normal; color: #444; white-space: nowrap; }
-.pictures { display: grid; grid-template-columns: repeat(3, 1fr); gap: 1rem; align-items: end; }
+.entries td { overflow-wrap: anywhere; }
+.pictures { display: grid; grid-template-columns: repeat(3, 1fr); gap: 1rem; align-items: start; }
 figure { margin: 0; break-inside: avoid; }
 figure img { width: 100%; display: block; background: #000; }
 figcaption { font-size: .85rem; padding-top: .3rem; }
@@ -90,6 +94,11 @@ def files_of_page(page: str) -> set[str] | None:
     return {INDEX, *unescape(found[1]).split()} if _GENERATOR in page and found else None
 
 
+def file_stem(title: str) -> str:
+    """A file's name, without its suffix, of the ASCII letters and digits of a title."""
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:60] or "part"
+
+
 class _Files:
     """What lies beside the page, under names that tell what it is."""
 
@@ -97,8 +106,8 @@ class _Files:
         self.contents: dict[str, bytes] = {}
 
     def add(self, title: str, suffix: str, content: bytes) -> str:
-        """The name under which the content is kept, of the title's ASCII letters and digits."""
-        stem = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:60] or "part"
+        """The name under which the content is kept."""
+        stem = file_stem(title)
         names = (f"{stem}{number}{suffix}" for number in ("", *(f"-{count}" for count in range(2, len(self.contents) + 3))))
         name = next(name for name in names if name not in self.contents)
         self.contents[name] = content
@@ -150,23 +159,31 @@ def _table(table: Table, files: _Files) -> Iterator[str]:
     if len(table.rows) > LONGEST_SHOWN_TABLE:
         yield f"<p><strong>{escape(table.title)}</strong>: {len(table.rows)} rows, in {link}</p>"
     else:
-        yield f"<table><caption>{escape(table.title)} ({link})</caption>"
-        words = [any(isinstance(row[index], str) for row in table.rows) for index in range(len(table.columns))]
-        kinds = ["" if has_words else ' class="number"' for has_words in words]
-        heads = (f'<th scope="col"{kind}>{escape(column.heading)}</th>' for column, kind in zip(table.columns, kinds, strict=True))
-        yield f"<thead><tr>{''.join(heads)}</tr></thead>\n<tbody>"
-        for row in table.rows:
-            cells = (f"<td{kind}>{escape(_shown(cell))}</td>" for cell, kind in zip(row, kinds, strict=True))
-            yield f"<tr>{''.join(cells)}</tr>"
-        yield "</tbody></table>"
+        for number, columns in enumerate(_parts(table)):
+            yield "<table>" + ("" if number else f"<caption>{escape(table.title)} ({link})</caption>")
+            yield from _columns(table, columns)
+            yield "</table>"
     yield from (f'<p class="note">{escape(note)}</p>' for note in table.notes)
 
 
-def _shown(cell: Cell) -> str:
-    """A cell for reading: four digits of a number, a dash where there is none; the CSV has them all."""
-    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
-        return "–"
-    return f"{cell:.4g}".replace("-", "−").replace("inf", "∞") if isinstance(cell, float) else str(cell)
+def _parts(table: Table) -> list[list[int]]:
+    """The columns that say anything, in parts that fit on paper, each of which begins with the first column."""
+    told = [index for index in range(len(table.columns)) if not table.rows or any(row[index] != "" for row in table.rows)]
+    if len(told) <= WIDEST_SHOWN_TABLE:
+        return [told]
+    first, rest = told[:1], told[1:]
+    return [first + rest[start : start + PART_WIDTH] for start in range(0, len(rest), PART_WIDTH)]
+
+
+def _columns(table: Table, columns: Sequence[int]) -> Iterator[str]:
+    words = {index: any(isinstance(row[index], str) for row in table.rows) for index in columns}
+    kinds = {index: "" if words[index] else ' class="number"' for index in columns}
+    heads = (f'<th scope="col"{kinds[index]}>{escape(table.columns[index].heading)}</th>' for index in columns)
+    yield f"<thead><tr>{''.join(heads)}</tr></thead>\n<tbody>"
+    for row in table.rows:
+        cells = (f"<td{kinds[index]}>{escape(readable(row[index]))}</td>" for index in columns)
+        yield f"<tr>{''.join(cells)}</tr>"
+    yield "</tbody>"
 
 
 def _chart(chart: Chart, files: _Files) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ccdnn.errors import InputError
-from ccdnn.measure.scaling import Scaling, scale_pair
+from ccdnn.measure.scaling import Scaling
 from ccdnn.measure.table import Column, Table
 from ccdnn.normalisation import robust_maximum
 from ccdnn.pictures import screen_slice
@@ -90,19 +90,16 @@ def pictures(items: Sequence[Shown], reference: Grid, index: int) -> tuple[Pictu
     return tuple(_picture(item, _nearest_slice(item.volume.grid, middle)) for item in items)
 
 
-def difference_picture(synthetic: np.ndarray, acquired: Volume, scaling: Scaling, index: int) -> Picture:
-    """Synthetic minus acquired, each scaled to 0–1, on slice `index`.
+def difference_picture(difference: np.ndarray, grid: Grid, scaling: Scaling, index: int) -> Picture:
+    """Synthetic minus acquired on slice `index`.
 
     Args:
-        synthetic: on the grid of `acquired`.
-
-    Raises:
-        InputError: the volumes cannot be scaled, see `ccdnn.measure.scaling`.
+        difference: (slice, row, column), of the two scaled to 0–1.
+        scaling: by which they came to 0–1.
     """
-    pair = scale_pair(synthetic, acquired.array, scaling, names=("The synthetic STIR", "The acquired STIR"))
-    image, aspect = screen_slice(pair[0].array - pair[1].array, acquired.grid, index)
+    image, aspect = screen_slice(difference, grid, index)
     note = (
-        f"slice {index + 1} of {len(acquired.array)}, each scaled to 0–1 ({scaling.value}), shown from −{DIFFERENCE_SHOWN:g} "
+        f"slice {index + 1} of {len(difference)}, each scaled to 0–1 ({scaling.value}), shown from −{DIFFERENCE_SHOWN:g} "
         f"(blue: synthetic darker) to +{DIFFERENCE_SHOWN:g} (orange: brighter)"
     )
     return Picture("synthetic − acquired", diverging(image, DIFFERENCE_SHOWN), aspect, note, synthetic=True)

@@ -13,7 +13,7 @@ from html import escape
 
 from ccdnn.chart import Chart, ChartKind, Series
 
-WIDTH, HEIGHT = 760, 400  # px, at which texts have the size of the page's own
+WIDTH, HEIGHT = 760, 340  # px, at which texts have the size of the page's own
 
 _TEXT, _GRID, _AXIS = "#222222", "#dddddd", "#666666"
 _FONT = "Helvetica, Arial, 'Liberation Sans', sans-serif"

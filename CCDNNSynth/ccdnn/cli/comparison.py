@@ -1,0 +1,56 @@
+"""The volumes that `ccdnn measure` was given, and the two STIRs among them on one grid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ccdnn.measure.profile import Image
+from ccdnn.resample import resample_onto
+from ccdnn.volume import Grid, Volume
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """The volumes that were given.
+
+    Args:
+        own: on their own grids.
+        shared: the STIRs on one grid, that of the acquired one where there is one.
+        known: the voxels of that grid which the synthetic STIR covers; None for all.
+        remark: what was done to it, in a sentence; "" for nothing.
+    """
+
+    own: Mapping[Image, Volume]
+    shared: Mapping[Image, Volume]
+    known: np.ndarray | None = None
+    remark: str = ""
+
+    @property
+    def grid(self) -> Grid:
+        return (self.shared.get(Image.ACQUIRED) or self.shared[Image.SYNTHETIC]).grid
+
+    @property
+    def are_a_pair(self) -> bool:
+        return Image.ACQUIRED in self.shared and Image.SYNTHETIC in self.shared
+
+
+def on_one_grid(volumes: Mapping[Image, Volume]) -> Images:
+    """The volumes with the synthetic STIR on the grid of the acquired one, if there are both.
+
+    Raises:
+        InputError: the two do not overlap.
+    """
+    if Image.ACQUIRED not in volumes or Image.SYNTHETIC not in volumes:
+        return Images(volumes, volumes)
+    acquired, synthetic = volumes[Image.ACQUIRED], volumes[Image.SYNTHETIC]
+    resampled = resample_onto(synthetic, acquired.grid)
+    if not resampled.changed:
+        return Images(volumes, volumes)
+    remark = (
+        f"The synthetic STIR ({synthetic.grid}) was resampled onto the grid of the acquired one ({acquired.grid}), of which it "
+        f"covers {resampled.coverage:.1%}."
+    )
+    return Images(volumes, {**volumes, Image.SYNTHETIC: resampled.volume}, resampled.covered, remark)

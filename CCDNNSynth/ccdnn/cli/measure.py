@@ -1,0 +1,275 @@
+"""`ccdnn measure`: an acquired and a synthetic STIR compared by number, as far as what was given allows."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from enum import Enum
+from functools import reduce
+from operator import add
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ccdnn.cli import console
+from ccdnn.cli.comparison import Images, on_one_grid
+from ccdnn.cli.labels import Labels, read_labels
+from ccdnn.cli.measure_report import measured_report
+from ccdnn.cli.selection import Selector
+from ccdnn.errors import InputError
+from ccdnn.measure.cnr import CnrForm, cnr_chart, cnr_table, parse_pairs
+from ccdnn.measure.overlap import MENISCUS_THRESHOLD, overlap_measurement
+from ccdnn.measure.profile import Image, measure_profiles, profile_chart, profile_table, profile_values
+from ccdnn.measure.scaling import Scaling
+from ccdnn.measure.similarity import Measure, measurements, scaled_pair, similarity_by_slice
+from ccdnn.measure.similarity_table import overlap_by_slice, similarity_chart, similarity_table
+from ccdnn.measure.table import Cell, Table, readable, table_of
+from ccdnn.report.content import Section
+from ccdnn.report.page import INDEX, file_stem
+from ccdnn.report.write import check_report_folder, write_report
+from ccdnn.series import Series
+from ccdnn.volume import Grid
+from ccdnn.writing import make_folder, write_text
+
+_OPTIONS = {Image.ACQUIRED: "acquired", Image.SYNTHETIC: "synthetic", Image.T1: "t1", Image.T2: "t2", Image.GRE: "gre"}
+
+# Columns that explain a number rather than tell it; a terminal has no room for them.
+_LEFT_TO_CSV = ("Definition", "Note", "unit", "method", "n", "note")
+_DETAILS = ("Mean ", "SD ", "Voxels ")
+
+_EPILOG = """\
+SERIES is a file, a folder that holds one series, or FOLDER::ROW, rows as `ccdnn inspect` counts them.
+
+examples:
+  ccdnn measure --acquired stir.nrrd --synthetic synthetic.nrrd
+      how alike the two are: MSE, PSNR, SSIM, MS-SSIM
+  ccdnn measure --acquired stir.nrrd --synthetic synthetic.nrrd --labels labels.nrrd --names labels.json
+      and the CNR between tissues; one of the two images is enough for it
+  ccdnn measure --acquired stir.nrrd --synthetic synthetic.nrrd --line "-12,30,5 -12,30,-20"
+      and profiles along a line; the quotes let a point begin with a minus
+  ccdnn measure --acquired stir.nrrd --synthetic synthetic.nrrd --t1 t1.nrrd --report report
+      all of it as a page with pictures, its tables beside it
+
+Numbers have all their digits in --json and --csv, four of them on the terminal.
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Add this command to the subparsers of `ccdnn`."""
+    parser = commands.add_parser(
+        "measure",
+        help="compare an acquired and a synthetic STIR by number",
+        description="CNR between tissues, profiles along a line and image similarity of an acquired and a synthetic STIR.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    images = parser.add_argument_group("images, one of the two STIRs at least")
+    for image, name in _OPTIONS.items():
+        images.add_argument(f"--{name}", metavar="SERIES", help=image.value)
+    cnr = parser.add_argument_group("CNR")
+    cnr.add_argument("--labels", type=Path, metavar="FILE", help="label map of the tissues, on the grid of the acquired STIR")
+    cnr.add_argument("--names", type=Path, metavar="JSON", help='what its labels are called: {"1": "fat", "2": "muscle", …}')
+    cnr.add_argument("--pairs", default="", metavar="A/B;C/D", help="foreground/background pairs (default: the paper's five)")
+    cnr.add_argument("--form", default=CnrForm.DIFFERENCE, type=CnrForm, metavar=_values(CnrForm), help=_forms())
+    profiles = parser.add_argument_group("profiles")
+    profiles.add_argument("--line", nargs="+", metavar="R,A,S", help="two or more points in mm: towards right, anterior, superior")
+    similarity = parser.add_argument_group("similarity")
+    similarity.add_argument(
+        "--scaling",
+        default=Scaling.TISSUE,
+        type=Scaling,
+        metavar=_values(Scaling),
+        help="how the two STIRs come to 0–1 (default: tissue, one scale that fluid does not move)",
+    )
+    similarity.add_argument("--mask", metavar="NAME", help="label inside which to measure (default: everywhere, air included)")
+    similarity.add_argument(
+        "--threshold",
+        default=MENISCUS_THRESHOLD,
+        type=float,
+        metavar="T",
+        help="on images scaled to 0–1, of the segmentation whose overlap (Dice) is measured (default: %(default)s, menisci)",
+    )
+    output = parser.add_argument_group("output")
+    output.add_argument("--json", action="store_true", help="print all tables as JSON on stdout")
+    output.add_argument("--csv", type=Path, metavar="FOLDER", help="write a CSV for each table")
+    output.add_argument("--report", type=Path, metavar="FOLDER", help="write an HTML page with pictures, and the CSVs beside it")
+    output.add_argument("--slice", type=int, metavar="N", help="slice of the report's pictures, from 1 (default: the middle one)")
+    output.add_argument(
+        "--with-names", action="store_true", help="let the report tell files' names, which may hold a patient's (default: not)"
+    )
+    output.add_argument("-q", "--quiet", action="store_true", help="no notes; warnings and errors stay")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Measure what the parsed `options` give, and print or write it.
+
+    Raises:
+        CcdnnError: what the user can mend; no report was written.
+    """
+    if options.report:
+        check_report_folder(options.report)
+    series = _series(options)
+    images = on_one_grid({image: found.load() for image, found in series.items()})
+    if images.remark and not options.quiet:
+        console.note(images.remark)
+    index = _slice_index(options.slice, images.grid)
+    labels = read_labels(options.labels, options.names, images.grid) if options.labels else None
+    sections = [*_cnr(options, images, labels), *_profiles(options, images), *_similarity(options, images, labels)]
+    if not sections and not options.report:
+        raise InputError("There is nothing to measure: give both STIRs for similarity, --labels for CNR, or --line for profiles.")
+    tables = {file_stem(table.title): table for section in sections for table in section.tables}
+    if options.csv:
+        _write_csv(options.csv, tables)
+    if options.report:
+        write_report(options.report, measured_report(options, series, images, sections, index))
+    if options.json:
+        console.result(json.dumps(_as_json(images, tables), indent=2, ensure_ascii=False))
+    else:
+        for section in sections:
+            _print(section.tables[0])
+        _tell_where(options)
+
+
+def _values(choices: type[Enum]) -> str:
+    return "|".join(choice.value for choice in choices)
+
+
+def _forms() -> str:
+    return "; ".join(f"{form.value}{' (default)' * (form is CnrForm.DIFFERENCE)}: {form.formula}" for form in CnrForm)
+
+
+# ---------------------------------------------------------------------------------------------------------------- inputs
+
+
+def _series(options: argparse.Namespace) -> dict[Image, Series]:
+    """The series of the images that were given; the acquired STIR first, whose grid is the reference, else the synthetic one."""
+    given = {image: text for image, name in _OPTIONS.items() if (text := getattr(options, name)) is not None}
+    if Image.ACQUIRED not in given and Image.SYNTHETIC not in given:
+        raise InputError("No STIR was given; name one with --acquired or --synthetic, or both to compare them.")
+    selector = Selector(None)
+    return {image: selector.one(text) for image, text in given.items()}
+
+
+def _slice_index(number: int | None, grid: Grid) -> int:
+    slices = grid.shape[0]
+    if number is None:
+        return slices // 2
+    if not 1 <= number <= slices:
+        raise InputError(f"There is no slice {number}; the STIR has slices 1 to {slices}.")
+    return number - 1
+
+
+def _points(texts: Sequence[str]) -> np.ndarray:
+    """(n, 3) in mm RAS, of points that stand apart or, in quotes, together."""
+    try:
+        points = [tuple(map(float, point.split(","))) for text in texts for point in text.split()]
+    except ValueError:
+        points = []
+    if not points or any(len(point) != 3 for point in points):
+        raise InputError(f'{" ".join(texts)!r} is no line; write points as R,A,S in mm, such as "-12,30,5 -12,30,-20".')
+    return np.array(points)
+
+
+# ---------------------------------------------------------------------------------------------------------- measurements
+
+
+def _cnr(options: argparse.Namespace, images: Images, labels: Labels | None) -> Iterator[Section]:
+    if labels is None:
+        return
+    names = {Image.ACQUIRED: "acquired", Image.SYNTHETIC: "synthetic"}
+    arrays = {name: images.shared[image].array for image, name in names.items() if image in images.shared}
+    table = cnr_table(arrays, labels.regions(), parse_pairs(options.pairs), options.form)
+    yield Section("Contrast-to-noise ratio", (table,), (cnr_chart(table),))
+
+
+def _profiles(options: argparse.Namespace, images: Images) -> Iterator[Section]:
+    if options.line is None:
+        return
+    profiles = measure_profiles(images.own, _points(options.line))
+    tables = (profile_table(profiles), profile_values(profiles))
+    yield Section("Line profiles", tables, (profile_chart(profiles, scaled=True),))
+
+
+def _similarity(options: argparse.Namespace, images: Images, labels: Labels | None) -> Iterator[Section]:
+    if options.mask is not None and (labels is None or not images.are_a_pair):
+        raise InputError("--mask names a label inside which two STIRs are compared; give both STIRs and --labels with it.")
+    if not images.are_a_pair:
+        return
+    pair = scaled_pair(
+        images.shared[Image.SYNTHETIC].array,
+        images.shared[Image.ACQUIRED].array,
+        options.scaling,
+        names=(Image.SYNTHETIC.value, Image.ACQUIRED.value),
+        mask=labels.mask(options.mask) if options.mask else None,
+        known=images.known,
+    )
+    slices, overlaps = list(similarity_by_slice(pair)), overlap_by_slice(pair, options.threshold)
+    of_slices = similarity_table(pair, slices, overlaps)
+    words = " against ".join(pair.names)
+    overlap = overlap_measurement(reduce(add, overlaps), words, f"of “{options.mask}”" if options.mask else "of the volume")
+    of_volume = table_of([*measurements(pair, slices, words), overlap], "Similarity")
+    charts = (
+        similarity_chart(measure, [one.values[measure] for one in slices], f"{measure.value} by slice") for measure in Measure
+    )
+    yield Section("Image similarity", (replace(of_volume, notes=of_slices.notes), of_slices), tuple(charts))
+
+
+# ---------------------------------------------------------------------------------------------------------------- output
+
+
+def _print(table: Table) -> None:
+    """What a reader needs first; all columns are in the CSV."""
+    names = [column.name for column in table.columns]
+    shown = [index for index, name in enumerate(names) if name not in _LEFT_TO_CSV and not name.startswith(_DETAILS)]
+    rows = [[_cell(names, row, index) for index in shown] for row in table.rows]
+    console.print_table(table.title, [table.columns[index].heading for index in shown], rows)
+    told = list(table.notes)
+    for column in {"note", "Note"} & set(names):
+        told += [
+            f"{row[0]}: {note}" for row, note in zip(table.rows, table.column(column), strict=True) if note and note not in told
+        ]
+    for sentence in told:
+        console.note(sentence)
+
+
+def _cell(names: Sequence[str], row: Sequence[Cell], index: int) -> str:
+    """Where the unit differs by row it stands behind the value."""
+    unit = row[names.index("unit")] if names[index] == "value" else "1"
+    return readable(row[index]) + (f" {unit}" if unit != "1" else "")
+
+
+def _as_json(images: Images, tables: Mapping[str, Table]) -> dict[str, Any]:
+    return {
+        "notice": "Research use only, not for diagnosis.",
+        "remark": images.remark,
+        "volumes": {
+            image.value: {
+                "columns": volume.grid.shape[2],
+                "rows": volume.grid.shape[1],
+                "slices": volume.grid.shape[0],
+                "spacing_mm": volume.grid.spacing,
+            }
+            for image, volume in images.own.items()
+        },
+        "tables": {
+            stem: {"title": table.title, "rows": json.loads(table.to_json()), "notes": table.notes}
+            for stem, table in tables.items()
+        },
+    }
+
+
+def _write_csv(folder: Path, tables: Mapping[str, Table]) -> None:
+    make_folder(folder)
+    for stem, table in tables.items():
+        write_text(table.to_csv(), folder / f"{stem}.csv")
+
+
+def _tell_where(options: argparse.Namespace) -> None:
+    if options.csv:
+        console.result(f"{options.csv}: the tables as CSV")
+    if options.report:
+        console.result(f"{options.report / INDEX}: the report")
