@@ -52,6 +52,7 @@ class CCDNNSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def setup(self):
         ScriptedLoadableModuleWidget.setup(self)
+        from CCDNNSynthLib.CnrPanel import CnrPanel
         from CCDNNSynthLib.InputsPanel import InputsPanel
         from CCDNNSynthLib.ReviewPanel import ReviewPanel
         from CCDNNSynthLib.SynthesisPanel import SynthesisPanel
@@ -62,8 +63,9 @@ class CCDNNSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._section("Synthesis"), self.logic, self.resourcePath("requirements.txt"), self.inputs.protocols, self.onRunning
         )
         self.review = ReviewPanel(self._section("Review"))
+        self.cnr = CnrPanel(self._section("Cnr"))
         # From top to bottom. Each shows and changes the parameter node it is given, and looks at it again when it has changed.
-        self.panels = (self.inputs, self.synthesis, self.review)
+        self.panels = (self.inputs, self.synthesis, self.review, self.cnr)
         self.layout.addStretch(1)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
@@ -90,6 +92,8 @@ class CCDNNSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def exit(self):
         """Another module is shown; what happens there must not cost time here. A run goes on."""
         self._disconnect()
+        for panel in self.panels:
+            panel.exit()
 
     def onSceneStartClose(self, caller, event):
         self.setParameterNode(None)

@@ -27,6 +27,9 @@ class Panel(VTKObservationMixin):
         """Refresh when the changes that are being made are over."""
         self._pause.start()
 
+    def exit(self) -> None:
+        """Another module is shown. A section that works while it is looked at, not only when it is used, stops."""
+
     def close(self) -> None:
         """The module is closed or reloaded: nothing of the section may act any more."""
         self._pause.stop()

@@ -14,7 +14,7 @@ from typing import ClassVar
 from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets
 
 # What the next file dialog answers, in place of a person: "" is Cancel.
-dialog_answers = {"open": "", "directory": ""}
+dialog_answers = {"open": "", "save": "", "directory": ""}
 
 
 def use_python_qt_style(module_name: str) -> None:
@@ -42,6 +42,10 @@ class QFileDialog(QtWidgets.QFileDialog):
     @staticmethod
     def getOpenFileName(*_arguments) -> str:
         return dialog_answers["open"]
+
+    @staticmethod
+    def getSaveFileName(*_arguments) -> str:
+        return dialog_answers["save"]
 
     @staticmethod
     def getExistingDirectory(*_arguments) -> str:

@@ -1,0 +1,80 @@
+"""CNR of the scene's volumes in the scene's regions. Between two measurements only what has changed is sampled again."""
+
+from functools import reduce
+
+import numpy as np
+
+from ccdnn.measure.cnr import TissueSample, cnr_table_of_samples, shared_voxels, tissue_name
+from CCDNNSynthLib.Regions import gridStamp
+from CCDNNSynthLib.SceneVolumes import voxelsOf
+
+
+class CnrMeasurement:
+    """Each volume is sampled in its own voxels whose centres lie in the region: interpolating would smooth the noise that CNR
+    divides by. Volumes of different grids therefore have different voxel counts.
+    """
+
+    def __init__(self):
+        self._before, self._now = {}, {}
+
+    def table(self, volumes: dict, regions, pairs, form):
+        """
+        :param volumes: name, such as "acquired" → volume node.
+        :param regions: see `CCDNNSynthLib.Regions`.
+        :param pairs: `ccdnn.measure.cnr.TissuePair`s.
+        :param form: `ccdnn.measure.cnr.CnrForm`.
+        :return: `ccdnn.measure.table.Table`.
+
+        Raises:
+            InputError: a volume without voxels, or with several values a voxel.
+        """
+        wanted = {tissue_name(name) for pair in pairs for name in (pair.foreground, pair.background)}
+        regionsOfTissue = {}
+        for region in regions:
+            if region.tissue in wanted:
+                regionsOfTissue.setdefault(region.tissue, []).append(region)
+        samples, shared = {}, {}
+        for name, volume in volumes.items():
+            array = voxelsOf(volume).reshape(-1)
+            # Volumes on one grid share all but the sampling.
+            grid = gridStamp(volume)
+            stamps, voxels = {}, {}
+            for tissue, parts in regionsOfTissue.items():
+                stamps[tissue] = tuple((part.key, part.stamp(volume)) for part in parts)
+                voxels[tissue] = self._voxels(grid, volume, tissue, parts, stamps[tissue])
+            modified = volume.GetImageData().GetMTime()
+            samples[name] = {
+                tissue: self._kept(
+                    ("sample", volume.GetID(), tissue),
+                    (stamps[tissue], grid, modified),
+                    lambda found=found, array=array: TissueSample.of(array[found]),
+                )
+                for tissue, found in voxels.items()
+            }
+            shared[name] = {pair: self._shared(grid, pair, voxels, stamps) for pair in pairs}
+        self._before, self._now = self._now, {}
+        return cnr_table_of_samples(samples, shared, pairs, form)
+
+    def _voxels(self, grid, volume, tissue, parts, stamp) -> np.ndarray:
+        """Of all regions of a tissue together."""
+        found = [
+            self._kept(("region", grid, part.key), partStamp, lambda part=part: part.voxels(volume))
+            for part, (_key, partStamp) in zip(parts, stamp, strict=True)
+        ]
+        if len(found) == 1:
+            return found[0]
+        return self._kept(("tissue", grid, tissue), stamp, lambda: reduce(np.union1d, found))
+
+    def _shared(self, grid, pair, voxels, stamps) -> int:
+        names = tissue_name(pair.foreground), tissue_name(pair.background)
+        if not all(name in voxels for name in names):
+            return 0
+        return self._kept(
+            ("shared", grid, names), tuple(stamps[name] for name in names), lambda: shared_voxels(*(voxels[name] for name in names))
+        )
+
+    def _kept(self, key, stamp, compute):
+        """What `compute` gave when the stamp was the same, in this measurement or the one before."""
+        kept = self._now.get(key) or self._before.get(key)
+        self._now[key] = kept if kept is not None and kept[0] == stamp else (stamp, compute())
+        return self._now[key][1]

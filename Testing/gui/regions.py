@@ -1,0 +1,103 @@
+"""Tissue regions for the tests of CNR: in the scene, and counted apart from what is tested."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import slicer
+import slicer_host
+import vtk
+
+from CCDNNSynthLib.SampleStudy import SAMPLE_FOLDER
+
+NAMES = {int(value): name for value, name in json.loads((SAMPLE_FOLDER / "labels.json").read_text(encoding="utf-8")).items()}
+LABEL_OF_TISSUE = {"bone" if name == "bone marrow" else name: value for value, name in NAMES.items()}
+
+
+def open_sample(panel):
+    """The sample study, its STIR as acquired and its T2 in the place of a synthetic STIR; returns the parameter node."""
+    panel.inputs.onSampleLink()
+    node = panel.logic.getParameterNode()
+    node.syntheticVolume = node.t2Volume
+    panel.cnr.ui.cnrSection.collapsed = False
+    slicer_host.process_events()
+    return node
+
+
+def label_array() -> np.ndarray:
+    node = slicer.util.loadVolume(str(SAMPLE_FOLDER / "labels.nrrd"), {"labelmap": True, "show": False})
+    array = slicer.util.arrayFromVolume(node).copy()
+    slicer.mrmlScene.RemoveNode(node)
+    return array
+
+
+def add_segmentation():
+    """The label map of the sample study as a segmentation, its segments named as its labels."""
+    labels = slicer.util.loadVolume(str(SAMPLE_FOLDER / "labels.nrrd"), {"labelmap": True, "show": False})
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "knee tissues")
+    slicer.modules.segmentations.logic().ImportLabelmapToSegmentationNode(labels, node)
+    segmentation = node.GetSegmentation()
+    for index in range(segmentation.GetNumberOfSegments()):
+        segment = segmentation.GetNthSegment(index)
+        segment.SetName(NAMES[segment.GetLabelValue()])
+    slicer.mrmlScene.RemoveNode(labels)
+    return node
+
+
+def table_of(parameters) -> dict:
+    """Pair → heading → cell, of the table node."""
+    table = parameters.cnrTable.GetTable()
+    columns = [table.GetColumn(index) for index in range(table.GetNumberOfColumns())]
+    rows = [{column.GetName(): column.GetValue(row) for column in columns} for row in range(table.GetNumberOfRows())]
+    return {row["Pair"]: row for row in rows}
+
+
+def expected_cnr(image: np.ndarray, foreground: np.ndarray, background: np.ndarray) -> float:
+    """|mean_f − mean_b| / SD_b of masks, in plain numpy."""
+    f, b = image[foreground].astype(np.float64), image[background].astype(np.float64)
+    return abs(f.mean() - b.mean()) / np.sqrt(((b - b.mean()) ** 2).sum() / (b.size - 1))
+
+
+def world(volume, *ijk) -> list:
+    """Where a continuous voxel coordinate lies, through the transforms above the volume."""
+    matrix, transform = vtk.vtkMatrix4x4(), vtk.vtkGeneralTransform()
+    volume.GetIJKToRASMatrix(matrix)
+    slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(volume.GetParentTransformNode(), None, transform)
+    return list(transform.TransformPoint(matrix.MultiplyPoint([*ijk, 1])[:3]))
+
+
+def draw(panel, tissue: str, points, shape: str = "freehand"):
+    """Press the button, place the points as the view does, and end with a right click; returns the outline."""
+    ui = panel.cnr.ui
+    ui.tissueSelector.currentText = tissue
+    slicer_host.click(getattr(ui, f"{shape}Button"))
+    node = panel.cnr._drawing.node
+    for point in points:
+        node.AddControlPointWorld(*point)
+    slicer.app.applicationLogic().GetInteractionNode().SwitchToViewTransformMode()
+    slicer_host.process_events()
+    return node
+
+
+def square(volume, slice_index: int, low: tuple, high: tuple, per_side: int = 6) -> list:
+    """Points along a square in a slice, half a voxel outside the voxels low … high (column, row), so many a side."""
+    (i0, j0), (i1, j1) = (np.array(low) - 0.5, np.array(high) + 0.5)
+    corners = [(i0, j0), (i1, j0), (i1, j1), (i0, j1)]
+    return [
+        world(volume, *(np.array(corners[side]) * (1 - t) + np.array(corners[(side + 1) % 4]) * t), slice_index)
+        for side in range(4)
+        for t in np.arange(per_side) / per_side
+    ]
+
+
+def make_straight(outline) -> None:
+    """Straight lines between the points, so that a square is one."""
+    outline.SetCurveTypeToLinear()
+    slicer_host.process_events()
+
+
+def box_mask(shape, slice_index: int, low: tuple, high: tuple) -> np.ndarray:
+    mask = np.zeros(shape, bool)
+    mask[slice_index, low[1] : high[1] + 1, low[0] : high[0] + 1] = True
+    return mask
