@@ -250,6 +250,7 @@ def _edges(acquired: np.ndarray, synthetic: np.ndarray, step: float) -> dict[Ima
 
 def _edge_row(name: str, image: Image, edge: Edge | InputError, measure: Callable[[Edge], float], samples: int) -> Measurement:
     value, note = (math.nan, str(edge)) if isinstance(edge, InputError) else (measure(edge), "")
+    name = f"{name}, {image.name.lower()}"  # acquired or synthetic
     return Measurement(name, value, "mm", image.value, "error function fitted to the steepest edge", samples, note)
 
 
