@@ -25,12 +25,16 @@ def misregistration_loss(output: Tensor, label: Tensor, window: int = 5) -> Tens
     # A replicated border adds only values that the part of the window inside the image already holds.
     padded = functional.pad(label, [window // 2] * 4, mode="replicate")
     rows, columns = label.shape[-2:]
-    smallest: Tensor | None = None
-    for row in range(window):
-        for column in range(window):
-            difference = (output - padded[..., row : row + rows, column : column + columns]) ** 2
-            smallest = difference if smallest is None else torch.minimum(smallest, difference)
-    return smallest.mean()
+    # The smallest difference has the gradient of a difference to the pixel where it was found, so the search needs none.
+    with torch.no_grad():
+        nearest, smallest = label, (output - label).abs()
+        for row in range(window):
+            for column in range(window):
+                candidate = padded[..., row : row + rows, column : column + columns]
+                distance = (output - candidate).abs()
+                nearest = torch.where(distance < smallest, candidate, nearest)
+                smallest = torch.minimum(distance, smallest)
+    return functional.mse_loss(output, nearest)
 
 
 def local_statistics_loss(output: Tensor, label: Tensor, window: int = 5, variation: str = "variance") -> Tensor:

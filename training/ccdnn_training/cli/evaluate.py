@@ -12,6 +12,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("evaluate", help="measure a model on the test subjects of a slice cache")
     parser.add_argument("cache", type=Path, help="slice cache with test subjects")
     parser.add_argument("--train", type=Path, required=True, help="slice cache the model was fitted on, for the pixel regressor")
+    parser.add_argument("--fold", type=int, help="of a cohort's cache: its test subjects are scored")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for scores.csv, summary.md, results.json")
     parser.add_argument("--model", help="bundled model or model file; the default model if left out")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
@@ -26,8 +27,13 @@ def run(options: argparse.Namespace) -> int:
     from ccdnn_training.evaluation.study import markdown_table, score_subjects, write_results, write_scores
 
     model = resolve_model(options.model)
-    train, test = SliceCache(options.train), SliceCache(options.cache)
+    train, test = SliceCache(options.train, options.fold), SliceCache(options.cache, options.fold)
     for cache in (train, test):
+        if cache.is_cohort and (fitted := model.card.training.get("fold")) != options.fold:
+            raise InputError(
+                f"The model {model.card.name} was fitted on fold {fitted} and may have seen those tested in fold {options.fold}; "
+                f"score it with --fold {fitted}."
+            )
         if cache.normalisation.to_card() != dict(model.card.normalisation):
             raise InputError(f"{cache.folder} is normalised otherwise than the model {model.card.name}; make the cache again.")
     with progress("test subjects") as on_subject:
@@ -35,8 +41,12 @@ def run(options: argparse.Namespace) -> int:
     options.output.mkdir(parents=True, exist_ok=True)
     write_scores(scores, options.output / "scores.csv")
     table = markdown_table(scores)
-    command = shlex.join(["ccdnn-train", *sys.argv[1:]])
-    write_results(scores, model.card.name, "simulated test subjects", command, options.output / "results.json")
+    if test.is_cohort:
+        measured_on = f"test subjects of fold {options.fold} of a cohort"
+        command = f"ccdnn-train evaluate CACHE --train CACHE --fold {options.fold} --model MODEL"  # paths may hold names
+    else:
+        measured_on, command = "simulated test subjects", shlex.join(["ccdnn-train", *sys.argv[1:]])
+    write_results(scores, model.card.name, measured_on, command, options.output / "results.json")
     summary = (
         f"Test subjects: `{test.made_by}`. Images on 0–1 by the acquired STIR's maximum; mean ± SD over subjects.\n\n"
         f"Command: `{command}`\n\n{table}"

@@ -13,21 +13,22 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help="the model file (.safetensors)")
     parser.add_argument("--name", required=True, help="what the model is called, for instance small")
     parser.add_argument("--model-version", default="1.0.0")
+    parser.add_argument("--licence", help="SPDX identifier of the weights' licence; a cohort's own model states none if left out")
     parser.add_argument("--results", type=Path, help="results.json of `ccdnn-train evaluate` for the card")
     parser.add_argument("--bundle", metavar="TITLE", help="list it under this title in the models.json beside it")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    from ccdnn_training.data.cache import SliceCache
     from ccdnn_training.fitting.export import bundle, export_checkpoint, read_results
 
     sha256 = export_checkpoint(
         options.checkpoint,
-        SliceCache(options.cache),
+        options.cache,
         options.output,
         name=options.name,
         version=options.model_version,
+        licence=options.licence,
         results=read_results(options.results) if options.results else (),
     )
     if options.bundle:

@@ -111,6 +111,7 @@ def write_results(scores: list[Score], method: str, measured_on: str, command: s
     results = [
         MeasuredResult(metric, round(mean, 6), round(deviation, 6), n, measured_on, command)
         for metric, (mean, deviation, n) in row.items()
+        if np.isfinite(mean)  # small slices have no MS-SSIM
     ]
     path.write_text(json.dumps([asdict(result) for result in results], indent=1) + "\n", encoding="utf-8")
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lightning import LightningDataModule, Trainer
+from lightning import Callback, LightningDataModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
@@ -44,10 +45,13 @@ class FitCommand(LightningCLI):
         return super().instantiate_trainer(default_root_dir=str(run), **settings)
 
 
-def fit(arguments: list[str]) -> Trainer:
+def fit(arguments: list[str], callbacks: Sequence[Callback] = ()) -> Trainer:
     """Run `fit` with Lightning's arguments (`--config FILE` and overrides); raises SystemExit where they are wrong.
 
     The data are of the class that the configuration names under `data: class_path`.
+
+    Args:
+        callbacks: to run after those of the configuration.
     """
     command = FitCommand(
         ContrastConversion,
@@ -56,5 +60,6 @@ def fit(arguments: list[str]) -> Trainer:
         args=["fit", *arguments],
         save_config_kwargs={"overwrite": True},
         auto_configure_optimizers=False,
+        trainer_defaults={"callbacks": list(callbacks)},
     )
     return command.trainer

@@ -13,28 +13,37 @@ import torch
 
 from ccdnn import __version__
 from ccdnn.errors import InputError, ModelError
-from ccdnn.model.card import Contrast, MeasuredResult, ModelCard, Protocol
+from ccdnn.model.card import MeasuredResult, ModelCard
 from ccdnn.model.catalog import CATALOG_NAME
 from ccdnn.model.file import save_model
 from ccdnn.model.network import CCDNN
 from ccdnn.writing import write_text
 from ccdnn_training.data.cache import SliceCache
-from ccdnn_training.physics.protocol import CONTRASTS, INPUT_CONTRASTS, PAPER_PROTOCOL, PARAMETER_RANGES
+from ccdnn_training.data.for_card import contrasts_of, training_data_of
 
 _PREFIX = "network."
-_CARD_NAMES = {"tr": "tr_ms", "te": "te_ms", "ti": "ti_ms", "flip_angle": "flip_angle_deg"}
 
 
 def export_checkpoint(
-    checkpoint: Path, cache: SliceCache, output: Path, *, name: str, version: str, results: tuple[MeasuredResult, ...] = ()
+    checkpoint: Path,
+    cache_folder: Path,
+    output: Path,
+    *,
+    name: str,
+    version: str,
+    licence: str | None = None,
+    results: tuple[MeasuredResult, ...] = (),
 ) -> str:
     """Write the network of a Lightning `checkpoint` with a card, weights as float16, and return the file's SHA-256.
 
     Args:
+        cache_folder: slice cache it was fitted on; the checkpoint knows the fold.
+        licence: SPDX identifier; Apache-2.0 for simulated knees, not stated for a cohort's own, if None.
         results: figures of this very network, which `ccdnn-train evaluate` measured on an export without them.
 
     Raises:
         ModelError: the checkpoint cannot be read or is not of this project's fits.
+        InputError: there is no such cache.
     """
     try:
         content = torch.load(checkpoint, map_location="cpu", weights_only=True)
@@ -45,17 +54,16 @@ def export_checkpoint(
         network.load_state_dict(weights)
     except (OSError, KeyError, TypeError, RuntimeError, ValueError) as error:
         raise ModelError(f"{checkpoint} is not a checkpoint of `ccdnn-train fit` ({error}).") from error
+    cache = SliceCache(cache_folder, data.get("fold"))
+    contrasts = contrasts_of(cache)
     card = ModelCard(
         name=name,
         version=version,
         branch_width=settings["branch_width"],
-        contrasts=tuple(_contrast(contrast) for contrast in INPUT_CONTRASTS),
-        target=_contrast(CONTRASTS[-1]),
+        contrasts=contrasts[:-1],
+        target=contrasts[-1],
         normalisation=cache.normalisation.to_card(),
-        training_data=(
-            f"{len(cache.part('train'))} simulated knees; protocol, tissue values, anatomy and acquisition effects "
-            "drawn for each subject. No patient data."
-        ),
+        training_data=training_data_of(cache),
         seed=int(data["seed"]),
         code_version=_code_version(),
         training={
@@ -65,7 +73,7 @@ def export_checkpoint(
             "epochs": int(content["epoch"]) + 1,
             "steps": int(content["global_step"]),
         },
-        licence="Apache-2.0",
+        licence=licence or ("LicenseRef-not-stated" if cache.is_cohort else "Apache-2.0"),
         created=datetime.date.today().isoformat(),
         results=results,
     )
@@ -92,13 +100,6 @@ def read_results(path: Path) -> tuple[MeasuredResult, ...]:
         return tuple(MeasuredResult(**entry) for entry in json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError, ModelError) as error:
         raise InputError(f"{path} does not hold the results of `ccdnn-train evaluate` ({error}).") from error
-
-
-def _contrast(contrast: str) -> Contrast:
-    sequence = PAPER_PROTOCOL[contrast]
-    values = {card: getattr(sequence, name) for name, card in _CARD_NAMES.items()}
-    ranges = {_CARD_NAMES[name]: limits for name, limits in PARAMETER_RANGES[contrast].items()}
-    return Contrast(contrast, Protocol(**values, ranges=ranges))
 
 
 def _plain(settings: dict[str, Any]) -> dict[str, Any]:

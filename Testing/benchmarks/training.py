@@ -1,0 +1,214 @@
+"""What a training step costs beside the network, in one run: the losses' share, and what the framework and the data take.
+
+    python Testing/benchmarks/training.py [--width 32] [--patch 64] [--batch 8] [--device auto] [--pairs 12] [--json]
+
+- **c2, c3**: forward and backward of the loss alone, on images of the step's size, as a share of a step on c1 + 0.3 c2,
+  or c1 + 0.3 c3, with forward, backward and Adam. k is 5. The project asks for at most 20 %.
+- **Lightning**: `ccdnn-train fit` itself, from a slice cache on disk, with its patches, guard, logs and checkpoints, against a
+  plain loop of forward, backward and Adam over one batch that stays in memory. Inside the one fit the two take turns, some steps
+  each.
+  The project asks for at most 5 % lost.
+
+Both figures are medians over pairs of turns, so that whatever else the machine does meets both alike. The images are a seeded
+pattern: speed does not depend on them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+import yaml
+from lightning import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from ccdnn.normalisation import VolumePercentile
+from ccdnn_training.data.cache import write_index, write_subject
+from ccdnn_training.fitting.command import fit
+from ccdnn_training.fitting.module import ContrastConversion
+from ccdnn_training.losses import PhasedLoss, local_statistics_loss, misregistration_loss
+from ccdnn_training.physics.protocol import CONTRASTS
+
+MOST_LOSS_SHARE = 0.20
+MOST_LOST = 0.05
+STEPS_A_TURN = 4
+MATRIX = 192
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--width", type=int, default=32, help="maps a branch: 32 the small network, 64 the paper's")
+    parser.add_argument("--patch", type=int, default=64, help="rows and columns")
+    parser.add_argument("--batch", type=int, default=8, help="patches a step")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--pairs", type=int, default=12, help="pairs of turns the medians are of")
+    parser.add_argument("--json", action="store_true", help="figures as JSON on stdout")
+    options = parser.parse_args()
+    device = "cuda" if options.device != "cpu" and torch.cuda.is_available() else "cpu"
+    figures = {
+        "device": torch.cuda.get_device_name() if device == "cuda" else f"{platform.processor() or platform.machine()}",
+        "threads": torch.get_num_threads(),
+        "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
+        "width": options.width,
+        "step": f"{options.batch} patches of {options.patch}×{options.patch}",
+        **loss_shares(options, device),
+        **lightning_overhead(options, device),
+    }
+    print(json.dumps(figures, indent=1) if options.json else report(figures))
+    within = max(figures["c2_share"], figures["c3_share"]) <= MOST_LOSS_SHARE and figures["lost"] <= MOST_LOST
+    return 0 if within else 1
+
+
+def report(figures: dict) -> str:
+    return "\n".join(
+        [
+            f"{figures['width']} maps a branch, {figures['step']} a step; {figures['device']}, {figures['threads']} threads, "
+            f"load {figures['load']}",
+            f"c2 (k = 5)   {figures['c2_share']:6.1%} of a step (asked: at most {MOST_LOSS_SHARE:.0%})",
+            f"c3 (k = 5)   {figures['c3_share']:6.1%} of a step (asked: at most {MOST_LOSS_SHARE:.0%})",
+            f"plain loop   {figures['plain_slices_a_second']:.2f} patches a second",
+            f"Lightning    {figures['fit_slices_a_second']:.2f} patches a second, {figures['lost']:.1%} lost "
+            f"(asked: at most {MOST_LOST:.0%})",
+        ]
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------------ losses
+
+
+def loss_shares(options: argparse.Namespace, device: str) -> dict[str, float]:
+    output = torch.rand(options.batch, 1, options.patch, options.patch, device=device, requires_grad=True)
+    label = torch.rand_like(output, requires_grad=False)
+    shares = {}
+    for name, function, phase in (("c2", misregistration_loss, 1), ("c3", local_statistics_loss, 2)):
+        step = PlainStep(options, device, phase)
+        alone, whole = take_turns(lambda f=function: f(output, label).backward(), step, options.pairs, device)
+        shares[f"{name}_share"] = statistics.median(a / b for a, b in zip(alone, whole, strict=True))
+    return shares
+
+
+class PlainStep:
+    """A training step with nothing around it: forward, backward and Adam, on a batch in memory."""
+
+    def __init__(self, options: argparse.Namespace, device: str, phase: int) -> None:
+        torch.manual_seed(0)
+        module = ContrastConversion(branch_width=options.width)
+        self.network, self.loss, self.phase = module.network.to(device).train(), PhasedLoss(), phase
+        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=1e-4, eps=1e-7)
+        images = torch.rand(options.batch, 3, options.patch, options.patch, device=device)
+        self.images = images.contiguous(memory_format=torch.channels_last)
+        self.label = torch.rand(options.batch, 1, options.patch, options.patch, device=device)
+        # The precision of the fit below.
+        self.precision = torch.autocast(device, torch.bfloat16, enabled=device == "cuda")
+
+    def __call__(self) -> Tensor:
+        self.optimizer.zero_grad()
+        with self.precision:
+            output = self.network(self.images).float()
+        loss = self.loss(output, self.label, self.phase)["loss"]
+        loss.backward()
+        self.optimizer.step()
+        return loss
+
+
+def take_turns(
+    first: Callable[[], object], second: Callable[[], object], pairs: int, device: str
+) -> tuple[list[float], list[float]]:
+    """Seconds of a call of each, by turn; the first turn warms up and is left out."""
+    times = [[timed(work, device) for work in (first, second)] for _ in range(pairs + 1)][1:]
+    return [pair[0] for pair in times], [pair[1] for pair in times]
+
+
+def timed(work: Callable[[], object], device: str) -> float:
+    synchronise(device)
+    started = time.perf_counter()
+    work()
+    synchronise(device)
+    return time.perf_counter() - started
+
+
+def synchronise(device: str) -> None:
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+# --------------------------------------------------------------------------------------------------------------- Lightning
+
+
+class Turns(Callback):
+    """Last of all callbacks, runs as many plain steps after every `STEPS_A_TURN` steps of the fit, and times both."""
+
+    def __init__(self, step: PlainStep, device: str) -> None:
+        self._step, self._device, self._since = step, device, None
+        self.fitted: list[float] = []
+        self.plain: list[float] = []
+
+    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: object) -> None:
+        if trainer.global_step % STEPS_A_TURN:
+            return
+        synchronise(self._device)
+        if self._since is not None:
+            self.fitted.append(time.perf_counter() - self._since)
+        self.plain.append(timed(lambda: [self._step() for _ in range(STEPS_A_TURN)], self._device))
+        self._since = time.perf_counter()
+
+
+def lightning_overhead(options: argparse.Namespace, device: str) -> dict[str, float]:
+    turns = Turns(PlainStep(options, device, phase=1), device)
+    with tempfile.TemporaryDirectory() as folder:
+        fit(["--config", str(write_fit(Path(folder), options, device))], callbacks=[turns])
+    plain, fitted = turns.plain[1:], turns.fitted[1:]
+    pairs = list(zip(plain, fitted, strict=False))
+    steps = STEPS_A_TURN * options.batch
+    return {
+        "plain_slices_a_second": steps / statistics.median(plain),
+        "fit_slices_a_second": steps / statistics.median(fitted),
+        "lost": 1 - statistics.median(of_plain / of_fit for of_plain, of_fit in pairs),
+    }
+
+
+def write_fit(folder: Path, options: argparse.Namespace, device: str) -> Path:
+    cache, rng = folder / "cache", np.random.default_rng(0)
+    cache.mkdir()
+    subjects = [{"name": f"s{n}", "part": part, "provenance": {}} for n, part in enumerate(["train"] * 4 + ["validation"])]
+    for subject in subjects:
+        write_subject(cache, subject["name"], rng.random((4, 8, MATRIX, MATRIX), np.float32))
+    write_index(cache, subjects, contrasts=CONTRASTS, normalisation=VolumePercentile(), made_by="benchmark")
+    data = {
+        "cache": str(cache),
+        "patch_size": options.patch,
+        "batch_size": options.batch,
+        "steps_per_epoch": (options.pairs + 2) * STEPS_A_TURN,
+        "workers": 0 if device == "cpu" else 4,
+    }
+    config = {
+        "run": str(folder / "run"),
+        "model": {"branch_width": options.width, "phase_2_from": 1.0},
+        "data": {"class_path": "ccdnn_training.data.module.CachedSlices", "init_args": data},
+        "trainer": {
+            "max_epochs": 1,
+            "accelerator": "gpu" if device == "cuda" else "cpu",
+            "devices": 1,
+            "precision": "bf16-mixed" if device == "cuda" else "32-true",
+            "limit_val_batches": 0,
+            "enable_progress_bar": sys.stderr.isatty(),
+            "enable_model_summary": False,
+        },
+    }
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(config), encoding="utf-8")
+    return path
+
+
+if __name__ == "__main__":
+    sys.exit(main())
