@@ -10,11 +10,6 @@ from CCDNNSynthLib.SceneVolumes import voxelsOf, voxelsOn
 
 DIFFERENCE_ATTRIBUTE = "CCDNNSynth.Difference"
 COLORS_NAME = "CC-DNN difference"
-# Shown from −SHOWN to +SHOWN of the acquired volume's range 0–1. Fixed, so that the colours mean the same for every pair.
-SHOWN = 0.25
-# Blue and orange stay apart in every common colour blindness (Okabe and Ito 2008). Black between them: no difference is as dark
-# as the background of the views, and what differs stands out.
-_LESS, _MORE = (0.34, 0.71, 0.91), (0.95, 0.62, 0.0)
 _STEPS = 255  # odd, so that one colour is that of 0
 
 
@@ -35,7 +30,7 @@ def makeDifference(acquired, synthetic, scaling: Scaling, saved: bool = True):
     slicer.util.updateVolumeFromArray(node, array)
     display, colors = node.GetDisplayNode(), _colors()
     display.SetAndObserveColorNodeID(colors.GetID())
-    display.SetWindowLevel(2 * SHOWN, 0)
+    display.SetWindowLevel(2 * DIFFERENCE_SHOWN, 0)
     for part in (node, display):
         part.SetSaveWithScene(saved)
     if saved:
@@ -85,6 +80,7 @@ def _colors():
         node.SetTypeToUser()
         node.SetNumberOfColors(_STEPS)
         for index, share in enumerate(np.linspace(-1, 1, _STEPS)):
-            red, green, blue = (abs(share) * part for part in (_LESS if share < 0 else _MORE))
+            colour = LESS if share < 0 else MORE
+            red, green, blue = (abs(share) * int(colour[first : first + 2], 16) / 255 for first in (1, 3, 5))
             node.SetColor(index, f"{share:+.2f}", red, green, blue, 1.0)
     return node

@@ -14,6 +14,11 @@ BLUE, VERMILION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"
 ACQUIRED, SYNTHETIC = BLUE, VERMILION
 INPUTS = {"t1": GREEN, "t2": PURPLE, "gre": SKY_BLUE}
 
+# Of a difference of images: smaller, larger, and from which to which value of images scaled to 0–1 it is shown, with black for 0.
+# The range is fixed, so that a colour means the same for every pair.
+LESS, MORE = SKY_BLUE, ORANGE
+DIFFERENCE_SHOWN = 0.25
+
 
 class ChartKind(str, Enum):
     LINE = "line"

@@ -10,7 +10,7 @@ import zlib
 
 import numpy as np
 
-from ccdnn.chart import ORANGE, SKY_BLUE
+from ccdnn.chart import LESS, MORE
 
 
 def png(pixels: np.ndarray, description: str = "") -> bytes:
@@ -38,10 +38,10 @@ def grey(image: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 def diverging(image: np.ndarray, limit: float) -> np.ndarray:
-    """(row, column, 3) uint8: 0 black, −`limit` sky blue, +`limit` orange, which the colour-blind can tell apart; NaN is black."""
+    """(row, column, 3) uint8: 0 black, −`limit` and +`limit` in the colours of `ccdnn.chart`; NaN is black."""
     with np.errstate(invalid="ignore"):
         shares = np.clip(np.nan_to_num(np.asarray(image, np.float64) / limit), -1, 1)[..., None]
-    below, above = (np.frombuffer(bytes.fromhex(colour[1:]), np.uint8).astype(float) for colour in (SKY_BLUE, ORANGE))
+    below, above = (np.frombuffer(bytes.fromhex(colour[1:]), np.uint8).astype(float) for colour in (LESS, MORE))
     return np.rint(np.where(shares < 0, -shares * below, shares * above)).astype(np.uint8)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ccdnn.chart import DIFFERENCE_SHOWN
 from ccdnn.errors import InputError
 from ccdnn.measure.scaling import Scaling
 from ccdnn.measure.table import Column, Table
@@ -21,10 +22,6 @@ from ccdnn.report.content import Picture
 from ccdnn.report.png import diverging, grey
 from ccdnn.series import Protocol, plane_of
 from ccdnn.volume import Grid, Volume
-
-# What a difference is shown from and to, in parts of the acquired volume's range 0–1; fixed, so that colours mean the same
-# in every report.
-DIFFERENCE_SHOWN = 0.25
 
 # Entries of the header of a synthetic volume (`ccdnn.provenance`) that hold nobody's free words.
 _SAFE_ENTRIES = {
