@@ -4,6 +4,7 @@ import numpy as np
 import slicer
 from slicer.i18n import tr as _
 
+from ccdnn.chart import DIFFERENCE_SHOWN, LESS, MORE
 from ccdnn.measure.scaling import Scaling, scale_pair
 from CCDNNSynthLib.Result import addVolume, removeVolume
 from CCDNNSynthLib.SceneVolumes import voxelsOf, voxelsOn
