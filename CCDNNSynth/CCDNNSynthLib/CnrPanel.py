@@ -155,18 +155,11 @@ class CnrPanel(Panel):
     def _onLive(self) -> None:
         self._live.stop()
         node = self._parameterNode
-        if node is None or not node.cnrLive or not (self._shown or self._isPlotted()):
+        if node is None or not node.cnrLive or not (self._shown or Plots.isInLayout(node.cnrChart)):
             return
         # Nothing is put into the scene before there is something to measure.
         if node.cnrTable is not None or (self._volumes() and regionsOf(node)):
             self.measure()
-
-    def _isPlotted(self) -> bool:
-        chart = self._parameterNode.cnrChart
-        return chart is not None and any(
-            view.GetPlotChartNodeID() == chart.GetID() and view.IsMappedInLayout()
-            for view in slicer.util.getNodesByClass("vtkMRMLPlotViewNode")
-        )
 
     def _observe(self) -> None:
         """Hear of all that changes a measurement."""

@@ -2,8 +2,9 @@
 
 import slicer
 import vtk
+from vtk.util.numpy_support import vtk_to_numpy
 
-from ccdnn.chart import Chart, ChartKind
+from ccdnn.chart import Chart, ChartKind, Series
 from CCDNNSynthLib.ReviewLayouts import showPlotBelow
 
 _TABLE_ROLE = "CCDNNSynth.ChartTable"
@@ -40,6 +41,22 @@ def showChart(node, chart: Chart) -> None:
     node.EndModify(modified)
 
 
+def chartOf(node) -> Chart:
+    """The chart that `showChart` let a node show, which a saved scene restores."""
+    nodes = [node.GetNthPlotSeriesNode(index) for index in range(node.GetNumberOfPlotSeriesNodes())]
+    nodes = [series for series in nodes if series is not None and series.GetTableNode() is not None]
+    bars = any(series.GetPlotType() == series.PlotTypeBar for series in nodes)
+    categories = nodes[0].GetTableNode().GetTable().GetColumnByName("category") if bars else None
+    return Chart(
+        node.GetTitle(),
+        node.GetXAxisTitle(),
+        node.GetYAxisTitle(),
+        tuple(_seriesOf(series, bars) for series in nodes),
+        ChartKind.BAR if bars else ChartKind.LINE,
+        tuple(categories.GetValue(row) for row in range(categories.GetNumberOfValues())) if bars else (),
+    )
+
+
 def removeChart(node) -> None:
     """Take a chart out of the scene with what it was drawn from."""
     parts = [node.GetNthPlotSeriesNode(index) for index in range(node.GetNumberOfPlotSeriesNodes())]
@@ -58,6 +75,14 @@ def showInLayout(node) -> None:
         slicer.app.applicationLogic().PropagatePlotChartSelection()
     else:
         slicer.modules.plots.logic().ShowChartInLayout(node)
+
+
+def isInLayout(node) -> bool:
+    """Whether a plot view of the layout shows the chart, which may be None."""
+    return node is not None and any(
+        view.GetPlotChartNodeID() == node.GetID() and view.IsMappedInLayout()
+        for view in slicer.util.getNodesByClass("vtkMRMLPlotViewNode")
+    )
 
 
 def _table(node):
@@ -104,6 +129,13 @@ def _series(node, index: int):
     series.SetHideFromEditors(True)
     node.SetAndObserveNthPlotSeriesNodeID(index, series.GetID())
     return series
+
+
+def _seriesOf(node, bars: bool) -> Series:
+    table = node.GetTableNode().GetTable()
+    x, y = (vtk_to_numpy(table.GetColumnByName(name)).tolist() for name in (node.GetXColumnName(), node.GetYColumnName()))
+    colour = "#" + "".join(f"{round(255 * share):02X}" for share in node.GetColor())
+    return Series(node.GetName(), y, () if bars else x, colour, node.GetLineStyle() == node.LineStyleDash)
 
 
 def _showSeries(node, chart: Chart, series, table, index: int) -> None:

@@ -16,7 +16,7 @@ from ccdnn.writing import write_text
 from CCDNNSynthLib import Messages
 from CCDNNSynthLib.LineProfiles import ProfileMeter, profiledVolumes
 from CCDNNSynthLib.Panel import Panel
-from CCDNNSynthLib.Plots import chartNode, showChart, showInLayout
+from CCDNNSynthLib.Plots import chartNode, isInLayout, showChart, showInLayout
 from CCDNNSynthLib.Tables import showTable, tableNode
 
 # A point that is dragged moves with every event of the mouse; the plot follows at most this often.
@@ -42,7 +42,8 @@ class ProfilesPanel(Panel):
         """:param widget: of Profiles.ui."""
         super().__init__(widget)
         self.profiles = None  # what the table and the plot show, a ccdnn.measure.profile.LineProfiles
-        self._meter, self._chosen, self._observed, self._showing = ProfileMeter(), None, (), False
+        self._meter, self._chosen, self._observed = ProfileMeter(), None, ()
+        self._shown = self._showing = False
         self._throttle = qt.QTimer()
         self._throttle.singleShot = True
         self._throttle.interval = INTERVAL_MS
@@ -59,7 +60,12 @@ class ProfilesPanel(Panel):
     def setParameterNode(self, parameterNode) -> None:
         self._throttle.stop()
         self.profiles, self._chosen = None, None
+        self._shown = parameterNode is not None
         super().setParameterNode(parameterNode)
+
+    def exit(self) -> None:
+        """Another module is shown. From now on only a plot that is still in the layout follows the line."""
+        self._shown = False
 
     def close(self) -> None:
         self._throttle.stop()
@@ -116,9 +122,10 @@ class ProfilesPanel(Panel):
 
     def onMoved(self, caller, event) -> None:
         """The line or a volume is not what it was when it was measured."""
-        if self._parameterNode is None:
+        node = self._parameterNode
+        if node is None or not (self._shown or isInLayout(node.profileChart)):
             return
-        if not self._parameterNode.profileLive:
+        if not node.profileLive:
             self.ui.updateButton.enabled = True
         elif not self._throttle.active:
             self._throttle.start()

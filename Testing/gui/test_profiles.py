@@ -365,15 +365,22 @@ def test_saved_scene_restores_line_choices_table_and_plot(compared, tmp_path):
     assert len(slicer.util.getNodesByClass("vtkMRMLPlotChartNode")) == 1
 
 
-def test_another_module_and_back_keeps_following(compared):
+def test_while_another_module_is_shown_only_a_plot_in_the_layout_follows(compared):
     line = draw(compared)
     before = numbers(compared)
     compared.exit()
     line.SetNthControlPointPositionWorld(1, *to_ras([25, 23, 3]))
     settle(compared)
+    assert numbers(compared) == before
     compared.enter()
     settle(compared)
-    assert numbers(compared) != before
+    moved = numbers(compared)
+    assert moved != before
+    slicer_host.click(compared.lineProfiles.ui.plotButton)
+    compared.exit()
+    line.SetNthControlPointPositionWorld(1, *to_ras(ENDS[1]))
+    settle(compared)
+    assert numbers(compared) == before
 
 
 def test_a_second_parameter_set_has_its_own_line_table_and_plot(compared):
