@@ -17,8 +17,8 @@ from ccdnn_training.data.label_maps import FIRST_KNEE, LabelMaps, MapRecipe, dom
 from ccdnn_training.data.tuple_images import SimulationImages, TrainingView, TupleImages, displaced
 from ccdnn_training.data.tuples import draw_tuples, signal_maxima, signals_of
 from ccdnn_training.evaluation.bound import STIR, NearestNeighbourMean, bound_over_tuples, conditional_mean, psnr
-from ccdnn_training.evaluation.simulation import PAPER, Bounds, Setting, TrainedNetwork, score, score_images
-from ccdnn_training.evaluation.simulation_report import read_scores
+from ccdnn_training.evaluation.simulation import PAPER, Bounds, ImageScore, Setting, TrainedNetwork, score, score_images
+from ccdnn_training.evaluation.simulation_report import SettingScores, ablation_table, read_scores
 from ccdnn_training.physics.noise import add_rician_noise, rician_mean
 from ccdnn_training.physics.protocol import CONTRASTS, PAPER_PROTOCOL
 from ccdnn_training.physics.tissues import TISSUE_NAMES
@@ -389,6 +389,17 @@ def test_evaluate_simulation_writes_scores_table_and_pictures(
     assert "does not hold scores" in capsys.readouterr().err
     with pytest.raises(InputError):
         read_scores(results / "none.csv")
+
+
+def test_an_ablation_compares_image_by_image() -> None:
+    def result(losses: str, errors: tuple[float, float]) -> SettingScores:
+        scores = [ImageScore(i, "network", e, -10 * np.log10(e), 0.5 + e) for i, e in enumerate(errors)]
+        return SettingScores(Setting(0, 2, losses), "4 maps", scores)
+
+    table = ablation_table([result("c1", (0.01, 0.03)), result("c1 + c2", (0.001, 0.003))])
+    assert "| network | 2 | +10.00 | 10.00 ± 0.00 | -0.018 ± 0.013 |" in table
+    assert "| *paper* | | *+5.27* | | *+0.08* |" in table
+    assert ablation_table([result("c1", (0.01, 0.03))]) == ""
 
 
 def test_a_checkpoint_of_another_fit_is_one_sentence(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

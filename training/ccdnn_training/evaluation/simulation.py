@@ -61,6 +61,10 @@ PAPER = {  # section 3.1: PSNR in dB, SSIM
     Setting(2, 0, "c1"): (32.87, 0.90),
     Setting(2, 0, "c1 + c3"): (34.07, 0.92),
 }
+ABLATIONS = (  # Figure 4: without and with a second loss
+    (Setting(0, 2, "c1"), Setting(0, 2, "c1 + c2")),
+    (Setting(2, 0, "c1"), Setting(2, 0, "c1 + c3")),
+)
 
 
 @dataclass(frozen=True)

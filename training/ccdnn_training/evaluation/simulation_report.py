@@ -14,7 +14,7 @@ from ccdnn.writing import replacing, write_text
 from ccdnn_training.data.tuple_images import TupleImages
 from ccdnn_training.data.tuples import signal_maxima
 from ccdnn_training.evaluation.bound import STIR, psnr
-from ccdnn_training.evaluation.simulation import PAPER, ImageScore, Setting, TrainedNetwork
+from ccdnn_training.evaluation.simulation import ABLATIONS, NETWORK, PAPER, ImageScore, Setting, TrainedNetwork
 
 COLUMNS = ("image", "method", "MSE", "PSNR", "SSIM")
 
@@ -71,6 +71,31 @@ def markdown_table(results: Sequence[SettingScores]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def ablation_table(results: Sequence[SettingScores]) -> str:
+    """What the second loss adds to c1, image by image, for each pair of `ABLATIONS` that is among the results; "" if none is."""
+    lines = [
+        "| ablation | method | n | PSNR of the mean MSE (dB) | PSNR, mean ± SD over images | SSIM, mean ± SD |",
+        "|---|---|---|---|---|---|",
+    ]
+    for without, added in ABLATIONS:
+        firsts, seconds = ([r for r in results if r.setting == setting] for setting in (without, added))
+        for first, second in zip(firsts, seconds, strict=False):
+            for method in dict.fromkeys(s.method for s in first.scores if s.method.startswith(NETWORK)):
+                one, other = ({s.image: s for s in r.scores if s.method == method} for r in (first, second))
+                pairs = [(one[image], other[image]) for image in one if image in other]
+                gain = 10 * np.log10(np.mean([a.mse for a, _ in pairs]) / np.mean([b.mse for _, b in pairs]))
+                lines.append(
+                    f"| {added.title} over {without.losses} | {method} | {len(pairs)} | {gain:+.2f} "
+                    f"| {_spread([b.psnr - a.psnr for a, b in pairs], 2)} | {_spread([b.ssim - a.ssim for a, b in pairs], 3)} |"
+                )
+        if firsts and seconds:
+            (psnr_1, ssim_1), (psnr_2, ssim_2) = PAPER[without], PAPER[added]
+            lines.append(
+                f"| {added.title} over {without.losses} | *paper* | | *{psnr_2 - psnr_1:+.2f}* | | *{ssim_2 - ssim_1:+.2f}* |"
+            )
+    return "\n".join(lines) + "\n" if len(lines) > 2 else ""
+
+
 def _spread(values: list[float], digits: int) -> str:
     return f"{np.mean(values):.{digits}f} ± {np.std(values, ddof=1) if len(values) > 1 else 0:.{digits}f}"
 
@@ -85,7 +110,7 @@ def write_summary(results: Sequence[SettingScores], data: str, command: str, pat
     write_text(
         f"Simulation study, test images. Label maps: `{data}`. Images are divided by {top:.4f}, the STIR's maximum over the grid "
         f"of tuples, which is the data range of PSNR and SSIM; at range 1 every PSNR is {-20 * np.log10(top):.2f} dB higher. "
-        f"MS-SSIM is not defined at 128 pixels.\n\nCommand: `{command}`\n\n{markdown_table(results)}",
+        f"MS-SSIM is not defined at 128 pixels.\n\nCommand: `{command}`\n\n{markdown_table(results)}\n{ablation_table(results)}",
         path,
     )
 
