@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import small_study
 
+from ccdnn.cli.main import main
 from ccdnn.errors import InputError, OutputError
 from ccdnn.files import read_volume, write_volume
+from ccdnn.readers.manifest import read_manifest
 from ccdnn.readers.regions import REGIONS
 from ccdnn.readers.scores import ScoreSheet, read_scores
 from ccdnn.readers.study import Candidate, create_study, open_study, read_key
@@ -63,7 +64,7 @@ def test_nothing_in_the_readers_folder_tells_a_method_or_a_case(study, tmp_path)
     for case in study.cases:
         files = list(case.images.values())
         assert len({path.stat().st_size for path in files}) == len({path.stat().st_mtime for path in files}) == 1
-        headers = {re.sub(rb"[ABC]", b"?", path.read_bytes().partition(b"\n\n")[0]) for path in files}
+        headers = {path.read_bytes()[:352] for path in files}
         assert len(headers) == 1
         assert b"SYNTHETIC" in headers.pop()
 
@@ -142,7 +143,7 @@ def test_an_existing_folder_or_key_is_not_touched(candidates, tmp_path):
     [
         (lambda folder: (folder / "study.json").unlink(), "holds no reader study"),
         (lambda folder: (folder / "study.json").write_text("{}"), "no description of a reader study"),
-        (lambda folder: (folder / "case-01" / "A.nrrd").unlink(), "missing from the reader study"),
+        (lambda folder: (folder / "case-01" / "A.nii").unlink(), "missing from the reader study"),
     ],
 )
 def test_a_damaged_study_is_told(study, tmp_path, spoil, message):
@@ -195,3 +196,40 @@ def test_scores_are_whole_and_from_1_to_5(study, tmp_path, score):
     sheet = ScoreSheet(tmp_path / "one.csv", study, "reader one")
     with pytest.raises(ValueError, match="Scores are"):
         sheet.set(*next(sheet.missing()), score)
+
+
+# ------------------------------------------------------------------------------------------------------- manifest and command
+
+
+def write_manifest(candidates, path) -> None:
+    lines = [",".join(["case", *(role.value for role in candidates[0].context), *METHODS])]
+    for candidate in candidates:
+        files = [*candidate.context.values(), *candidate.images.values()]
+        lines.append(",".join([candidate.name, *(str(file.relative_to(path.parent)) for file in files)]))
+    path.write_text("\n".join(lines) + "\n")
+
+
+def test_command_makes_the_study_of_a_manifest(candidates, tmp_path, capsys):
+    write_manifest(candidates, tmp_path / "cases.csv")
+    assert read_manifest(tmp_path / "cases.csv") == candidates
+    assert main(["reader-study", str(tmp_path / "cases.csv"), "-o", str(tmp_path / "out"), "--key", str(tmp_path / "k.json")]) == 0
+    assert len(open_study(tmp_path / "out").cases) == 2
+    assert set(read_key(tmp_path / "k.json").methods.values()) == set(METHODS)
+    assert "2 cases with 3 blinded images each, 19 regions" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (",stir,", ",acquired,", "needs the columns case and stir"),
+        ("Knee of Jones,", "Knee of Smith,", "names a case twice"),
+        ("U-Net.nrrd", "lost.nrrd", "does not exist"),
+    ],
+)
+def test_a_bad_manifest_is_told_and_nothing_is_written(candidates, tmp_path, capsys, old, new, message):
+    path = tmp_path / "cases.csv"
+    write_manifest(candidates, path)
+    path.write_text(path.read_text().replace(old, new))
+    assert main(["reader-study", str(path), "-o", str(tmp_path / "out"), "--key", str(tmp_path / "k.json")]) == 3
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists() and not (tmp_path / "k.json").exists()

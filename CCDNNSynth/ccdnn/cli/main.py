@@ -12,10 +12,10 @@ import sys
 from collections.abc import Sequence
 
 from ccdnn import __version__
-from ccdnn.cli import console, demo, export_dicom, inspect, measure, models, synthesize
+from ccdnn.cli import console, demo, export_dicom, inspect, measure, models, reader_study, synthesize
 from ccdnn.errors import Cancelled, CcdnnError
 
-_COMMANDS = (inspect, synthesize, measure, export_dicom, models, demo)
+_COMMANDS = (inspect, synthesize, measure, export_dicom, models, reader_study, demo)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,8 +1,8 @@
 """A reader study: a folder for the readers, in which nothing tells a method, and a key, which the coordinator keeps.
 
-    folder/study.json          the cases in the order they are read, the letters of their blinded images, the regions
-    folder/case-01/stir.nrrd   the acquired STIR; t1.nrrd, t2.nrrd, gre.nrrd beside it
-    folder/case-01/A.nrrd …    the blinded images, all on the acquired STIR's intensity scale
+    folder/study.json         the cases in the order they are read, the letters of their blinded images, the regions
+    folder/case-01/stir.nii   the acquired STIR; t1.nii, t2.nii, gre.nii beside it
+    folder/case-01/A.nii …    the blinded images, all on the acquired STIR's intensity scale
     key.json                   case → where it came from, letter → method; elsewhere
 
 Cases and, in each case, letters are shuffled by a seed that is drawn from the system and stands in the key alone. The blinded
@@ -35,6 +35,7 @@ from ccdnn.writing import write_text
 
 STUDY_FILE = "study.json"
 FORMAT = 1
+SUFFIX = ".nii"  # not compressed: a length that depends on the noise would tell smooth images from others
 CONTEXT = (Role.T1, Role.T2, Role.GRE, Role.STIR)
 # Every file of a study says the same of its age.
 _ONE_DATE = 1_000_000_000
@@ -223,7 +224,7 @@ def _write_case(candidate: Candidate, order: Mapping[str, str], folder: Path) ->
     for role in CONTEXT:
         if role in candidate.context:
             volume = acquired if role is Role.STIR else read_volume(candidate.context[role])
-            _write(volume, folder / f"{role.value}.nrrd", {})
+            _write(volume, folder / f"{role.value}{SUFFIX}", {})
     for letter, method in order.items():
         path = candidate.images[method]
         image = read_volume(path)
@@ -234,7 +235,7 @@ def _write_case(candidate: Candidate, order: Mapping[str, str], folder: Path) ->
         )
         # One brightness for all, or a method would be known by its unit.
         array = scaled.array * np.float32(reference.high)
-        _write(Volume(array, acquired.ijk_to_ras, name=letter), folder / f"{letter}.nrrd", {"CCDNN_Notice": NOTICE})
+        _write(Volume(array, acquired.ijk_to_ras, name=letter), folder / f"{letter}{SUFFIX}", {"CCDNN_Notice": NOTICE})
 
 
 def _write(volume: Volume, path: Path, metadata: Mapping[str, str]) -> None:
@@ -251,6 +252,6 @@ def _case_of(folder: Path, entry: Mapping[str, object]) -> Case:
     place = folder / str(entry["case"])
     return Case(
         str(entry["case"]),
-        {Role(role): place / f"{role}.nrrd" for role in entry["context"]},
-        {str(letter): place / f"{letter}.nrrd" for letter in entry["images"]},
+        {Role(role): place / f"{role}{SUFFIX}" for role in entry["context"]},
+        {str(letter): place / f"{letter}{SUFFIX}" for letter in entry["images"]},
     )

@@ -1,0 +1,58 @@
+"""Which images of which methods a reader study is made of: a CSV with a row for each case.
+
+    case,t1,t2,gre,stir,CC-DNN,Replica,U-Net
+    knee 1,1/t1.nrrd,1/t2.nrrd,1/gre.nrrd,1/stir.nrrd,1/ccdnn.nrrd,1/replica.nrrd,1/unet.nrrd
+
+`case` and `stir` must be there; t1, t2 and gre may be left out; every other column is a method. Paths are relative to the file.
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from ccdnn.errors import InputError
+from ccdnn.readers.study import CONTEXT, Candidate
+from ccdnn.series import Role
+
+CASE = "case"
+
+
+def read_manifest(path: Path) -> list[Candidate]:
+    """The cases of a manifest.
+
+    Raises:
+        InputError: it cannot be read, lacks a column or a cell, names a case twice or a file that does not exist.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            columns, rows = list(reader.fieldnames or ()), list(reader)
+    except (OSError, ValueError, csv.Error) as error:
+        raise InputError(f"{path} cannot be read as a CSV file ({error}).") from error
+    roles = [role for role in CONTEXT if role.value in columns]
+    methods = [column for column in columns if column and column not in (CASE, *(role.value for role in CONTEXT))]
+    if CASE not in columns or Role.STIR not in roles or not methods:
+        raise InputError(
+            f"{path} needs the columns {CASE} and {Role.STIR.value}, and one for each method; it has {', '.join(columns)}."
+        )
+    names = [row[CASE] for row in rows]
+    if len(set(names)) < len(names):
+        raise InputError(f"{path} names a case twice: {next(name for name in names if names.count(name) > 1)}.")
+    return [
+        Candidate(
+            row[CASE],
+            {role: _file(path, row, role.value) for role in roles},
+            {method: _file(path, row, method) for method in methods},
+        )
+        for row in rows
+    ]
+
+
+def _file(manifest: Path, row: dict[str, str], column: str) -> Path:
+    if not row[column]:
+        raise InputError(f"{manifest}: the case {row[CASE]} has nothing in the column {column}.")
+    path = manifest.parent / row[column]
+    if not path.is_file():
+        raise InputError(f"{manifest}: {path}, the {column} of the case {row[CASE]}, does not exist.")
+    return path
