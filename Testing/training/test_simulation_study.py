@@ -19,6 +19,7 @@ from ccdnn_training.data.tuples import draw_tuples, signal_maxima, signals_of
 from ccdnn_training.evaluation.bound import STIR, NearestNeighbourMean, bound_over_tuples, conditional_mean, psnr
 from ccdnn_training.evaluation.simulation import PAPER, Bounds, ImageScore, Setting, TrainedNetwork, score, score_images
 from ccdnn_training.evaluation.simulation_report import SettingScores, ablation_table, read_scores
+from ccdnn_training.fitting.module import ContrastConversion
 from ccdnn_training.physics.noise import add_rician_noise, rician_mean
 from ccdnn_training.physics.protocol import CONTRASTS, PAPER_PROTOCOL
 from ccdnn_training.physics.tissues import TISSUE_NAMES
@@ -271,8 +272,8 @@ def fit_setting(folder: Path, run: Path, name: str) -> Path:
     return fit(folder, run, "simulation/common.yaml", name, "simulation/small_cpu.yaml")
 
 
-def fit(folder: Path, run: Path, *configs: str) -> Path:
-    """One step of the given configurations, made small; the checkpoint."""
+def fit(folder: Path, run: Path, *configs: str, **changes: object) -> Path:
+    """One step of the given configurations, made small, with more `changes` by option; the checkpoint."""
     arguments = [f"--config={CONFIGS / name}" for name in configs]
     small = {
         "--run": run,
@@ -285,7 +286,7 @@ def fit(folder: Path, run: Path, *configs: str) -> Path:
         "--trainer.max_epochs": 1,
         "--trainer.enable_progress_bar": "false",
         "--trainer.enable_model_summary": "false",
-    }
+    } | {f"--{name}": value for name, value in changes.items()}
     assert main(["fit", *arguments, *(f"{key}={value}" for key, value in small.items())]) == 0
     return run / "checkpoints" / "last.ckpt"
 
@@ -330,6 +331,24 @@ def test_every_configuration_fits_and_is_of_the_setting_it_is_named_for(
 def test_the_quick_configuration_fits(folder: Path, tmp_path: Path) -> None:
     trained = TrainedNetwork.load(fit(folder, tmp_path / "run", "quick.yaml"))
     assert trained.setting == Setting(0, 0, "c1 + c2, then c1 + c3")
+
+
+def test_a_resumed_fit_sees_the_images_an_uninterrupted_one_would(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"trainer.max_epochs": 3, "data.images_per_epoch": 6, "data.noise": 2, "data.shift": 1}
+
+    def stop_after_an_epoch(module: ContrastConversion) -> None:
+        module.trainer.should_stop = True
+
+    whole = fit(folder, tmp_path / "whole", "quick.yaml", **settings)
+    with monkeypatch.context() as patch:
+        patch.setattr(ContrastConversion, "on_train_epoch_end", stop_after_an_epoch)
+        stopped = fit(folder, tmp_path / "stopped", "quick.yaml", **settings)
+    assert torch.load(stopped, weights_only=True)["global_step"] == 3
+    resumed = fit(folder, tmp_path / "stopped", "quick.yaml", **settings, ckpt_path=stopped)
+    first, second = (torch.load(path, weights_only=True)["state_dict"] for path in (whole, resumed))
+    assert all(torch.equal(first[name], second[name]) for name in first)
 
 
 def test_scores_are_those_of_the_prediction(maps: LabelMaps, shifted: Path) -> None:
