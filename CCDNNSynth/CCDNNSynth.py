@@ -56,6 +56,7 @@ class CCDNNSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         from CCDNNSynthLib.InputsPanel import InputsPanel
         from CCDNNSynthLib.ProfilesPanel import ProfilesPanel
         from CCDNNSynthLib.ReviewPanel import ReviewPanel
+        from CCDNNSynthLib.SimilarityPanel import SimilarityPanel
         from CCDNNSynthLib.SynthesisPanel import SynthesisPanel
 
         self.logic = CCDNNSynthLogic()
@@ -66,8 +67,9 @@ class CCDNNSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.review = ReviewPanel(self._section("Review"))
         self.cnr = CnrPanel(self._section("Cnr"))
         self.lineProfiles = ProfilesPanel(self._section("Profiles"))
+        self.similarity = SimilarityPanel(self._section("Similarity"))
         # From top to bottom. Each shows and changes the parameter node it is given, and looks at it again when it has changed.
-        self.panels = (self.inputs, self.synthesis, self.review, self.cnr, self.lineProfiles)
+        self.panels = (self.inputs, self.synthesis, self.review, self.cnr, self.lineProfiles, self.similarity)
         self.layout.addStretch(1)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)

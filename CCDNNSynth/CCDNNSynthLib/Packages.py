@@ -1,4 +1,4 @@
-"""The Python packages the worker needs, installed when they are first needed and the user agrees. Nothing here imports them."""
+"""Python packages Slicer does not bring, installed when they are first needed and the user agrees. Nothing here imports them."""
 
 from importlib.util import find_spec
 
@@ -6,6 +6,7 @@ import slicer
 from slicer.i18n import tr as _
 
 TORCH_REQUIREMENT = ">=2.2"
+SCIKIT_IMAGE = "scikit-image>=0.22"
 
 
 class PackagesMissing(RuntimeError):
@@ -20,6 +21,12 @@ def ensurePackages(requirementsPath: str) -> None:
     """
     _ensureTorch()
     _ensureRequirements(requirementsPath)
+
+
+def ensureScikitImage() -> None:
+    """Make sure that SSIM can be measured, asking before anything is installed. Raises PackagesMissing."""
+    if find_spec("skimage") is None:
+        _ensure(SCIKIT_IMAGE)
 
 
 def _ensureTorch() -> None:
@@ -47,10 +54,18 @@ def _ensureTorch() -> None:
 
 def _ensureRequirements(path: str) -> None:
     try:
-        from slicer.packaging import load_requirements, pip_ensure
+        from slicer.packaging import load_requirements
     except ImportError:  # before Slicer 5.12; the worker names what it misses
         return
+    _ensure(load_requirements(path))
+
+
+def _ensure(requirements) -> None:
     try:
-        pip_ensure(load_requirements(path), requester="CCDNNSynth")
+        from slicer.packaging import pip_ensure
+    except ImportError:  # before Slicer 5.12; what needs a package says so
+        return
+    try:
+        pip_ensure(requirements, requester="CCDNNSynth")
     except Exception as error:  # refused, or pip failed
         raise PackagesMissing(_("A Python package is missing: {reason}").format(reason=error)) from error

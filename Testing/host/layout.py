@@ -139,8 +139,30 @@ class SliceWidget:
         self._view.setImageDataConnection(self._logic.GetImageDataConnection())
 
 
+class PlotView(QtCore.QObject):
+    """What `qMRMLPlotView` tells of clicks: vtkStringArray of the series' IDs, vtkCollection of the chosen points' indices."""
+
+    dataSelected = QtCore.Signal(object, object)
+
+    def connect(self, signature, slot):
+        getattr(self, signature.partition("(")[0]).connect(slot)
+
+    def disconnect(self, signature, slot):
+        getattr(self, signature.partition("(")[0]).disconnect(slot)
+
+
+class PlotWidget:
+    """What `qMRMLPlotWidget` offers."""
+
+    def __init__(self):
+        self._view = PlotView()
+
+    def plotView(self):
+        return self._view
+
+
 class LayoutManager(QtCore.QObject):
-    """What `qMRMLLayoutManager` offers for slice views."""
+    """What `qMRMLLayoutManager` offers for slice views, and a place for each plot view."""
 
     layoutChanged = QtCore.Signal(int)
 
@@ -151,7 +173,7 @@ class LayoutManager(QtCore.QObject):
         for name in DISPLAYABLE_MANAGERS:
             if not factory.IsDisplayableManagerRegistered(f"vtkMRML{name}DisplayableManager"):
                 factory.RegisterDisplayableManager(f"vtkMRML{name}DisplayableManager")
-        self._scene, self._application_logic, self._widgets = scene, application_logic, {}
+        self._scene, self._application_logic, self._widgets, self._plot_widgets = scene, application_logic, {}, {}
         self._logics = vtk.vtkCollection()
         application_logic.SetSliceLogics(self._logics)
         self._logic = slicer.vtkMRMLLayoutLogic()
@@ -178,6 +200,14 @@ class LayoutManager(QtCore.QObject):
 
     def sliceWidget(self, name):
         return next((widget for node, widget in self._widgets.items() if node.GetName() == name), None)
+
+    @property
+    def plotViewCount(self):
+        return len(slicer.util.getNodesByClass("vtkMRMLPlotViewNode", self._scene))
+
+    def plotWidget(self, index):
+        node = slicer.util.getNodesByClass("vtkMRMLPlotViewNode", self._scene)[index]
+        return self._plot_widgets.setdefault(node.GetID(), PlotWidget())
 
     def _look(self, changed=False) -> None:
         """A widget for each slice node, none for those that are gone; the layout as its node says."""

@@ -34,8 +34,9 @@ MS_SSIM_SMALLEST_SIDE = WINDOW * 2 ** (len(MS_SSIM_WEIGHTS) - 1)
 def why_unavailable() -> str:
     """Why SSIM and MS-SSIM cannot be computed here, as a sentence; "" where they can."""
     try:
-        import skimage.filters
-        import skimage.metrics  # noqa: F401
+        # By their names, for scikit-image imports what it needs itself (scipy) only then.
+        from skimage.filters import gaussian  # noqa: F401
+        from skimage.metrics import structural_similarity  # noqa: F401
     except ImportError:
         return "SSIM and MS-SSIM need scikit-image, a Python package that is not installed here."
     return ""
