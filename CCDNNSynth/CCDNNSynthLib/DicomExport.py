@@ -8,6 +8,7 @@ from slicer.i18n import tr as _
 from ccdnn.errors import InputError
 from ccdnn.series import Role
 from ccdnn.volume import Volume
+from ccdnn.writing import new_folder
 from CCDNNSynthLib.Result import isSynthetic
 from CCDNNSynthLib.SceneVolumes import gridOf, voxelsOf
 
@@ -47,7 +48,7 @@ def exportResult(node, parent) -> tuple:
     sources = [files for role in ROLES if (files := _sourceFiles(node.GetNodeReference(f"CCDNN_{role.value}")))]
     display = node.GetDisplayNode()
     window = (display.GetLevel(), display.GetWindow()) if display is not None and display.GetWindow() > 0 else None
-    folder = _newFolder(Path(parent), "synthetic-STIR")
+    folder = new_folder(Path(parent), "synthetic-STIR")
     files = export_series(volume, folder, sources[0] if sources else None, sources[1:], window)
     return folder, len(files), bool(sources)
 
@@ -60,9 +61,3 @@ def _sourceFiles(node) -> list:
         return []
     paths = [database.fileForInstance(uid) for uid in uids]
     return [Path(path) for path in paths] if all(paths) else []
-
-
-def _newFolder(parent: Path, name: str) -> Path:
-    """A folder that does not exist yet."""
-    candidates = [parent / name] + [parent / f"{name}-{number}" for number in range(2, 1000)]
-    return next(folder for folder in candidates if not folder.exists())

@@ -8,6 +8,7 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 from ccdnn.errors import OutputError
@@ -91,6 +92,11 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"The folder {path} cannot be made: {_why(error)}.") from None
+
+
+def new_folder(parent: Path, name: str) -> Path:
+    """A folder of that name, or of that name and a number, that does not exist yet; it is not made."""
+    return next(path for number in count(1) if not (path := parent / (name if number == 1 else f"{name}-{number}")).exists())
 
 
 def require_writable(path: Path) -> None:
