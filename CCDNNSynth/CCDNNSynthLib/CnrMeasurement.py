@@ -1,10 +1,8 @@
 """CNR of the scene's volumes in the scene's regions. Between two measurements only what has changed is sampled again."""
 
-from functools import reduce
-
 import numpy as np
 
-from ccdnn.measure.cnr import TissueSample, cnr_table_of_samples, shared_voxels, tissue_name
+from ccdnn.measure.cnr import TissueSample, cnr_table_of_samples, joined_voxels, shared_voxels, tissue_name
 from CCDNNSynthLib.Regions import gridStamp
 from CCDNNSynthLib.SceneVolumes import voxelsOf
 
@@ -38,43 +36,45 @@ class CnrMeasurement:
             array = voxelsOf(volume).reshape(-1)
             # Volumes on one grid share all but the sampling.
             grid = gridStamp(volume)
-            stamps, voxels = {}, {}
-            for tissue, parts in regionsOfTissue.items():
-                stamps[tissue] = tuple((part.key, part.stamp(volume)) for part in parts)
-                voxels[tissue] = self._voxels(grid, volume, tissue, parts, stamps[tissue])
+            voxels = {tissue: self._voxels(grid, volume, tissue, parts) for tissue, parts in regionsOfTissue.items()}
             modified = volume.GetImageData().GetMTime()
             samples[name] = {
                 tissue: self._kept(
                     ("sample", volume.GetID(), tissue),
-                    (stamps[tissue], grid, modified),
+                    (id(found), modified),
                     lambda found=found, array=array: TissueSample.of(array[found]),
                 )
                 for tissue, found in voxels.items()
             }
-            shared[name] = {pair: self._shared(grid, pair, voxels, stamps) for pair in pairs}
+            shared[name] = {pair: self._shared(grid, pair, voxels) for pair in pairs}
         self._before, self._now = self._now, {}
         return cnr_table_of_samples(samples, shared, pairs, form)
 
-    def _voxels(self, grid, volume, tissue, parts, stamp) -> np.ndarray:
-        """Of all regions of a tissue together."""
-        found = [
-            self._kept(("region", grid, part.key), partStamp, lambda part=part: part.voxels(volume))
-            for part, (_key, partStamp) in zip(parts, stamp, strict=True)
-        ]
-        if len(found) == 1:
-            return found[0]
-        return self._kept(("tissue", grid, tissue), stamp, lambda: reduce(np.union1d, found))
+    def _voxels(self, grid, volume, tissue, parts) -> np.ndarray:
+        """Of all regions of a tissue together: the very array of the last measurement, as long as they are the same voxels."""
+        found = []
+        for part in parts:
+            key = ("region", grid, part.key)
+            found.append(self._kept(key, part.stamp(volume), lambda key=key, part=part: self._unlessSame(key, part.voxels(volume))))
+        return self._kept(("tissue", grid, tissue), tuple(map(id, found)), lambda: joined_voxels(found))
 
-    def _shared(self, grid, pair, voxels, stamps) -> int:
+    def _unlessSame(self, key, voxels) -> np.ndarray:
+        """Segments share a labelmap, so that one which is painted changes the stamps of the others, but not their voxels."""
+        before = self._before.get(key)
+        return before[1] if before is not None and np.array_equal(before[1], voxels) else voxels
+
+    def _shared(self, grid, pair, voxels) -> int:
         names = tissue_name(pair.foreground), tissue_name(pair.background)
         if not all(name in voxels for name in names):
             return 0
-        return self._kept(
-            ("shared", grid, names), tuple(stamps[name] for name in names), lambda: shared_voxels(*(voxels[name] for name in names))
-        )
+        both = [voxels[name] for name in names]
+        return self._kept(("shared", grid, names), tuple(map(id, both)), lambda: shared_voxels(*both))
 
     def _kept(self, key, stamp, compute):
-        """What `compute` gave when the stamp was the same, in this measurement or the one before."""
+        """What `compute` gave when the stamp was the same, in this measurement or the one before.
+
+        Arrays are told apart by their id: those of the measurement before are held until this one is over.
+        """
         kept = self._now.get(key) or self._before.get(key)
         self._now[key] = kept if kept is not None and kept[0] == stamp else (stamp, compute())
         return self._now[key][1]

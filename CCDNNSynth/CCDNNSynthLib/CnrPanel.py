@@ -14,7 +14,7 @@ from CCDNNSynthLib import Messages, Plots, Tables
 from CCDNNSynthLib.CnrMeasurement import CnrMeasurement
 from CCDNNSynthLib.OutlineDrawing import OutlineDrawing, OutlineShape
 from CCDNNSynthLib.Panel import Panel
-from CCDNNSynthLib.Regions import addOutline, addTissueSegmentation, outlinesOf, regionsOf, removeOutline
+from CCDNNSynthLib.Regions import addOutline, addTissueSegmentation, outlinesOf, regionsOf, removeOutline, sliceNormal
 
 # Between a change and the measurement that follows it: a dragged point moves more often than a screen is drawn.
 LIVE_MS = 20
@@ -98,10 +98,8 @@ class CnrPanel(Panel):
             self._showDrawing(None)
             self._tell("warning", _("Name the tissue first."))
             return
-        volume = next(iter(self._volumes().values()))
-        directions = vtk.vtkMatrix4x4()
-        volume.GetIJKToRASDirectionMatrix(directions)
-        self._drawing.start(addOutline(self._parameterNode, tissue), shape, [directions.GetElement(row, 2) for row in range(3)])
+        normal = sliceNormal(next(iter(self._volumes().values())))
+        self._drawing.start(addOutline(self._parameterNode, tissue), shape, normal)
         self._showDrawing(shape)
         self.refreshSoon()
 

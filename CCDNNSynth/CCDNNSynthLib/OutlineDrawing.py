@@ -17,6 +17,8 @@ from CCDNNSynthLib.Regions import removeOutline
 CIRCLE_POINTS = 8
 # Of the points of a line drawn with the button held, in mm: a few pixels of a knee image.
 FREEHAND_STEP = 1.5
+# In mm, a point that was placed in a view lies in its plane but for rounding.
+IN_PLANE = 1e-3
 
 
 class OutlineShape(Enum):
@@ -39,7 +41,7 @@ class OutlineDrawing(VTKObservationMixin):
     def start(self, node, shape: OutlineShape, normal) -> None:
         """
         :param node: closed curve without points.
-        :param normal: of a circle's plane, where the view that is clicked in does not tell it.
+        :param normal: of a circle's plane, in world coordinates, where no slice view tells it.
         """
         self.finish()
         self.node, self._shape, self._normal, self._drawn = node, shape, normal, False
@@ -124,21 +126,16 @@ def _removeUndefinedPoints(node) -> None:
             node.RemoveNthControlPoint(index)
 
 
-def _makeCircle(node, normal) -> None:
+def _makeCircle(node, sliceNormal) -> None:
     """Replace centre and rim, the first two points, by points of the circle."""
     centre, rim = (np.array(node.GetNthControlPointPositionWorld(index)) for index in range(2))
-    matrix = [0.0] * 9
-    node.GetNthControlPointOrientationMatrixWorld(0, matrix)
     radius = rim - centre
-    # A point placed in a slice view faces along the view; one placed otherwise may face anywhere.
-    candidates = [np.array(matrix[2::3]), np.array(normal), *np.eye(3)]
-    across = [np.cross(candidate, radius) for candidate in candidates]
-    upright = [
-        np.linalg.norm(vector) > 0.999 * np.linalg.norm(radius) * np.linalg.norm(candidate)
-        for candidate, vector in zip(candidates, across, strict=True)
-    ]
-    other = across[upright.index(True)] if True in upright else max(across, key=np.linalg.norm)
-    other *= np.linalg.norm(radius) / max(np.linalg.norm(other), 1e-12)
+    # The axes are for points that lie in no view and along the slices' normal.
+    normals = [*_normalsOfViews(centre, rim, sliceNormal), np.array(sliceNormal), *np.eye(3)]
+    size = np.linalg.norm(radius)
+    upright = next(normal for normal in normals if abs(normal @ radius) <= max(0.7 * size, 1e-12))
+    other = np.cross(upright, radius)
+    other *= size / max(np.linalg.norm(other), 1e-12)
     angles = np.arange(CIRCLE_POINTS) * 2 * np.pi / CIRCLE_POINTS
     points = centre + np.cos(angles)[:, None] * radius + np.sin(angles)[:, None] * other
     modified = node.StartModify()
@@ -146,3 +143,13 @@ def _makeCircle(node, normal) -> None:
     for point in points:
         node.AddControlPointWorld(*point)
     node.EndModify(modified)
+
+
+def _normalsOfViews(centre, rim, sliceNormal) -> list:
+    """Of the slice views in whose plane both points lie, those that show whole slices of the volume first."""
+    normals = []
+    for view in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
+        plane = slicer.util.arrayFromVTKMatrix(view.GetSliceToRAS())
+        if all(abs((point - plane[:3, 3]) @ plane[:3, 2]) < IN_PLANE for point in (centre, rim)):
+            normals.append(plane[:3, 2])
+    return sorted(normals, key=lambda normal: -abs(normal @ sliceNormal))

@@ -153,6 +153,15 @@ def addTissueSegmentation(volume, tissues):
     return node
 
 
+def sliceNormal(volume) -> np.ndarray:
+    """Unit vector along which the slices of `volume` are stacked, in the world, in the middle of the volume."""
+    toIJK = _worldToIJK(volume)
+    columns, rows, slices = volume.GetImageData().GetDimensions()
+    toIJK.Inverse()
+    ends = [np.array(toIJK.TransformPoint((columns - 1) / 2, (rows - 1) / 2, k)) for k in (0, max(1, slices - 1))]
+    return (ends[1] - ends[0]) / np.linalg.norm(ends[1] - ends[0])
+
+
 def gridStamp(volume):
     """Changes whenever the voxels of `volume` lie elsewhere."""
     matrix = vtk.vtkMatrix4x4()

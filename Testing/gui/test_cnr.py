@@ -19,9 +19,11 @@ import slicer_host
 import small_study
 import vtk
 
+from ccdnn.cli.main import main as ccdnn
 from ccdnn.measure.cnr import PAPER_PAIRS, CnrForm
 from ccdnn.series import Role
 from CCDNNSynthLib.Regions import OutlineRegion, outlinesOf
+from CCDNNSynthLib.SampleStudy import SAMPLE_FOLDER
 
 LOW, HIGH = (10, 12), (16, 20)  # voxels (column, row) of a region in the small leg
 
@@ -34,9 +36,9 @@ def wait_for_table(parameters) -> dict:
 
 def settle() -> None:
     """Let the live measurement come."""
-    for _ in range(3):
-        slicer_host.process_events()
-        slicer_host.wait_until(lambda: not slicer.modules.CCDNNSynthWidget.cnr._live.active, 10)
+    cnr = slicer.modules.CCDNNSynthWidget.cnr
+    slicer_host.process_events()
+    slicer_host.wait_until(lambda: not (cnr._pause.active or cnr._live.active), 10)
 
 
 def status(panel) -> str:
@@ -88,6 +90,21 @@ def test_sample_study_by_segments_agrees_with_an_independent_recomputation(panel
     assert panel.cnr.ui.cnrTableView.mrmlTableNode() is node.cnrTable
 
 
+def test_sample_study_by_segments_agrees_with_the_command_line(panel, tmp_path):
+    node = regions.open_sample(panel)
+    node.regionSegmentation = regions.add_segmentation()
+    rows = wait_for_table(node)
+    tissues = [f"--labels={SAMPLE_FOLDER / 'labels.nrrd'}", f"--names={SAMPLE_FOLDER / 'labels.json'}"]
+    for name, file in (("acquired", "stir.nrrd"), ("synthetic", "t2.nrrd")):  # one by one, for two are compared, too
+        folder = tmp_path / name
+        assert ccdnn(["measure", f"--{name}={SAMPLE_FOLDER / file}", *tissues, "--csv", str(folder), "-q"]) == 0
+        (path,) = folder.glob("*.csv")
+        printed = {row["Pair"]: row for row in csv.DictReader(path.read_text(encoding="utf-8").splitlines())}
+        assert list(printed) == list(rows)
+        for pair, row in rows.items():
+            assert row[f"CNR {name}"] == pytest.approx(float(printed[pair][f"CNR {name}"]), rel=1e-6)
+
+
 def test_drawn_outlines_take_the_voxels_of_their_slice(panel, leg):
     draw_pair(panel, leg, fat_slice=4)
     row = wait_for_table(leg)["muscle–fat"]
@@ -110,19 +127,26 @@ def test_a_circle_has_the_area_of_a_circle(panel, leg):
 
 
 def test_a_circle_lies_in_the_plane_of_the_view_it_was_drawn_in(panel, leg):
-    """Placed in a view, a point faces along it: here across the slices, in the plane of column 18."""
+    """In a view across the slices, through column 18; in no view, on a slice of the volume."""
     volume = leg.stirVolume
-    matrix = vtk.vtkMatrix4x4()
-    volume.GetIJKToRASDirectionMatrix(matrix)
-    slicer_host.click(panel.cnr.ui.circleButton)
-    outline = panel.cnr._drawing.node
-    axes = np.array([[matrix.GetElement(row, column) for column in (1, 2, 0)] for row in range(3)])
-    outline.AddControlPointWorld(*regions.world(volume, 18, 20, 3))
-    outline.SetNthControlPointOrientationMatrixWorld(0, axes.ravel().tolist())
-    outline.AddControlPointWorld(*regions.world(volume, 18, 29, 3))
-    slicer_host.process_events()
-    voxels = np.unravel_index(OutlineRegion(outline).voxels(volume), slicer.util.arrayFromVolume(volume).shape)
-    assert set(voxels[2]) == {18} and len(set(voxels[0])) > 1
+    i, j, k = (np.array(regions.world(volume, *axis)) - regions.world(volume, 0, 0, 0) for axis in np.eye(3))
+    view = slicer.mrmlScene.GetSingletonNode("Red", "vtkMRMLSliceNode")
+    matrix = np.eye(4)
+    matrix[:3, :3] = np.column_stack([axis / np.linalg.norm(axis) for axis in (j, k, i)])
+    matrix[:3, 3] = regions.world(volume, 18, 3, 2)
+    slicer.util.updateVTKMatrixFromArray(view.GetSliceToRAS(), matrix)
+    view.UpdateMatrices()
+    in_view, elsewhere = (
+        np.unravel_index(
+            OutlineRegion(
+                regions.draw(panel, "muscle", [regions.world(volume, at, 20, 3), regions.world(volume, at, 29, 3)], "circle")
+            ).voxels(volume),
+            slicer.util.arrayFromVolume(volume).shape,
+        )
+        for at in (18, 20)
+    )
+    assert set(in_view[2]) == {18} and len(set(in_view[0])) > 1
+    assert set(elsewhere[0]) == {3} and len(set(elsewhere[2])) > 1
 
 
 def test_several_outlines_and_a_segment_make_one_tissue(panel, leg):
