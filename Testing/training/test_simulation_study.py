@@ -421,12 +421,26 @@ def test_an_ablation_compares_image_by_image() -> None:
     assert ablation_table([result("c1", (0.01, 0.03))]) == ""
 
 
-def test_a_checkpoint_of_another_fit_is_one_sentence(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint", None])
+def test_a_foreign_checkpoint_is_one_sentence(
+    content: bytes | None, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
     foreign = tmp_path / "foreign.ckpt"
-    torch.save({"weights": torch.zeros(3)}, foreign)
+    if content is None:
+        torch.save({"weights": torch.zeros(3)}, foreign)
+    else:
+        foreign.write_bytes(content)
     assert main(["evaluate-simulation", str(folder), str(foreign), "-o", str(tmp_path / "results")]) == ModelError.exit_code
-    assert "is not a checkpoint of a fit on SimulationImages" in capsys.readouterr().err
+    assert "is not a checkpoint of `ccdnn-train fit`" in capsys.readouterr().err
     assert not (tmp_path / "results").exists()
+
+
+def test_a_checkpoint_of_other_data_is_one_sentence(shifted: Path, tmp_path: Path) -> None:
+    content = torch.load(shifted, weights_only=True)
+    del content["datamodule_hyper_parameters"]["noise"]
+    torch.save(content, tmp_path / "other.ckpt")
+    with pytest.raises(ModelError, match="other data than SimulationImages"):
+        TrainedNetwork.load(tmp_path / "other.ckpt")
 
 
 def test_the_bound_command_prints_its_table(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

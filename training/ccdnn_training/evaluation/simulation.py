@@ -24,6 +24,7 @@ from ccdnn_training.data.label_maps import LabelMaps
 from ccdnn_training.data.tuple_images import TupleImages
 from ccdnn_training.data.tuples import signal_maxima
 from ccdnn_training.evaluation.bound import STIR, NearestNeighbourMean, conditional_mean, psnr
+from ccdnn_training.fitting.checkpoint import read_checkpoint
 from ccdnn_training.physics.noise import rician_mean
 
 NETWORK, ALIGNED = "network", "network, inputs not shifted"
@@ -89,18 +90,13 @@ class TrainedNetwork:
         Raises:
             ModelError: the checkpoint cannot be read or is of no fit on `SimulationImages`.
         """
+        fitted = read_checkpoint(checkpoint)
         try:
-            content = torch.load(checkpoint, map_location="cpu", weights_only=True)
-            model, data = content["hyper_parameters"], content["datamodule_hyper_parameters"]
-            network = CCDNN(model["branch_width"])
-            network.load_state_dict(
-                {k.removeprefix("network."): v for k, v in content["state_dict"].items() if k.startswith("network.")}
-            )
-            setting = Setting(data["noise"], data["shift"], _losses(model))
-            size = f"{model['branch_width']} maps, {content['global_step']} steps of {_batch(data)}"
-            return cls(network.eval(), setting, data["seed"], size)
-        except (OSError, KeyError, TypeError, RuntimeError, ValueError) as error:
-            raise ModelError(f"{checkpoint} is not a checkpoint of a fit on SimulationImages ({error}).") from error
+            setting = Setting(fitted.data["noise"], fitted.data["shift"], _losses(fitted.model))
+            size = f"{fitted.network.branch_width} maps, {fitted.steps} steps of {_batch(fitted.data)}"
+            return cls(fitted.network, setting, fitted.data["seed"], size)
+        except KeyError as error:
+            raise ModelError(f"{checkpoint} is of a fit on other data than SimulationImages (it has no {error}).") from error
 
     @torch.inference_mode()
     def run(self, inputs: np.ndarray) -> np.ndarray:

@@ -16,12 +16,10 @@ from ccdnn.errors import InputError, ModelError
 from ccdnn.model.card import MeasuredResult, ModelCard
 from ccdnn.model.catalog import CATALOG_NAME
 from ccdnn.model.file import save_model
-from ccdnn.model.network import CCDNN
 from ccdnn.writing import write_text
 from ccdnn_training.data.cache import SliceCache
 from ccdnn_training.data.for_card import contrasts_of, training_data_of
-
-_PREFIX = "network."
+from ccdnn_training.fitting.checkpoint import read_checkpoint
 
 
 def export_checkpoint(
@@ -45,39 +43,31 @@ def export_checkpoint(
         ModelError: the checkpoint cannot be read or is not of this project's fits.
         InputError: there is no such cache.
     """
-    try:
-        content = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        settings: dict[str, Any] = dict(content["hyper_parameters"])
-        data = dict(content["datamodule_hyper_parameters"])
-        weights = {key.removeprefix(_PREFIX): value for key, value in content["state_dict"].items() if key.startswith(_PREFIX)}
-        network = CCDNN(settings["branch_width"])
-        network.load_state_dict(weights)
-    except (OSError, KeyError, TypeError, RuntimeError, ValueError) as error:
-        raise ModelError(f"{checkpoint} is not a checkpoint of `ccdnn-train fit` ({error}).") from error
-    cache = SliceCache(cache_folder, data.get("fold"))
+    fitted = read_checkpoint(checkpoint)
+    cache = SliceCache(cache_folder, fitted.data.get("fold"))
     contrasts = contrasts_of(cache)
     card = ModelCard(
         name=name,
         version=version,
-        branch_width=settings["branch_width"],
+        branch_width=fitted.network.branch_width,
         contrasts=contrasts[:-1],
         target=contrasts[-1],
         normalisation=cache.normalisation.to_card(),
         training_data=training_data_of(cache),
-        seed=int(data["seed"]),
+        seed=int(fitted.data["seed"]),
         code_version=_code_version(),
         training={
             "data": cache.made_by,
-            **_plain(settings),
-            **_plain(data),
-            "epochs": int(content["epoch"]) + 1,
-            "steps": int(content["global_step"]),
+            **_plain(fitted.model),
+            **_plain(fitted.data),
+            "epochs": fitted.epochs,
+            "steps": fitted.steps,
         },
         licence=licence or ("LicenseRef-not-stated" if cache.is_cohort else "Apache-2.0"),
         created=datetime.date.today().isoformat(),
         results=results,
     )
-    return save_model(output, network, card, dtype=torch.float16)
+    return save_model(output, fitted.network, card, dtype=torch.float16)
 
 
 def bundle(model: Path, name: str, title: str) -> None:
