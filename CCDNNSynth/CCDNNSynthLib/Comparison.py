@@ -1,6 +1,6 @@
 """Both volumes in one view: a swipe line, a fade, a blink or a checkerboard."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import qt
@@ -41,7 +41,7 @@ class Comparison(VTKObservationMixin):
     def __init__(self, viewName: str, background: Label, foreground: Label, onPosition):
         """
         :param background: what is written over the background, and `foreground` over the foreground.
-        :param onPosition: called with the new position when the user drags the swipe line.
+        :param onPosition: called with the new position when the user has dragged the swipe line.
         """
         VTKObservationMixin.__init__(self)
         widget = slicer.app.layoutManager().sliceWidget(viewName)
@@ -85,6 +85,10 @@ class Comparison(VTKObservationMixin):
         if mode is CompareMode.FADE:
             self.labels.show(_withShare(self._background, 1 - settings.position), _withShare(self._foreground, settings.position))
 
+    def _onDragged(self, position: float) -> None:
+        """Only this view follows the mouse; all that hears of the parameters would be too slow for it."""
+        self.show(replace(self._settings, position=position))
+
     def _onBlink(self) -> None:
         self._showTurn(foreground=self._composite.GetForegroundOpacity() == 0)
 
@@ -95,7 +99,7 @@ class Comparison(VTKObservationMixin):
 
     def _showLine(self, shown: bool) -> None:
         if shown and self._line is None:
-            self._line = SwipeLine(self._viewName, self._onPosition)
+            self._line = SwipeLine(self._viewName, self._onDragged, self._onPosition)
         elif not shown and self._line is not None:
             self._line.close()
             self._line = None

@@ -28,7 +28,7 @@ class Review(VTKObservationMixin):
         """
         :param onChanged: called when volumes have changed or are gone; `show` or `close` is to follow.
         :param onLeft: called when the user chose another layout, and the review has ended.
-        :param onPosition: called with the new position when the user drags the swipe line.
+        :param onPosition: called with the new position when the user has dragged the swipe line.
         """
         VTKObservationMixin.__init__(self)
         self._onChanged, self._onLeft, self._onPosition = onChanged, onLeft, onPosition

@@ -54,9 +54,8 @@ class ReviewPanel(Panel):
         self.refreshSoon()
 
     def _onPosition(self, position: float) -> None:
-        """The swipe line was dragged; it follows the mouse at once, and the other sections hear of it later."""
+        """The swipe line was dragged."""
         self._parameterNode.comparePosition = position
-        self.review.comparison.show(CompareSettings.of(self._parameterNode))
 
     def _showState(self, layout: ReviewLayout, possible: bool, volumes) -> None:
         for choice, button in self._buttons.items():

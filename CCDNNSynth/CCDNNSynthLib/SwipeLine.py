@@ -12,10 +12,13 @@ _PRIORITY = 2.0
 
 
 class SwipeLine:
-    def __init__(self, viewName: str, onDragged):
-        """:param onDragged: called with the new position, 0 (left edge) to 1, while the user drags."""
+    def __init__(self, viewName: str, onDragged, onDropped):
+        """
+        :param onDragged: called with the new position, 0 (left edge) to 1, while the user drags.
+        :param onDropped: called with it when the user lets go.
+        """
         self._view = slicer.app.layoutManager().sliceWidget(viewName).sliceView()
-        self._onDragged = onDragged
+        self._onDragged, self._onDropped = onDragged, onDropped
         self._position, self._dragging, self._near = 0.5, False, False
         self._points = vtk.vtkPoints()
         self._points.SetNumberOfPoints(2 + 4)
@@ -69,6 +72,7 @@ class SwipeLine:
         if self._dragging:
             self._dragging = False
             self._keepFromView(2)
+            self._onDropped(self._position)
 
     def _keepFromView(self, index: int) -> None:
         """Let nobody else react to the event that is being handled."""

@@ -1,6 +1,6 @@
-"""Pictures of the panel, light and dark, 400 pixels wide, with a finished run on the sample study.
+"""Pictures of the panel, light and dark, 400 pixels wide, with a finished run on the sample study, and of its review.
 
-python Testing/host/screenshots.py FOLDER [--model FILE]        (default: the bundled model)
+python Testing/host/screenshots.py FOLDER [--model FILE] [--only panel|review]        (default: the bundled model, both)
 """
 
 from __future__ import annotations
@@ -37,30 +37,74 @@ def take(widget, path: Path) -> None:
     widget.parent.grab().save(str(path))
 
 
+def run(widget, model: Path | None) -> None:
+    """Start a run on the sample study and wait for its first slices."""
+    widget.inputs.onSampleLink()
+    if model is not None:
+        widget.logic.getParameterNode().model = str(model)
+    slicer_host.process_events()
+    slicer_host.click(widget.inputs.ui.detectButton)
+    slicer_host.click(widget.synthesis.ui.applyButton)
+    slicer_host.wait_until(lambda ui=widget.synthesis.ui: ui.progressBar.property("value") > 4, 300)
+
+
+def finish(widget) -> None:
+    slicer_host.wait_until(lambda: not widget.logic.running, 1200)
+    slicer_host.process_events()
+
+
+def take_review(widget, folder: Path) -> None:
+    """Each layout of the review, as the slice views show it."""
+    import layout
+    import slicer
+
+    from CCDNNSynthLib.Parameters import CompareMode
+
+    if not layout.can_render():
+        print("The review is left out: nothing can be drawn on this machine (see Testing/gui/test_review.py).")
+        return
+    parameters, ui = widget.logic.getParameterNode(), widget.review.ui
+    for button, modes in ((ui.sideBySideButton, [None]), (ui.gridButton, [None]), (ui.singleButton, list(CompareMode))):
+        slicer_host.click(button)
+        for mode in modes:
+            if mode is not None:
+                parameters.compareMode = mode
+            slicer_host.process_events()
+            slicer_host.process_events()
+            picture = slicer.app.layoutManager().grab()
+            rows, columns, _ = picture.shape
+            image = QtGui.QImage(picture.tobytes(), columns, rows, 3 * columns, QtGui.QImage.Format.Format_RGB888)
+            name = mode.value if mode is not None else button.objectName().removesuffix("Button")
+            image.save(str(folder / f"review-{name}.png"))
+    slicer_host.click(ui.leaveButton)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--model", type=Path, help="a model file in place of the bundled model")
+    parser.add_argument("--only", choices=("panel", "review"), help="only these pictures")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         slicer_host.provide_python_slicer(Path(folder))
         slicer_host.install()
         QtWidgets.QApplication.setStyle("Fusion")
-        for name in ("light", "dark"):
+        if options.only != "panel":
+            widget = slicer_host.start()
+            run(widget, options.model)
+            finish(widget)
+            take_review(widget, options.folder)
+            widget.cleanup()
+            widget.parent.hide()
+        for name in ("light", "dark") if options.only != "review" else ():
             if name == "dark":
                 use_dark_colours()
             widget = slicer_host.start()
             take(widget, options.folder / f"panel-{name}-empty.png")
-            widget.inputs.onSampleLink()
-            if options.model is not None:
-                widget.logic.getParameterNode().model = str(options.model)
-            slicer_host.process_events()
-            slicer_host.click(widget.inputs.ui.detectButton)
-            slicer_host.click(widget.synthesis.ui.applyButton)
-            slicer_host.wait_until(lambda ui=widget.synthesis.ui: ui.progressBar.property("value") > 4, 300)
+            run(widget, options.model)
             take(widget, options.folder / f"panel-{name}-running.png")
-            slicer_host.wait_until(lambda logic=widget.logic: not logic.running, 600)
+            finish(widget)
             widget.synthesis.ui.cardButton.click()
             take(widget, options.folder / f"panel-{name}.png")
             widget.cleanup()
