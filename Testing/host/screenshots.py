@@ -13,7 +13,9 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[2] / "CCDNNSynth")]
 
 import slicer_host  # noqa: E402
-from PySide6 import QtGui, QtWidgets  # noqa: E402
+from PySide6 import QtCore, QtGui, QtWidgets  # noqa: E402
+
+REVIEW_WIDTH = 900  # pixels
 
 DARK = {"Window": 53, "Base": 35, "AlternateBase": 53, "Button": 53, "Text": 230, "WindowText": 230, "ButtonText": 230, "Mid": 90}
 
@@ -75,7 +77,9 @@ def take_review(widget, folder: Path) -> None:
             rows, columns, _ = picture.shape
             image = QtGui.QImage(picture.tobytes(), columns, rows, 3 * columns, QtGui.QImage.Format.Format_RGB888)
             name = mode.value if mode is not None else button.objectName().removesuffix("Button")
-            image.save(str(folder / f"review-{name}.png"))
+            image.scaledToWidth(REVIEW_WIDTH, QtCore.Qt.TransformationMode.SmoothTransformation).save(
+                str(folder / f"review-{name}.png")
+            )
     slicer_host.click(ui.leaveButton)
 
 
