@@ -10,10 +10,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help check-system demo test test-all lint benchmark slicer-test clean
+.PHONY: help check-system demo test test-all lint benchmark benchmark-training slicer-test clean
 
 help:  ## what can be made
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/' | awk -F: '{printf "make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/' | awk -F: '{printf "make %-19s %s\n", $$1, $$2}'
 
 # What Python itself cannot install is looked for first, and named with the command that brings it.
 check-system:
@@ -53,6 +53,9 @@ lint: $(VENV)/.development  ## ruff's checks and formatting
 benchmark: $(VENV)/.development  ## ms a slice: eager, the engine, and the matrix-multiply limit of this machine
 	$(BIN)/python Testing/benchmarks/inference.py --model paper
 	$(BIN)/python Testing/benchmarks/inference.py --model small
+
+benchmark-training: $(VENV)/.development  ## what the losses and the framework take of a training step
+	$(BIN)/python Testing/benchmarks/training.py
 
 slicer-test:  ## the in-Slicer tests in a real application: make slicer-test SLICER=/path/to/Slicer
 	@test -n "$(SLICER)" || { echo "Say which application: make slicer-test SLICER=/path/to/Slicer"; exit 2; }

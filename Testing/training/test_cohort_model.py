@@ -49,7 +49,7 @@ def test_the_card_says_what_the_model_was_made_of(made: Path) -> None:
     card = load_model(made / "model.safetensors").card
     cache = SliceCache(made / "cache", FOLD)
     assert card.normalisation == cache.normalisation.to_card()
-    assert card.training_data.startswith("1 acquired subjects of a cohort of 4")
+    assert card.training_data.startswith("1 subjects of a cohort of 4")
     assert "did not say how T2-w and GRE and STIR were acquired" in card.training_data
     (train,) = cache.part("train")
     t1, t2, gre = card.contrasts

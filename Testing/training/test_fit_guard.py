@@ -8,6 +8,7 @@ import pytest
 import small_fit
 import torch
 
+from ccdnn.errors import InputError
 from ccdnn_training.cli.main import main
 from ccdnn_training.fitting.guard import FitError
 from ccdnn_training.fitting.module import ContrastConversion
@@ -76,3 +77,21 @@ def test_weights_that_are_no_numbers_reach_no_checkpoint(
     assert "network.head.weight is no longer finite after step 6" in capsys.readouterr().err
     last = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)
     assert last["global_step"] == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--ckpt_path", "nowhere.ckpt"], "The fit cannot start: Checkpoint"),
+        (["--data.init_args.cache", "nowhere"], "nowhere holds no slice cache"),
+        (["--data.init_args.fold", "1"], "has no folds"),
+        (["--data.init_args.patch_size", "64"], "A patch of 64×64 does not fit into the 32×32 slices of s0"),
+        (["--trainer.devices", "0"], "The fit cannot start: "),
+    ],
+)
+def test_what_cannot_be_fitted_is_one_sentence(
+    cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture, arguments: list[str], message: str
+) -> None:
+    assert main(["fit", "--config", str(small_fit.write_config(tmp_path, cache)), *arguments]) == InputError.exit_code
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "run" / "checkpoints").exists()

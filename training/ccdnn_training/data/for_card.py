@@ -23,7 +23,7 @@ def training_data_of(cache: SliceCache) -> str:
         )
     fold = cache.fold
     text = (
-        f"{train} acquired subjects of a cohort of {len(cache.subjects)} that the maker of this model prepared; "
+        f"{train} subjects of a cohort of {len(cache.subjects)} that the maker of this model prepared; "
         f"{len(fold.validation)} more to validate on and {len(fold.test)} left for testing."
     )
     unknown = [Role(contrast).label for contrast in cache.contrasts if not _is_stated(cache, contrast)]

@@ -10,7 +10,9 @@ from lightning import Callback, LightningDataModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
+from ccdnn.errors import InputError
 from ccdnn_training.fitting.guard import FiniteGuard
 from ccdnn_training.fitting.module import ContrastConversion
 
@@ -52,14 +54,21 @@ def fit(arguments: list[str], callbacks: Sequence[Callback] = ()) -> Trainer:
 
     Args:
         callbacks: to run after those of the configuration.
+
+    Raises:
+        InputError: no such checkpoint, a device that is not there, data that cannot be used.
+        FitError: see `FiniteGuard`.
     """
-    command = FitCommand(
-        ContrastConversion,
-        LightningDataModule,
-        subclass_mode_data=True,
-        args=["fit", *arguments],
-        save_config_kwargs={"overwrite": True},
-        auto_configure_optimizers=False,
-        trainer_defaults={"callbacks": list(callbacks)},
-    )
+    try:
+        command = FitCommand(
+            ContrastConversion,
+            LightningDataModule,
+            subclass_mode_data=True,
+            args=["fit", *arguments],
+            save_config_kwargs={"overwrite": True},
+            auto_configure_optimizers=False,
+            trainer_defaults={"callbacks": list(callbacks)},
+        )
+    except (FileNotFoundError, MisconfigurationException) as error:
+        raise InputError(f"The fit cannot start: {str(error).rstrip('.!')}.") from error
     return command.trainer

@@ -14,9 +14,10 @@ from ccdnn.errors import CcdnnError
 # A look at the flag makes the processor wait for the GPU, so there it is looked at now and then, and always before a checkpoint.
 STEPS_BETWEEN_LOOKS = 50
 
+# A resumed fit keeps its learning rate: the optimizer's state holds it.
 _ADVICE = (
-    "No checkpoint was made of it. Go on from the last one (--ckpt_path) with a lower --model.learning_rate, with "
-    "--trainer.gradient_clip_val 1, or with --trainer.precision 32-true."
+    "No checkpoint was made of it. Go on from the last one (--ckpt_path) with --trainer.gradient_clip_val 1 or "
+    "--trainer.precision 32-true, or start anew with a lower --model.learning_rate."
 )
 
 
