@@ -1,5 +1,8 @@
 """Charts of the engine as plot nodes of the scene, changed in place, so that a plot that is shown follows its data."""
 
+import re
+import textwrap
+
 import slicer
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
@@ -8,6 +11,7 @@ from ccdnn.chart import Chart, ChartKind, Series
 from CCDNNSynthLib.ReviewLayouts import showPlotBelow
 
 _TABLE_ROLE = "CCDNNSynth.ChartTable"
+_TITLE_WIDTH = 60  # characters that fit below a plot
 
 
 def chartNode(parameterNode, member: str, name: str):
@@ -34,9 +38,9 @@ def showChart(node, chart: Chart) -> None:
         node.RemoveNthPlotSeriesNodeID(index)
         if spare is not None:
             slicer.mrmlScene.RemoveNode(spare)
-    node.SetTitle(chart.title)
-    node.SetXAxisTitle(chart.x_title)
-    node.SetYAxisTitle(chart.y_title)
+    node.SetTitle(_drawable(chart.title))
+    node.SetXAxisTitle(_drawable(_xTitle(chart)))
+    node.SetYAxisTitle(_drawable(chart.y_title))
     node.SetLegendVisibility(True)
     node.EndModify(modified)
 
@@ -85,6 +89,17 @@ def isInLayout(node) -> bool:
     )
 
 
+def _drawable(title: str) -> str:
+    """Where VTK can draw formulas it takes "|" for the border between two of them, and leaves it out."""
+    return re.sub(r"\|([^|]*)\|", r"abs(\1)", title)
+
+
+def _xTitle(chart: Chart) -> str:
+    """Slicer's plots have numbers on their axes and nothing else, so the title says which bars a number stands for."""
+    names = [f"{number} {category}" for number, category in enumerate(chart.categories, start=1)]
+    return "\n".join([chart.x_title, *textwrap.wrap(", ".join(name.replace(" ", "\xa0") for name in names), _TITLE_WIDTH)])
+
+
 def _table(node):
     table = node.GetNodeReference(_TABLE_ROLE)
     if table is None:
@@ -100,7 +115,7 @@ def _fill(table, chart: Chart) -> None:
     table.RemoveAllColumns()
     rows = max([len(chart.categories), *(len(series.y) for series in chart.series)], default=0)
     for index, series in enumerate(chart.series):
-        x = range(len(series.y)) if chart.kind is ChartKind.BAR else series.x
+        x = range(1, len(series.y) + 1) if chart.kind is ChartKind.BAR else series.x
         table.AddColumn(_numbers(f"x{index}", x, rows))
         table.AddColumn(_numbers(f"y{index}", series.y, rows))
     if chart.kind is ChartKind.BAR:

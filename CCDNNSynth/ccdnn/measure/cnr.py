@@ -197,7 +197,7 @@ def cnr_table(
         raise InputError("The images and regions lie on different grids; resample them onto one first.")
     voxels: dict[str, np.ndarray] = {}
     for name, region in regions.items():
-        found = np.flatnonzero(region) if _is_mask(region) else np.unique(np.asarray(region, np.int64))
+        found = np.flatnonzero(region if _is_mask(region) else _mask(np.asarray(region, np.int64)))
         tissue = tissue_name(name)
         voxels[tissue] = joined_voxels([voxels[tissue], found]) if tissue in voxels else found
     shared = {pair: shared_voxels(*(voxels.get(name, _NONE) for name in _tissues(pair))) for pair in pairs}
@@ -340,7 +340,7 @@ def _tissues(pair: TissuePair) -> tuple[str, str]:
 
 def _mask(*regions: np.ndarray) -> np.ndarray:
     """True at the regions' voxels, as long as it takes; sorting millions of indices would take seconds."""
-    mask = np.zeros(max((region[-1] + 1 for region in regions if region.size), default=0), bool)
+    mask = np.zeros(max((region.max() + 1 for region in regions if region.size), default=0), bool)
     for region in regions:
         mask[region] = True
     return mask
