@@ -427,6 +427,19 @@ def test_plot_comes_into_the_layout(panel, leg):
     assert any(view.GetPlotChartNodeID() == leg.cnrChart.GetID() for view in slicer.util.getNodesByClass("vtkMRMLPlotViewNode"))
 
 
+def test_plot_says_which_bars_are_which_and_how_they_were_measured(panel, leg):
+    draw_pair(panel, leg)
+    leg.cnrPairs = "muscle/fat;fat/cortical bone"
+    slicer_host.process_events()
+    settle()
+    chart = leg.cnrChart
+    assert chart.GetXAxisTitle().splitlines()[1] == "1\xa0muscle–fat, 2\xa0fat–cortical\xa0bone"
+    assert chart.GetYAxisTitle() == "CNR = abs(mean_f − mean_b) / SD_b"
+    values = chart.GetNthPlotSeriesNode(0).GetTableNode().GetTable()
+    assert [values.GetColumnByName("x0").GetValue(row) for row in range(2)] == [1, 2]
+    assert values.GetColumnByName("y0").GetValue(0) == regions.table_of(leg)["muscle–fat"]["CNR acquired"]
+
+
 def test_csv_holds_the_table_and_never_half_of_it(panel, leg, tmp_path):
     draw_pair(panel, leg)
     qt_stand_in.dialog_answers["save"] = str(tmp_path / "cnr")
