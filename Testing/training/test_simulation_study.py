@@ -18,7 +18,7 @@ from ccdnn_training.data.tuple_images import SimulationImages, TrainingView, Tup
 from ccdnn_training.data.tuples import draw_tuples, signal_maxima, signals_of
 from ccdnn_training.evaluation.bound import STIR, NearestNeighbourMean, bound_over_tuples, conditional_mean, psnr
 from ccdnn_training.evaluation.simulation import PAPER, Bounds, ImageScore, Setting, TrainedNetwork, score, score_images
-from ccdnn_training.evaluation.simulation_report import SettingScores, ablation_table, read_scores
+from ccdnn_training.evaluation.simulation_report import SettingScores, ablation_table, markdown_table, read_scores
 from ccdnn_training.fitting.module import ContrastConversion
 from ccdnn_training.physics.noise import add_rician_noise, rician_mean
 from ccdnn_training.physics.protocol import CONTRASTS, PAPER_PROTOCOL
@@ -408,6 +408,15 @@ def test_evaluate_simulation_writes_scores_table_and_pictures(
     assert "does not hold scores" in capsys.readouterr().err
     with pytest.raises(InputError):
         read_scores(results / "none.csv")
+
+
+def test_a_bound_of_some_images_stands_beside_the_network_on_the_same() -> None:
+    scores = [ImageScore(i, "network", e, -10 * np.log10(e), 0.9) for i, e in enumerate((0.1, 0.001))]
+    scores.append(ImageScore(1, "bound: one pixel", 0.0001, 40.0, 0.99))
+    table = markdown_table([SettingScores(Setting(2, 0, "c1"), "4 maps", scores)])
+    assert "| network (4 maps) | 2 | 505.000 | **12.97** | 20.00 ± 14.14 | 0.900 ± 0.000 |" in table
+    assert "| bound: one pixel | 1 | 1.000 | **40.00**; network on these 30.00 | 40.00 ± 0.00 | 0.990 ± 0.000 |" in table
+    assert "*32.87*" in table
 
 
 def test_an_ablation_compares_image_by_image() -> None:

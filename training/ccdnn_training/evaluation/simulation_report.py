@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,13 +57,20 @@ def markdown_table(results: Sequence[SettingScores]) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for result in results:
-        for method in dict.fromkeys(s.method for s in result.scores):
-            of_method = [s for s in result.scores if s.method == method]
-            error = float(np.mean([s.mse for s in of_method]))
-            name = f"{method} ({result.size})" if method == next(s.method for s in result.scores) else method
+        by_method = {
+            m: {s.image: s for s in result.scores if s.method == m} for m in dict.fromkeys(s.method for s in result.scores)
+        }
+        network = by_method[NETWORK]
+        for method, scores in by_method.items():
+            error = _mean_error(scores.values())
+            name = f"{method} ({result.size})" if method == NETWORK else method
+            # A bound of some of the images is to be held against the network on the same ones.
+            same = (
+                f"; network on these {psnr(_mean_error([network[i] for i in scores]), 1):.2f}" if len(scores) < len(network) else ""
+            )
             lines.append(
-                f"| {result.setting.title} | {name} | {len(of_method)} | {error * 1e4:.3f} | **{psnr(error, 1):.2f}** "
-                f"| {_spread([s.psnr for s in of_method], 2)} | {_spread([s.ssim for s in of_method], 3)} |"
+                f"| {result.setting.title} | {name} | {len(scores)} | {error * 1e4:.3f} | **{psnr(error, 1):.2f}**{same} "
+                f"| {_spread([s.psnr for s in scores.values()], 2)} | {_spread([s.ssim for s in scores.values()], 3)} |"
             )
         if result.setting in PAPER:
             ratio, similarity = PAPER[result.setting]
@@ -83,7 +90,7 @@ def ablation_table(results: Sequence[SettingScores]) -> str:
             for method in dict.fromkeys(s.method for s in first.scores if s.method.startswith(NETWORK)):
                 one, other = ({s.image: s for s in r.scores if s.method == method} for r in (first, second))
                 pairs = [(one[image], other[image]) for image in one if image in other]
-                gain = 10 * np.log10(np.mean([a.mse for a, _ in pairs]) / np.mean([b.mse for _, b in pairs]))
+                gain = 10 * np.log10(_mean_error(a for a, _ in pairs) / _mean_error(b for _, b in pairs))
                 lines.append(
                     f"| {added.title} over {without.losses} | {method} | {len(pairs)} | {gain:+.2f} "
                     f"| {_spread([b.psnr - a.psnr for a, b in pairs], 2)} | {_spread([b.ssim - a.ssim for a, b in pairs], 3)} |"
@@ -94,6 +101,10 @@ def ablation_table(results: Sequence[SettingScores]) -> str:
                 f"| {added.title} over {without.losses} | *paper* | | *{psnr_2 - psnr_1:+.2f}* | | *{ssim_2 - ssim_1:+.2f}* |"
             )
     return "\n".join(lines) + "\n" if len(lines) > 2 else ""
+
+
+def _mean_error(scores: Iterable[ImageScore]) -> float:
+    return float(np.mean([score.mse for score in scores]))
 
 
 def _spread(values: list[float], digits: int) -> str:
