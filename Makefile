@@ -60,7 +60,7 @@ benchmark-training: $(VENV)/.development  ## what the losses and the framework t
 slicer-test:  ## the in-Slicer tests in a real application: make slicer-test SLICER=/path/to/Slicer
 	@test -n "$(SLICER)" || { echo "Say which application: make slicer-test SLICER=/path/to/Slicer"; exit 2; }
 	@test -x "$(SLICER)" || { echo "$(SLICER) is not a program that can be run; give the path of the Slicer executable."; exit 2; }
-	"$(SLICER)" --testing --no-splash --no-main-window --ignore-slicerrc --additional-module-path "$(CURDIR)/CCDNNSynth" --python-script Testing/slicer/run.py
+	"$(SLICER)" --testing --no-splash --ignore-slicerrc --additional-module-path "$(CURDIR)/CCDNNSynth" --python-script Testing/slicer/run.py
 
 clean:  ## remove the environment and everything made in the checkout
 	rm -rf $(VENV) build demo CCDNNSynth.egg-info ccdnnsynth.egg-info .pytest_cache .ruff_cache
