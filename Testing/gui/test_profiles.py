@@ -38,6 +38,12 @@ def to_ras(ijk) -> np.ndarray:
     return np.asarray(ijk) @ matrix[:3, :3].T + matrix[:3, 3]
 
 
+@pytest.fixture(autouse=True)
+def unfolded(panel):
+    panel.lineProfiles.ui.profilesSection.collapsed = False
+    slicer_host.process_events()
+
+
 def draw(panel, ends=ENDS, button="drawLineButton"):
     """Click the button and place points, as clicks in a slice view would."""
     slicer_host.click(getattr(panel.lineProfiles.ui, button))

@@ -8,7 +8,7 @@ from PySide6 import QtCore, QtGui, QtWidgets
 
 
 class ctkCollapsibleButton(QtWidgets.QWidget):
-    """A titled section that folds away; its children lie below the title."""
+    """A titled section that folds away; its children lie below the title. A child that was hidden stays so when it unfolds."""
 
     contentsCollapsed = QtCore.Signal(bool)
 
@@ -16,7 +16,7 @@ class ctkCollapsibleButton(QtWidgets.QWidget):
 
     def __init__(self, parent=None):
         super().__init__(parent)
-        self._text, self._collapsed = "", False
+        self._text, self._collapsed, self._forcing = "", False, False
         self.setContentsMargins(0, self.TITLE_HEIGHT, 0, 0)
 
     def _get_text(self):
@@ -32,10 +32,27 @@ class ctkCollapsibleButton(QtWidgets.QWidget):
     def _set_collapsed(self, collapsed):
         self._collapsed = collapsed
         for child in self.findChildren(QtWidgets.QWidget, options=QtCore.Qt.FindChildOption.FindDirectChildrenOnly):
-            child.setVisible(not collapsed)
+            self._show_child(child)
         self.setMaximumHeight(self.TITLE_HEIGHT if collapsed else 16777215)
         self.updateGeometry()
         self.contentsCollapsed.emit(collapsed)
+
+    def _show_child(self, child):
+        self._forcing = True
+        child.setVisible(not self._collapsed and child.property("visibilityToParent") is not False)
+        self._forcing = False
+
+    def childEvent(self, event):
+        if event.added() and event.child().isWidgetType():
+            event.child().installEventFilter(self)
+
+    def eventFilter(self, child, event):
+        """Remember what the program shows and hides, as ctkCollapsibleButton does; folded, nothing is shown."""
+        if event.type() in (QtCore.QEvent.Type.ShowToParent, QtCore.QEvent.Type.HideToParent) and not self._forcing:
+            child.setProperty("visibilityToParent", event.type() == QtCore.QEvent.Type.ShowToParent)
+            if self._collapsed:
+                self._show_child(child)
+        return False
 
     text = QtCore.Property(str, _get_text, _set_text)
     collapsed = QtCore.Property(bool, _get_collapsed, _set_collapsed)

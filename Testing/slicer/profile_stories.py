@@ -16,6 +16,7 @@ class ProfileStories(Story):
     def setUp(self):
         super().setUp()
         self.panel = self.widget.lineProfiles
+        self.panel.ui.profilesSection.collapsed = False
         stir = slicer.util.arrayFromVolume(self.parameters.stirVolume).astype(np.float32)
         self.grid = gridOf(self.parameters.stirVolume)
         synthetic = slicer.util.addVolumeFromArray(0.01 * (stir + np.roll(stir, 1, axis=2)), self.grid.ijk_to_ras, "synthetic")
