@@ -53,7 +53,7 @@ def chartOf(node) -> Chart:
     categories = nodes[0].GetTableNode().GetTable().GetColumnByName("category") if bars else None
     return Chart(
         node.GetTitle(),
-        node.GetXAxisTitle(),
+        node.GetXAxisTitle().partition("\n")[0],  # without the names of the bars
         node.GetYAxisTitle(),
         tuple(_seriesOf(series, bars) for series in nodes),
         ChartKind.BAR if bars else ChartKind.LINE,

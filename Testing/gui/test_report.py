@@ -130,6 +130,9 @@ def test_tables_and_plots_are_those_of_the_sections(study):
         drawing = (folder / f"{file_stem(shown.GetTitle())}.svg").read_text(encoding="utf-8")
         chart = chartOf(shown)
         assert all(series.name in drawing and series.colour in drawing for series in chart.series)
+    assert chartOf(node.cnrChart).x_title == "Tissue pair (foreground–background)"
+    assert chartOf(node.cnrChart).categories == ("muscle–fat",)
+    assert [series.dashed for series in chartOf(node.profileChart).series] == [False, True]
     with (folder / "line-profile-samples.csv").open(encoding="utf-8", newline="") as file:
         samples = [float(row["acquired STIR"]) for row in csv.DictReader(file)]
     np.testing.assert_array_equal(samples, study.lineProfiles.profiles.values["acquired STIR"])
