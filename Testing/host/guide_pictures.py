@@ -139,10 +139,11 @@ def report(panel, options, temporary: Path) -> None:
     if browser is None:
         print("The page of the report is left out: there is no Chromium on this machine.")
         return
-    picture = options.folder.resolve() / "report-page.png"
+    picture = temporary / "page.png"
     arguments = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1000,1500")
     page = (written / "index.html").as_uri()
     subprocess.run([browser, *arguments, f"--screenshot={picture}", page], check=True, capture_output=True, timeout=120)
+    QtGui.QImage(str(picture)).save(str(options.folder / "report-page.jpg"), quality=88)
 
 
 def visible(section, button):
