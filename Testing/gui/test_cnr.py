@@ -18,10 +18,12 @@ import slicer
 import slicer_host
 import small_study
 import vtk
+from mouse import Mouse
 
 from ccdnn.cli.main import main as ccdnn
 from ccdnn.measure.cnr import PAPER_PAIRS, CnrForm
 from ccdnn.series import Role
+from CCDNNSynthLib import OutlineDrawing
 from CCDNNSynthLib.Regions import OutlineRegion, outlinesOf
 from CCDNNSynthLib.SampleStudy import SAMPLE_FOLDER
 
@@ -382,31 +384,58 @@ def test_cancelled_and_removed_drawings_leave_nothing(panel, leg):
     assert outlinesOf(leg) == []
 
 
-def test_freehand_with_the_button_held(panel, leg, monkeypatch):
-    """As a slice view does it: the point under the mouse is a preview, which a release of the button defines."""
-    from CCDNNSynthLib import OutlineDrawing
-
-    held = True
-    monkeypatch.setattr(OutlineDrawing, "_isButtonHeld", lambda: held)
-    slicer_host.click(panel.cnr.ui.freehandButton)
-    node = panel.cnr._drawing.node
-    path = regions.square(leg.stirVolume, 2, (4, 4), (30, 34), per_side=20)
-    for point in path:
-        previews = [
-            i for i in range(node.GetNumberOfControlPoints()) if node.GetNthControlPointPositionStatus(i) == node.PositionPreview
-        ]
-        if previews:
-            node.SetNthControlPointPositionWorld(previews[0], *point, node.PositionPreview)
-        else:
-            index = node.AddControlPoint(vtk.vtkVector3d(*point))
-            node.SetNthControlPointPositionWorld(index, *point, node.PositionPreview)
-    placed = node.GetNumberOfDefinedControlPoints()
-    assert 20 < placed <= len(path)
-    held = False
-    node.AddControlPointWorld(*path[-1])
+@pytest.fixture
+def mouse(leg, monkeypatch):
+    """Over the Yellow view, which shows slice 3 of the acquired STIR."""
+    view = Mouse("Yellow")
+    composite = slicer.app.layoutManager().sliceWidget("Yellow").sliceLogic()
+    composite.GetSliceCompositeNode().SetBackgroundVolumeID(leg.stirVolume.GetID())
+    view.node.RotateToVolumePlane(leg.stirVolume)
+    composite.FitSliceToAll()
+    view.node.JumpSliceByCentering(*regions.world(leg.stirVolume, 18, 20, 3))
+    monkeypatch.setattr(OutlineDrawing, "_isButtonHeld", lambda: view.held)
     slicer_host.process_events()
-    assert panel.cnr._drawing.node is None and not panel.cnr.ui.freehandButton.checked
-    assert outlinesOf(leg) == [node]
+    return view
+
+
+def disc(leg, mouse, radius: float, count: int) -> list:
+    """Places in the view around column 18, row 20."""
+    angles = np.arange(count) * 2 * np.pi / count
+    return [
+        mouse.at(regions.world(leg.stirVolume, 18 + radius * np.cos(angle), 20 + radius * np.sin(angle), 3)) for angle in angles
+    ]
+
+
+def drag(mouse, places) -> None:
+    mouse.press(*places[0])
+    for place in places:
+        mouse.move(*place)
+    mouse.release(*places[-1])
+
+
+def click_each(mouse, places) -> None:
+    for place in places:
+        mouse.click(*place)
+
+
+@pytest.mark.parametrize("gesture", [drag, click_each])
+@pytest.mark.parametrize("shape", ["freehand", "circle"])
+def test_drawing_with_the_mouse_in_a_slice_view(panel, leg, mouse, gesture, shape):
+    """With Slicer's own markups in the view: a disc of radius 11 on slice 3, by its border or by centre and rim."""
+    slicer_host.click(getattr(panel.cnr.ui, f"{shape}Button"))
+    places = disc(leg, mouse, 11, 40)
+    if shape == "circle":
+        places = [mouse.at(regions.world(leg.stirVolume, 18, 20, 3)), places[0]]
+    gesture(mouse, places)
+    if gesture is click_each and shape == "freehand":
+        mouse.right_click(*places[-1])
+    slicer_host.process_events()
+    (outline,) = outlinesOf(leg)
+    assert panel.cnr._drawing.node is None and not getattr(panel.cnr.ui, f"{shape}Button").checked
+    voxels = np.unravel_index(OutlineRegion(outline).voxels(leg.stirVolume), slicer.util.arrayFromVolume(leg.stirVolume).shape)
+    assert set(voxels[0]) == {3}
+    assert len(voxels[0]) == pytest.approx(math.pi * 11**2, rel=0.04)
+    assert (voxels[2].mean(), voxels[1].mean()) == pytest.approx((18, 20), abs=0.2)
 
 
 def test_list_chooses_and_deletes_outlines(panel, leg):

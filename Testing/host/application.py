@@ -121,6 +121,7 @@ def install(qt_application) -> None:
     application_logic.SetHomeDirectory(slicer.app.temporaryPath)
     application_logic.SetShareDirectory("share")
     application_logic.SetModuleLogic("Colors", colors)
+    application_logic.SetModuleLogic("Markups", logics["markups"])  # the slice views' markups ask for it
     application_logic.SetMRMLScene(slicer.mrmlScene)
     for logic in (colors, *logics.values()):
         logic.SetMRMLApplicationLogic(application_logic)

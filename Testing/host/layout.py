@@ -19,7 +19,7 @@ from PySide6 import QtCore
 from vtk.util import numpy_support
 
 VIEWPORT = (1200, 800)  # pixels
-DISPLAYABLE_MANAGERS = ("VolumeGlyphSlice", "ModelSlice", "Crosshair", "OrientationMarker", "Ruler", "ScalarBar")
+DISPLAYABLE_MANAGERS = ("VolumeGlyphSlice", "ModelSlice", "Crosshair", "OrientationMarker", "Ruler", "ScalarBar", "Markups")
 _RENDER_SOMETHING = (
     "import vtk; window = vtk.vtkRenderWindow(); window.SetOffScreenRendering(1); window.SetSize(8, 8); "
     "window.AddRenderer(vtk.vtkRenderer()); window.Render()"
