@@ -15,7 +15,7 @@ from ccdnn.files import read_volume, write_volume
 from ccdnn.readers.manifest import read_manifest
 from ccdnn.readers.regions import REGIONS
 from ccdnn.readers.scores import ScoreSheet, read_scores
-from ccdnn.readers.study import Candidate, create_study, open_study, read_key
+from ccdnn.readers.study import Candidate, create_study, creating_study, open_study, read_key
 from ccdnn.series import Role
 
 METHODS = ("CC-DNN", "Replica", "U-Net")
@@ -123,6 +123,13 @@ def test_an_image_on_another_grid_is_refused_and_nothing_is_written(candidates, 
     write_volume(replace(volume, array=volume.array[1:]), path)
     with pytest.raises(InputError, match=r"U-Net\.nrrd does not lie on the grid"):
         create_study(candidates, tmp_path / "readers", tmp_path / "key.json")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["source"]
+
+
+def test_a_study_that_is_given_up_half_way_leaves_nothing(candidates, tmp_path):
+    steps = creating_study(candidates, tmp_path / "readers", tmp_path / "key.json")
+    assert [next(steps) for _ in range(9)][-1] == (9, 14)
+    steps.close()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["source"]
 
 

@@ -18,14 +18,13 @@ import shutil
 import string
 import tempfile
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ccdnn.errors import InputError, OutputError
-from ccdnn.files import read_volume, write_volume
 from ccdnn.measure.scaling import Scaling, scale_pair
 from ccdnn.provenance import NOTICE
 from ccdnn.readers.regions import REGIONS, Region
@@ -87,19 +86,30 @@ def create_study(
     *,
     regions: Sequence[Region] = REGIONS,
     seed: int | None = None,
-    on_case: Callable[[int, int], None] | None = None,
 ) -> ReaderStudy:
     """Blind and shuffle `candidates` into a new `folder`, whole or not at all, and write the `key`.
 
     Args:
         key: outside of `folder`.
         seed: for a study that can be made again; drawn from the system if left out.
-        on_case: called with (cases done, cases).
 
     Raises:
         InputError: no cases, methods that differ between cases, a missing acquired STIR, images on different grids or without
             a scale, a key inside the folder.
         OutputError: folder or key exist already or cannot be written.
+    """
+    for _done, _total in creating_study(candidates, folder, key, regions=regions, seed=seed):
+        pass
+    return open_study(folder)
+
+
+def creating_study(
+    candidates: Sequence[Candidate], folder: Path, key: Path, *, regions: Sequence[Region] = REGIONS, seed: int | None = None
+) -> Iterator[tuple[int, int]]:
+    """`create_study` file by file, for a program that has other things to do in between; closed early it leaves nothing.
+
+    Yields:
+        (files done, files).
     """
     methods = _methods_of(candidates)
     folder, key = Path(folder).absolute(), Path(key).absolute()
@@ -121,10 +131,11 @@ def create_study(
     except OSError as error:
         raise OutputError(f"The folder {folder} cannot be made: {error.strerror or error}.") from error
     try:
-        for done, (name, candidate, order) in enumerate(zip(names, shuffled, orders, strict=True), start=1):
-            _write_case(candidate, order, partial / name)
-            if on_case:
-                on_case(done, len(shuffled))
+        done, total = 0, sum(len(candidate.context) + len(candidate.images) for candidate in shuffled)
+        for name, candidate, order in zip(names, shuffled, orders, strict=True):
+            for _path in _writing_case(candidate, order, partial / name):
+                done += 1
+                yield done, total
         content = {
             "format": FORMAT,
             "study": identifier,
@@ -147,7 +158,6 @@ def create_study(
             raise OutputError(f"The folder {folder} cannot be made: {error.strerror or error}.") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return open_study(folder)
 
 
 def open_study(folder: Path) -> ReaderStudy:
@@ -218,13 +228,16 @@ def _methods_of(candidates: Sequence[Candidate]) -> list[str]:
     return methods
 
 
-def _write_case(candidate: Candidate, order: Mapping[str, str], folder: Path) -> None:
+def _writing_case(candidate: Candidate, order: Mapping[str, str], folder: Path) -> Iterator[Path]:
+    """Write the files of a case, one with every step."""
+    from ccdnn.files import read_volume  # SimpleITK, which a reader's Slicer may lack
+
     folder.mkdir()
     acquired = read_volume(candidate.context[Role.STIR])
     for role in CONTEXT:
         if role in candidate.context:
             volume = acquired if role is Role.STIR else read_volume(candidate.context[role])
-            _write(volume, folder / f"{role.value}{SUFFIX}", {})
+            yield _write(volume, folder / f"{role.value}{SUFFIX}", {})
     for letter, method in order.items():
         path = candidate.images[method]
         image = read_volume(path)
@@ -235,12 +248,15 @@ def _write_case(candidate: Candidate, order: Mapping[str, str], folder: Path) ->
         )
         # One brightness for all, or a method would be known by its unit.
         array = scaled.array * np.float32(reference.high)
-        _write(Volume(array, acquired.ijk_to_ras, name=letter), folder / f"{letter}{SUFFIX}", {"CCDNN_Notice": NOTICE})
+        yield _write(Volume(array, acquired.ijk_to_ras, name=letter), folder / f"{letter}{SUFFIX}", {"CCDNN_Notice": NOTICE})
 
 
-def _write(volume: Volume, path: Path, metadata: Mapping[str, str]) -> None:
+def _write(volume: Volume, path: Path, metadata: Mapping[str, str]) -> Path:
     """A file of bare voxels: of its source's header only the grid is kept."""
+    from ccdnn.files import write_volume
+
     write_volume(Volume(volume.array, volume.ijk_to_ras, name=path.stem, metadata=dict(metadata)), path)
+    return path
 
 
 def _let_dates_tell_nothing(folder: Path) -> None:
