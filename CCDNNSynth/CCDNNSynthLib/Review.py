@@ -7,13 +7,14 @@ from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from ccdnn.errors import InputError
-from CCDNNSynthLib import ReviewLayouts, ReviewViews
+from CCDNNSynthLib import OwnViews, ReviewLayouts, ReviewViews
 from CCDNNSynthLib.Comparison import CompareSettings, Comparison
 from CCDNNSynthLib.DifferenceVolume import isDifference, makeDifference, removeDifference, updateDifference
 from CCDNNSynthLib.LinkedWindows import LinkedWindows
 from CCDNNSynthLib.Parameters import ReviewLayout
 from CCDNNSynthLib.Result import isSynthetic
 from CCDNNSynthLib.ReviewViews import ReviewVolumes
+from CCDNNSynthLib.UserState import UserState
 from CCDNNSynthLib.ViewLabels import Label, ViewLabels
 
 
@@ -66,10 +67,10 @@ class Review(VTKObservationMixin):
         self._clear()
         before, self._before, self._wanted = self._before, None, None
         before.putBack(layoutToo=restoreLayout)
-        ReviewViews.release()
+        OwnViews.release(ReviewLayouts.VIEW_LABELS)
 
     def _open(self) -> None:
-        self._before = _UserState()
+        self._before = UserState(self._giveWay)
         scene = slicer.mrmlScene
         self.addObserver(ReviewLayouts.layoutNode(), vtk.vtkCommand.ModifiedEvent, self._onLayoutModified)
         self.addObserver(scene, scene.NodeRemovedEvent, self._onNodeRemoved)
@@ -163,12 +164,17 @@ class Review(VTKObservationMixin):
     def _fit(self) -> None:
         self._fitSoon.stop()
         _layout, volumes, _scaling = self._wanted
-        ReviewViews.fit(set(self.views.values()), volumes.reference)
+        OwnViews.fit(set(self.views.values()), volumes.reference)
 
     def _onLayoutModified(self, caller, event) -> None:
         if not self._changingLayout and not ReviewLayouts.isReviewLayout(caller.GetViewArrangement()):
             self.close(restoreLayout=False)
             self._onLeft()
+
+    def _giveWay(self) -> None:
+        """Other views of ours are to be shown."""
+        self.close()
+        self._onLeft()
 
     def _onVolumeModified(self, caller, event) -> None:
         self._outdated = True
@@ -178,41 +184,3 @@ class Review(VTKObservationMixin):
         _layout, volumes, _scaling = self._wanted
         if not all(slicer.mrmlScene.IsNodePresent(node) for node in volumes.all):
             self._onChanged()
-
-
-class _UserState:
-    """What a review changes of the user's, as it was before: the layout, and the cross-hair.
-
-    The nodes that hold them are not saved with the scene meanwhile: where this module is not loaded nobody could show the layout.
-    """
-
-    def __init__(self):
-        node = ReviewLayouts.layoutNode()
-        self._layout = (
-            node.SlicerLayoutFourUpView if ReviewLayouts.isReviewLayout(node.GetViewArrangement()) else node.GetViewArrangement()
-        )
-        self._crosshair = slicer.vtkMRMLCrosshairDisplayableManager.FindCrosshairNode(slicer.mrmlScene)
-        self._saved = [(changed, changed.GetSaveWithScene()) for changed in (node, self._crosshair) if changed is not None]
-        for changed, _saved in self._saved:
-            changed.SetSaveWithScene(False)
-        if self._crosshair is not None:
-            self._shown = (
-                self._crosshair.GetCrosshairMode(),
-                self._crosshair.GetCrosshairThickness(),
-                self._crosshair.GetCrosshairBehavior(),
-            )
-            # The point under the mouse, with Shift held, is shown in all views, and they jump to its slice.
-            self._showCrosshair(self._crosshair.ShowSmallBasic, self._crosshair.Fine, self._crosshair.OffsetJumpSlice)
-
-    def putBack(self, layoutToo: bool) -> None:
-        for node, saved in self._saved:
-            node.SetSaveWithScene(saved)
-        if self._crosshair is not None:
-            self._showCrosshair(*self._shown)
-        if layoutToo:
-            ReviewLayouts.layoutNode().SetViewArrangement(self._layout)
-
-    def _showCrosshair(self, mode: int, thickness: int, behavior: int) -> None:
-        self._crosshair.SetCrosshairMode(mode)
-        self._crosshair.SetCrosshairThickness(thickness)
-        self._crosshair.SetCrosshairBehavior(behavior)

@@ -12,8 +12,9 @@ from ccdnn.errors import CcdnnError, InputError
 from ccdnn.measure.similarity import Measure
 from ccdnn.measure.similarity_table import similarity_chart
 from ccdnn.writing import write_text
-from CCDNNSynthLib import Messages, ReviewLayouts
+from CCDNNSynthLib import Messages
 from CCDNNSynthLib.DifferenceVolume import makeDifference, removeDifference
+from CCDNNSynthLib.OwnLayouts import isOwnView
 from CCDNNSynthLib.Packages import PackagesMissing, ensureScikitImage
 from CCDNNSynthLib.Panel import Panel
 from CCDNNSynthLib.Plots import chartNode, showChart, showInLayout
@@ -143,7 +144,7 @@ class SimilarityPanel(Panel):
             removeDifference(self._parameterNode.differenceVolume)
         self._parameterNode.differenceVolume = difference
         for view in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
-            if view.GetLayoutName() not in ReviewLayouts.VIEW_LABELS:
+            if not isOwnView(view.GetLayoutName()):
                 view.SetForegroundVolumeID(difference.GetID())
                 view.SetForegroundOpacity(1.0)
         shown = _("{name} is shown over the slice views: blue where the synthetic image is darker, orange where it is brighter.")
