@@ -55,6 +55,7 @@ class CCDNNSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         from CCDNNSynthLib.CnrPanel import CnrPanel
         from CCDNNSynthLib.InputsPanel import InputsPanel
         from CCDNNSynthLib.ProfilesPanel import ProfilesPanel
+        from CCDNNSynthLib.ReaderStudyPanel import ReaderStudyPanel
         from CCDNNSynthLib.ReportPanel import ReportPanel
         from CCDNNSynthLib.ReviewPanel import ReviewPanel
         from CCDNNSynthLib.SimilarityPanel import SimilarityPanel
@@ -70,8 +71,10 @@ class CCDNNSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.lineProfiles = ProfilesPanel(self._section("Profiles"))
         self.similarity = SimilarityPanel(self._section("Similarity"))
         self.report = ReportPanel(self._section("Report"), self.inputs.protocols, lambda: self.lineProfiles.profiles)
+        self.readerStudy = ReaderStudyPanel(self._section("ReaderStudy"))
         # From top to bottom. Each shows and changes the parameter node it is given, and looks at it again when it has changed.
-        self.panels = (self.inputs, self.synthesis, self.review, self.cnr, self.lineProfiles, self.similarity, self.report)
+        measuring = (self.cnr, self.lineProfiles, self.similarity, self.report)
+        self.panels = (self.inputs, self.synthesis, self.review, *measuring, self.readerStudy)
         self.layout.addStretch(1)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
