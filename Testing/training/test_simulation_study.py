@@ -17,7 +17,16 @@ from ccdnn_training.data.label_maps import FIRST_KNEE, LabelMaps, MapRecipe, dom
 from ccdnn_training.data.tuple_images import SimulationImages, TrainingView, TupleImages, displaced
 from ccdnn_training.data.tuples import draw_tuples, signal_maxima, signals_of
 from ccdnn_training.evaluation.bound import STIR, NearestNeighbourMean, bound_over_tuples, conditional_mean, psnr
-from ccdnn_training.evaluation.simulation import PAPER, Bounds, ImageScore, Setting, TrainedNetwork, score, score_images
+from ccdnn_training.evaluation.simulation import (
+    PAPER,
+    Bounds,
+    ImageScore,
+    Setting,
+    TrainedNetwork,
+    score,
+    score_bounds,
+    score_network,
+)
 from ccdnn_training.evaluation.simulation_report import SettingScores, ablation_table, markdown_table, read_scores
 from ccdnn_training.fitting.module import ContrastConversion
 from ccdnn_training.physics.noise import add_rician_noise, rician_mean
@@ -353,7 +362,7 @@ def test_a_resumed_fit_sees_the_images_an_uninterrupted_one_would(
 
 def test_scores_are_those_of_the_prediction(maps: LabelMaps, shifted: Path) -> None:
     trained = TrainedNetwork.load(shifted)
-    scores = score_images(trained, maps, None)
+    scores = score_network(trained, maps)
     assert [(s.image, s.method) for s in scores] == [
         (0, "network"),
         (0, "network, inputs not shifted"),
@@ -373,10 +382,10 @@ def test_bounds_are_methods_on_the_images(maps: LabelMaps) -> None:
 
     def errors(noise: float) -> dict[str, float]:
         images = TupleImages(part, "test", noise=noise)
-        bounds = Bounds(noise, float(np.mean(part == 0)), tuples=100_000, noisy_images=1)
-        image = images.image(0)
-        assert bool(list(bounds.run(images, 1, images.image(1)[:STIR]))) == (noise == 0)
-        return {m: float(np.mean((p - image[STIR]) ** 2)) for m, p in bounds.run(images, 0, image[:STIR])}
+        bounds = Bounds(noise, float(np.mean(part == 0)), tuples=100_000)
+        scores = score_bounds(bounds, images, count=1)
+        assert {s.image for s in scores} == {0}
+        return {s.method: s.mse for s in scores}
 
     clean, noisy = errors(0), errors(2)
     assert list(clean) == ["bound: one pixel"]
@@ -390,14 +399,15 @@ def test_evaluate_simulation_writes_scores_table_and_pictures(
     command = ["evaluate-simulation", str(folder), str(clean), str(shifted), "-o", str(tmp_path / "results"), "--tuples", "50000"]
     assert main(command) == 0
     results = tmp_path / "results"
-    assert sorted(path.name for path in results.iterdir()) == ["examples.png", "noise_free.csv", "shift_c1_c2.csv", "summary.md"]
-    with (results / "noise_free.csv").open() as file:
+    files = ["bounds_noise_0_seed_1.csv", "examples.png", "noise_free.csv", "shift_c1_c2.csv", "summary.md"]
+    assert sorted(path.name for path in results.iterdir()) == files
+    with (results / "bounds_noise_0_seed_1.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [(row["image"], row["method"]) for row in rows] == [(str(i), m) for i in (0, 1) for m in ("network", "bound: one pixel")]
+    assert [(row["image"], row["method"]) for row in rows] == [("0", "bound: one pixel"), ("1", "bound: one pixel")]
     summary = (results / "summary.md").read_text()
     assert "*37.39*" in summary
     assert "*26.81*" in summary
-    bound = float(np.mean([float(row["MSE"]) for row in rows if row["method"] == "bound: one pixel"]))
+    bound = float(np.mean([float(row["MSE"]) for row in rows]))
     assert f"bound: one pixel | 2 | {bound * 1e4:.3f} | **{-10 * np.log10(bound):.2f}**" in summary
     # A second call keeps the scores that are there.
     before = (results / "noise_free.csv").stat().st_mtime_ns

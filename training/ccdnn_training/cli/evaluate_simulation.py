@@ -5,7 +5,14 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ccdnn_training.data.label_maps import LabelMaps
+    from ccdnn_training.evaluation.simulation import ImageScore, TrainedNetwork
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -27,42 +34,53 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    import numpy as np
-
     from ccdnn.errors import InputError
     from ccdnn.writing import make_folder
-    from ccdnn_training.cli.progress import progress
     from ccdnn_training.data.label_maps import LabelMaps
-    from ccdnn_training.evaluation.simulation import Bounds, TrainedNetwork, score_images
-    from ccdnn_training.evaluation.simulation_report import (
-        SettingScores,
-        draw_examples,
-        read_scores,
-        write_scores,
-        write_summary,
-    )
+    from ccdnn_training.evaluation.simulation import TrainedNetwork, score_network
+    from ccdnn_training.evaluation.simulation_report import SettingScores, draw_examples, write_summary
 
     maps = LabelMaps(options.maps)
     trained = {path.resolve().parents[1].name: TrainedNetwork.load(path) for path in options.checkpoints}
     if len(trained) < len(options.checkpoints):
         raise InputError("Two of the checkpoints belong to runs of one name; their scores would have one file.")
     make_folder(options.output)
-    results, bounds = [], {}
-    air = float(np.mean(maps.part("train") == 0))
+    results = []
     for name, network in trained.items():
-        path, setting = options.output / f"{name}.csv", network.setting
-        if not path.exists():
-            if setting.noise not in bounds and not setting.shift:
-                limits = {"tuples": options.tuples, "noisy_images": options.noisy_bound_images, "workers": options.jobs}
-                bounds[setting.noise] = Bounds(setting.noise, air, **limits)
-            with progress(name) as on_image:
-                of_setting = bounds.get(setting.noise)
-                scores = score_images(network, maps, of_setting, count=options.images, on_image=on_image)
-            write_scores(scores, path)
-        results.append(SettingScores(setting, network.size, read_scores(path)))
+        scores = _kept(options.output / f"{name}.csv", partial(score_network, network, maps, count=options.images))
+        if not network.setting.shift:  # there is no bound for shifted inputs
+            path = options.output / f"bounds_noise_{network.setting.noise:g}_seed_{network.seed}.csv"
+            scores += _kept(path, partial(_score_bounds, network, maps, options))
+        results.append(SettingScores(network.setting, network.size, scores))
     command = shlex.join(["ccdnn-train", *sys.argv[1:]])
     write_summary(results, maps.made_by, command, options.output / "summary.md")
     if options.examples:
-        draw_examples(list(trained.values()), maps.part("test"), options.examples, options.output / "examples.png")
+        draw_examples(list(trained.values()), maps, options.examples, options.output / "examples.png")
     print((options.output / "summary.md").read_text(encoding="utf-8"))
     return 0
+
+
+def _kept(path: Path, make: Callable[..., list[ImageScore]]) -> list[ImageScore]:
+    """The scores that an earlier call left at `path`, or those that `make` finds, left there for a later one."""
+    from ccdnn_training.cli.progress import progress
+    from ccdnn_training.evaluation.simulation_report import read_scores, write_scores
+
+    if not path.exists():
+        with progress(path.stem) as on_image:
+            write_scores(make(on_image=on_image), path)
+    return read_scores(path)
+
+
+def _score_bounds(
+    network: TrainedNetwork, maps: LabelMaps, options: argparse.Namespace, on_image: Callable[[int, int], None]
+) -> list[ImageScore]:
+    """Bounds for the images of a network's setting, which networks of other losses share."""
+    from ccdnn_training.evaluation.simulation import Bounds, score_bounds
+
+    noise = network.setting.noise
+    air = float((maps.part("train") == 0).mean())
+    bounds = Bounds(noise, air, tuples=options.tuples, workers=options.jobs)
+    count = options.images
+    if noise:
+        count = min(count or options.noisy_bound_images, options.noisy_bound_images)
+    return score_bounds(bounds, network.images(maps), count=count, on_image=on_image)

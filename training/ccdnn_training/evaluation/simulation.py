@@ -98,6 +98,11 @@ class TrainedNetwork:
         except KeyError as error:
             raise ModelError(f"{checkpoint} is of a fit on other data than SimulationImages (it has no {error}).") from error
 
+    def images(self, maps: LabelMaps, **changes: int) -> TupleImages:
+        """The test images of the setting, or with a `shift` of one's own."""
+        setting = {"noise": self.setting.noise, "shift": self.setting.shift, **changes}
+        return TupleImages(maps.part("test"), "test", seed=self.seed, **setting)
+
     @torch.inference_mode()
     def run(self, inputs: np.ndarray) -> np.ndarray:
         """STIR (image, row, column) of inputs (image, 3, row, column)."""
@@ -131,18 +136,16 @@ class ImageScore:
 
 
 class Bounds:
-    """Both bounds as methods on images of one level of noise.
+    """Both bounds as methods on images of one level of noise. Slow with noise: every pixel is a query of its own.
 
     Args:
         noise: per cent.
         air: share of the images' pixels that is air, of which the estimators know.
         tuples: see `conditional_mean`.
-        noisy_images: with noise every pixel is a query of its own, so only the first so many images have bounds; all, if None.
         workers: threads.
     """
 
-    def __init__(self, noise: float, air: float, *, tuples: int, noisy_images: int | None = None, workers: int = 1) -> None:
-        self._images = noisy_images if noise else None
+    def __init__(self, noise: float, air: float, *, tuples: int, workers: int = 1) -> None:
         self._air = rician_mean(np.zeros(()), noise / 100 * signal_maxima()[STIR])
         self._clean = conditional_mean(target_noise=noise, tuples=tuples, workers=workers)
         self._noisy: NearestNeighbourMean | None = None
@@ -150,9 +153,7 @@ class Bounds:
             self._noisy = conditional_mean(input_noise=noise, target_noise=noise, air=air, tuples=tuples, workers=workers)
 
     def run(self, images: TupleImages, item: int, inputs: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-        """(method, STIR (row, column)) for one image of unshifted inputs (3, row, column); nothing beyond `noisy_images`."""
-        if self._images is not None and item >= self._images:
-            return
+        """(method, STIR (row, column)) for one image of unshifted inputs (3, row, column)."""
         of_regions = self._clean(images.signals(item)[:, :STIR])
         of_regions[0] = self._air
         known = of_regions[images.regions(item)]
@@ -163,41 +164,43 @@ class Bounds:
             yield ONE_PIXEL, known
 
 
-def score_images(
-    trained: TrainedNetwork,
-    maps: LabelMaps,
-    bounds: Bounds | None,
-    *,
-    count: int | None = None,
-    on_image: Callable[[int, int], None] | None = None,
+def score_network(
+    trained: TrainedNetwork, maps: LabelMaps, *, count: int | None = None, on_image: Callable[[int, int], None] | None = None
 ) -> list[ImageScore]:
-    """Scores of the network and the bounds on the test images of the network's own setting.
-
-    A network fitted on shifted inputs is also scored on the same images without shifts; there is no bound for shifted inputs.
+    """Scores of a network on the test images of its own setting; one fitted on shifted inputs also without shifts.
 
     Args:
-        bounds: of the setting's noise, or None for none.
         count: the first so many test images; all, if None.
         on_image: called with (images done, images).
     """
-    setting, part = trained.setting, maps.part("test")
-    images = TupleImages(part, "test", seed=trained.seed, noise=setting.noise, shift=setting.shift)
-    aligned = TupleImages(part, "test", seed=trained.seed, noise=setting.noise)
+    images = trained.images(maps)
     count = min(count or len(images), len(images))
+    aligned = trained.images(maps, shift=0) if trained.setting.shift else None
     scores: list[ImageScore] = []
     for first in range(0, count, BATCH):
         items = range(first, min(first + BATCH, count))
         batch = np.stack([images.image(item) for item in items])
         outputs = {NETWORK: trained.run(batch[:, :STIR])}
-        if setting.shift:
+        if aligned:
             outputs[ALIGNED] = trained.run(np.stack([aligned.image(item)[:STIR] for item in items]))
         for place, item in enumerate(items):
-            predictions = [(method, output[place]) for method, output in outputs.items()]
-            if bounds and not setting.shift:
-                predictions += bounds.run(images, item, batch[place, :STIR])
-            scores += [score(item, method, prediction, batch[place, STIR]) for method, prediction in predictions]
+            scores += [score(item, method, output[place], batch[place, STIR]) for method, output in outputs.items()]
             if on_image:
                 on_image(item + 1, count)
+    return scores
+
+
+def score_bounds(
+    bounds: Bounds, images: TupleImages, *, count: int | None = None, on_image: Callable[[int, int], None] | None = None
+) -> list[ImageScore]:
+    """Scores of both bounds on images that are not shifted; the arguments are those of `score_network`."""
+    count = min(count or len(images), len(images))
+    scores: list[ImageScore] = []
+    for item in range(count):
+        image = images.image(item)
+        scores += [score(item, method, estimate, image[STIR]) for method, estimate in bounds.run(images, item, image[:STIR])]
+        if on_image:
+            on_image(item + 1, count)
     return scores
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from ccdnn.errors import InputError
 from ccdnn.writing import replacing, write_text
-from ccdnn_training.data.tuple_images import TupleImages
+from ccdnn_training.data.label_maps import LabelMaps
 from ccdnn_training.data.tuples import signal_maxima
 from ccdnn_training.evaluation.bound import STIR, psnr
 from ccdnn_training.evaluation.simulation import ABLATIONS, NETWORK, PAPER, ImageScore, Setting, TrainedNetwork
@@ -21,7 +21,7 @@ COLUMNS = ("image", "method", "MSE", "PSNR", "SSIM")
 
 @dataclass(frozen=True)
 class SettingScores:
-    """The scores of one checkpoint: of which setting, and of what size its fit was."""
+    """The scores of one checkpoint and of the bounds of its setting; `size` is the fit's."""
 
     setting: Setting
     size: str
@@ -126,12 +126,11 @@ def write_summary(results: Sequence[SettingScores], data: str, command: str, pat
     )
 
 
-def draw_examples(trained: Sequence[TrainedNetwork], maps: np.ndarray, items: Sequence[int], path: Path) -> None:
+def draw_examples(trained: Sequence[TrainedNetwork], maps: LabelMaps, items: Sequence[int], path: Path) -> None:
     """Inputs, label, output and difference for some test images, a row a network and image.
 
     Args:
         trained: whose outputs; each sees the images of its own setting.
-        maps: label maps of the test part.
         items: images to show.
         path: a PNG.
     """
@@ -144,9 +143,7 @@ def draw_examples(trained: Sequence[TrainedNetwork], maps: np.ndarray, items: Se
     FigureCanvasAgg(figure)
     grid = figure.subplots(len(rows), len(titles), squeeze=False)
     for axes, (network, item) in zip(grid, rows, strict=True):
-        setting = network.setting
-        images = TupleImages(maps, "test", seed=network.seed, noise=setting.noise, shift=setting.shift)
-        image = images.image(item)
+        image = network.images(maps).image(item)
         output = network.run(image[None, :STIR])[0]
         # Each contrast on the scale of its own maximum over the grid of tuples, the same for all images.
         shown = [*(image / signal_maxima()[:, None, None]), output / signal_maxima()[STIR]]
@@ -155,7 +152,7 @@ def draw_examples(trained: Sequence[TrainedNetwork], maps: np.ndarray, items: Se
         difference = (output - image[STIR]) / signal_maxima()[STIR]
         drawn = axes[-1].imshow(difference, cmap="berlin", vmin=-0.2, vmax=0.2)
         figure.colorbar(drawn, ax=axes[-1], fraction=0.05)
-        axes[0].set_ylabel(f"{setting.title}\nimage {item}", fontsize=7)
+        axes[0].set_ylabel(f"{network.setting.title}\nimage {item}", fontsize=7)
     for axis, title in zip(grid[0], titles, strict=True):
         axis.set_title(title, fontsize=9)
     for axis in grid.flat:
