@@ -14,14 +14,20 @@ ENDS = ((120.0, 190.0, 12.0), (260.0, 200.0, 12.0))
 
 class ProfileStories(Story):
     def setUp(self):
+        slicer.modules.ccdnnsynth.widgetRepresentation()
+        self.panel = slicer.modules.CCDNNSynthWidget.lineProfiles
         super().setUp()
-        self.panel = self.widget.lineProfiles
         self.panel.ui.profilesSection.collapsed = False
         stir = slicer.util.arrayFromVolume(self.parameters.stirVolume).astype(np.float32)
         self.grid = gridOf(self.parameters.stirVolume)
         synthetic = slicer.util.addVolumeFromArray(0.01 * (stir + np.roll(stir, 1, axis=2)), self.grid.ijk_to_ras, "synthetic")
         self.parameters.syntheticVolume = synthetic
         self.settle()
+
+    def settle(self, seconds=0.1):
+        """A busy machine may need longer than that for what the panel still has to measure."""
+        super().settle(seconds)
+        self.waitFor(lambda: not self.panel._throttle.active and not self.panel._pause.active)
 
     def world(self, ijk):
         return (self.grid.ijk_to_ras @ [*ijk, 1])[:3]
