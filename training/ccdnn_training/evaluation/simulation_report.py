@@ -160,4 +160,4 @@ def draw_examples(trained: Sequence[TrainedNetwork], maps: LabelMaps, items: Seq
         axis.set_yticks([])
     figure.suptitle("Simulated knees: signal equations on random tissue values, no patient. STIR, network: synthetic.", fontsize=9)
     with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=110, format="png")
+        figure.savefig(temporary, dpi=80, format="png")
