@@ -56,5 +56,6 @@ def write_config(folder: Path, cache: Path, **model) -> Path:
 
 def logged(run: Path, name: str) -> list[float]:
     """A logged quantity, epoch by epoch."""
-    with (run / "csv" / "metrics.csv").open(encoding="utf-8") as file:
+    newest = max((run / "csv").glob("version_*"), key=lambda folder: int(folder.name.removeprefix("version_")))
+    with (newest / "metrics.csv").open(encoding="utf-8") as file:
         return [float(row[name]) for row in csv.DictReader(file) if row.get(name)]

@@ -358,6 +358,9 @@ def test_a_resumed_fit_sees_the_images_an_uninterrupted_one_would(
     resumed = fit(folder, tmp_path / "stopped", "quick.yaml", **settings, ckpt_path=stopped)
     first, second = (torch.load(path, weights_only=True)["state_dict"] for path in (whole, resumed))
     assert all(torch.equal(first[name], second[name]) for name in first)
+    # The logs of the stopped part stay beside those of the resumed one.
+    logs = sorted((tmp_path / "stopped" / "csv").glob("version_*/metrics.csv"))
+    assert [path.parent.name for path in logs] == ["version_0", "version_1"]
 
 
 def test_scores_are_those_of_the_prediction(maps: LabelMaps, shifted: Path) -> None:

@@ -22,7 +22,7 @@ class FitCommand(LightningCLI):
 
     run/
       checkpoints/last.ckpt   after every epoch, to resume from; best.ckpt where validation was best
-      csv/ tensorboard/       logs; csv/config.yaml has every setting
+      csv/ tensorboard/       logs; each start and resume has its csv/version_N with metrics.csv and config.yaml, all settings
     """
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
@@ -41,7 +41,7 @@ class FitCommand(LightningCLI):
         ]
         if given.get("logger") is None:
             settings["logger"] = [
-                CSVLogger(str(run), name="", version="csv", flush_logs_every_n_steps=1),
+                CSVLogger(str(run), name="csv", flush_logs_every_n_steps=1),
                 TensorBoardLogger(str(run), name="", version="tensorboard"),
             ]
         return super().instantiate_trainer(default_root_dir=str(run), **settings)
