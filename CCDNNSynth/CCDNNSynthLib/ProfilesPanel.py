@@ -45,7 +45,6 @@ class ProfilesPanel(Panel):
         self._meter, self._chosen, self._observed = ProfileMeter(), None, ()
         self._shown = self._showing = False
         self._throttle = qt.QTimer()
-        self._throttle.singleShot = True
         self._throttle.interval = INTERVAL_MS
         self._throttle.timeout.connect(self.measure)
         # Bound by hand: a connected selector would offer all markups, for that is the parameter's type.
