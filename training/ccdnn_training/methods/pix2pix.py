@@ -1,0 +1,160 @@
+"""Pix2pix (Isola, Zhu, Zhou and Efros, CVPR 2017): a U-Net generator against a discriminator of 70×70 patches.
+
+Departures: seven levels instead of eight, since 384 = 3·2⁷; instance normalisation, which is what batch normalisation is at the
+method's batch of 1; and no dropout in prediction, so that a result can be repeated.
+"""
+
+from __future__ import annotations
+
+import torch
+from lightning import LightningModule
+from torch import Tensor, nn
+from torch.nn import functional
+
+WIDTHS = (64, 128, 256, 512, 512, 512, 512)
+DROPOUT_LEVELS = 3  # the innermost of the decoder
+
+
+class Generator(nn.Module):
+    """(batch, contrast, row, column) → (batch, 1, row, column) in −1…1, any height and width.
+
+    Args:
+        widths: feature maps of the encoder, one level a halving.
+        contrasts: number of input images.
+    """
+
+    def __init__(self, widths: tuple[int, ...] = WIDTHS, contrasts: int = 3) -> None:
+        super().__init__()
+        last = len(widths) - 1
+        self.down = nn.ModuleList(
+            nn.Sequential(
+                *([nn.LeakyReLU(0.2)] if level else []),
+                nn.Conv2d(maps_in, maps_out, kernel_size=4, stride=2, padding=1),
+                *([nn.InstanceNorm2d(maps_out, affine=True)] if 0 < level < last else []),
+            )
+            for level, (maps_in, maps_out) in enumerate(zip((contrasts, *widths[:-1]), widths, strict=True))
+        )
+        self.up = nn.ModuleList()
+        for level in reversed(range(1, len(widths))):
+            maps_in = widths[level] * (1 if level == last else 2)
+            self.up.append(
+                nn.Sequential(
+                    nn.ReLU(),
+                    nn.ConvTranspose2d(maps_in, widths[level - 1], kernel_size=4, stride=2, padding=1),
+                    nn.InstanceNorm2d(widths[level - 1], affine=True),
+                    *([nn.Dropout(0.5)] if level >= last - DROPOUT_LEVELS + 1 else []),
+                )
+            )
+        self.head = nn.Sequential(nn.ReLU(), nn.ConvTranspose2d(2 * widths[0], 1, kernel_size=4, stride=2, padding=1), nn.Tanh())
+        self._multiple = 2 ** len(widths)
+        self.apply(_initialise)
+
+    def forward(self, images: Tensor) -> Tensor:
+        rows, columns = images.shape[-2:]
+        x = functional.pad(images, (0, -columns % self._multiple, 0, -rows % self._multiple), mode="replicate")
+        finer = []
+        for step in self.down:
+            x = step(x)
+            finer.append(x)
+        finer.pop()
+        for step in self.up:
+            x = torch.cat([step(x), finer.pop()], dim=1)
+        return self.head(x)[..., :rows, :columns]
+
+
+class PatchDiscriminator(nn.Module):
+    """Whether a target is real, given the inputs, for every 70×70 patch: logits (batch, 1, rows, columns)."""
+
+    def __init__(self, channels: int = 4) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [nn.Conv2d(channels, 64, kernel_size=4, stride=2, padding=1), nn.LeakyReLU(0.2)]
+        for maps_in, maps_out, stride in ((64, 128, 2), (128, 256, 2), (256, 512, 1)):
+            layers += [
+                nn.Conv2d(maps_in, maps_out, kernel_size=4, stride=stride, padding=1),
+                nn.InstanceNorm2d(maps_out, affine=True),
+                nn.LeakyReLU(0.2),
+            ]
+        self.layers = nn.Sequential(*layers, nn.Conv2d(512, 1, kernel_size=4, stride=1, padding=1))
+        self.apply(_initialise)
+
+    def forward(self, images: Tensor, target: Tensor) -> Tensor:
+        return self.layers(torch.cat([images, target], dim=1))
+
+
+def _initialise(module: nn.Module) -> None:
+    """Weights from N(0, 0.02), as the method's paper has them."""
+    if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+        nn.init.zeros_(module.bias)
+    elif isinstance(module, nn.InstanceNorm2d) and module.affine:
+        nn.init.normal_(module.weight, 1.0, 0.02)
+        nn.init.zeros_(module.bias)
+
+
+class Pix2pix(LightningModule):
+    """Trains a `Generator`: adversarial loss + 100 · L1; Adam 2e-4 with β₁ 0.5, constant in the first half, then linearly to zero.
+
+    Args:
+        top: intensity that becomes 1 in the generator's −1…1, for inputs and target alike; 0 becomes −1.
+        l1_weight: λ of the method's paper.
+        learning_rate: Adam's, of generator and discriminator.
+        widths: see `Generator`.
+    """
+
+    def __init__(
+        self, top: float = 1.0, l1_weight: float = 100.0, learning_rate: float = 2e-4, widths: tuple[int, ...] = WIDTHS
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+        self.automatic_optimization = False  # two networks, two optimisers
+        self.network = Generator(widths)
+        self.discriminator = PatchDiscriminator()
+
+    def forward(self, images: Tensor) -> Tensor:
+        return (self.network(self._to_signed(images)) + 1) / 2 * self.hparams.top
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
+        images, label = (self._to_signed(tensor) for tensor in batch)
+        of_generator, of_discriminator = self.optimizers()
+        output = self.network(images)
+
+        self.toggle_optimizer(of_discriminator)
+        seen = _adversarial(self.discriminator(images, label), real=True)
+        unseen = _adversarial(self.discriminator(images, output.detach()), real=False)
+        of_discriminator.zero_grad()
+        self.manual_backward((seen + unseen) / 2)
+        of_discriminator.step()
+        self.untoggle_optimizer(of_discriminator)
+
+        self.toggle_optimizer(of_generator)
+        deceived = _adversarial(self.discriminator(images, output), real=True)
+        error = functional.l1_loss(output, label)
+        of_generator.zero_grad()
+        self.manual_backward(deceived + self.hparams.l1_weight * error)
+        of_generator.step()
+        self.untoggle_optimizer(of_generator)
+        for schedule in self.lr_schedulers():
+            schedule.step()
+        parts = {"adversarial": deceived, "discriminator": (seen + unseen) / 2, "l1": error}
+        self.log_dict({f"train/{name}": value.detach() for name, value in parts.items()}, on_step=False, on_epoch=True)
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
+        images, label = batch
+        self.log("validation/mse", functional.mse_loss(self(images), label), on_epoch=True, prog_bar=True, batch_size=len(images))
+
+    def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[torch.optim.lr_scheduler.LRScheduler]]:
+        optimizers = [
+            torch.optim.Adam(network.parameters(), lr=self.hparams.learning_rate, betas=(0.5, 0.999))
+            for network in (self.network, self.discriminator)
+        ]
+        # Lightning counts a step for each of the two optimisers, a schedule one for each batch.
+        batches = max(1.0, self.trainer.estimated_stepping_batches)
+        factor = lambda batch: min(1.0, 2 * max(0.0, 1 - batch / batches))  # noqa: E731
+        return optimizers, [torch.optim.lr_scheduler.LambdaLR(optimizer, factor) for optimizer in optimizers]
+
+    def _to_signed(self, images: Tensor) -> Tensor:
+        return images * (2 / self.hparams.top) - 1
+
+
+def _adversarial(logits: Tensor, *, real: bool) -> Tensor:
+    return functional.binary_cross_entropy_with_logits(logits, torch.full_like(logits, float(real)))
