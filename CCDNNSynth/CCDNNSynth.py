@@ -78,6 +78,7 @@ class CCDNNSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.layout.addStretch(1)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeAboutToBeRemovedEvent, self.onNodeAboutToBeRemoved)
         self.initializeParameterNode()
 
     def _section(self, name):
@@ -110,6 +111,15 @@ class CCDNNSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onSceneEndClose(self, caller, event):
         if self.parent.isEntered:
             self.initializeParameterNode()
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def onNodeAboutToBeRemoved(self, caller, event, node):
+        """What is removed is chosen no more. Slicer's selectors would go on to the next node, and an acquired volume might pass for
+        a synthetic one."""
+        if self._parameterNode is not None:
+            for name in self._parameterNode.allParameters:
+                if getattr(self._parameterNode, name) is node:
+                    setattr(self._parameterNode, name, None)
 
     def onRunning(self, running):
         self.inputs.setEnabled(not running)

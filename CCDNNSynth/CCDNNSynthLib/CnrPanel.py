@@ -71,8 +71,9 @@ class CnrPanel(Panel):
         for name in ("freehandButton", "circleButton"):
             getattr(self.ui, name).enabled = bool(self._volumes())
         self.ui.editButton.enabled = bool(self._volumes()) and hasattr(slicer.modules, "segmenteditor")
-        for name in ("measureButton", "plotButton", "csvButton"):
-            getattr(self.ui, name).enabled = bool(regions and self._volumes())
+        measurable = bool(regions and self._volumes())
+        self.ui.measureButton.enabled = self.ui.csvButton.enabled = measurable
+        self.ui.plotButton.enabled = measurable and Plots.canBeShown()
         if node is None:
             Messages.show(self.ui.cnrStatusLabel, "note")
         elif node.cnrLive:

@@ -69,6 +69,11 @@ def removeChart(node) -> None:
             slicer.mrmlScene.RemoveNode(part)
 
 
+def canBeShown() -> bool:
+    """Whether this application can draw plots; one may be built without the Plots module."""
+    return hasattr(slicer.modules, "plots")
+
+
 def showInLayout(node) -> None:
     """Show a chart in the plot view of the layout, which is changed to one that has a plot view if it has none.
 

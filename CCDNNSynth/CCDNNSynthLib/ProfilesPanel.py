@@ -16,7 +16,7 @@ from ccdnn.writing import write_text
 from CCDNNSynthLib import Messages
 from CCDNNSynthLib.LineProfiles import ProfileMeter, profiledVolumes
 from CCDNNSynthLib.Panel import Panel
-from CCDNNSynthLib.Plots import chartNode, isInLayout, showChart, showInLayout
+from CCDNNSynthLib.Plots import canBeShown, chartNode, isInLayout, showChart, showInLayout
 from CCDNNSynthLib.Tables import showTable, tableNode
 
 # A point that is dragged moves with every event of the mouse; the plot follows at most this often.
@@ -169,7 +169,8 @@ class ProfilesPanel(Panel):
         node, ui = self._parameterNode, self.ui
         ui.drawLineButton.enabled = ui.drawCurveButton.enabled = ui.lineSelector.enabled = node is not None
         ui.updateButton.enabled = False
-        ui.plotButton.enabled = ui.csvButton.enabled = profiles is not None
+        ui.csvButton.enabled = profiles is not None
+        ui.plotButton.enabled = profiles is not None and canBeShown()
         table = profile_table(profiles) if profiles is not None else _NOTHING
         if profiles is not None:
             showTable(tableNode(node, "profileTable", _("Line profile")), table)

@@ -171,7 +171,7 @@ class ReaderStudyPanel(Panel):
             button.checkable = True
             button.toolTip = _("Image {letter} of this case (key {letter}).").format(letter=letter)
             button.clicked.connect(lambda _checked=False, letter=letter: self.onImage(letter))
-            self.ui.imagesLayout.addWidget(button)
+            self.ui.imagesWidget.layout().addWidget(button)
             self._imageButtons[letter] = button
             self._addKey(letter, lambda letter=letter: self.onImage(letter))
         for score in SCORES:

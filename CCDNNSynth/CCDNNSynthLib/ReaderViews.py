@@ -65,8 +65,8 @@ class ReaderViews(VTKObservationMixin):
         self.removeObservers()
         self._clear()
         before, self._before, self._volumes = self._before, None, None
-        before.putBack(layoutToo=restoreLayout)
         OwnViews.release([IMAGE, *(view.name for view in _VIEWS.values())])
+        before.putBack(layoutToo=restoreLayout)
 
     def _build(self, volumes: ReaderVolumes) -> None:
         """Lay out a case, in its middle slice."""

@@ -66,8 +66,8 @@ class Review(VTKObservationMixin):
         self.removeObservers()
         self._clear()
         before, self._before, self._wanted = self._before, None, None
-        before.putBack(layoutToo=restoreLayout)
         OwnViews.release(ReviewLayouts.VIEW_LABELS)
+        before.putBack(layoutToo=restoreLayout)
 
     def _open(self) -> None:
         self._before = UserState(self._giveWay)

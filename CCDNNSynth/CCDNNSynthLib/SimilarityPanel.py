@@ -17,7 +17,7 @@ from CCDNNSynthLib.DifferenceVolume import makeDifference, removeDifference
 from CCDNNSynthLib.OwnLayouts import isOwnView
 from CCDNNSynthLib.Packages import PackagesMissing, ensureScikitImage
 from CCDNNSynthLib.Panel import Panel
-from CCDNNSynthLib.Plots import chartNode, showChart, showInLayout
+from CCDNNSynthLib.Plots import canBeShown, chartNode, showChart, showInLayout
 from CCDNNSynthLib.SimilarityMeasurement import SimilarityChoices, SimilarityRun
 from CCDNNSynthLib.SliceViews import showSlice
 from CCDNNSynthLib.Tables import showTable, tableNode, tableOf
@@ -283,7 +283,8 @@ class SimilarityPanel(Panel):
             view.setMRMLTableNode(table)
             view.resizeColumnsToContents()
         view.visible = there
-        self.ui.plotButton.enabled = self.ui.csvButton.enabled = there
+        self.ui.csvButton.enabled = there
+        self.ui.plotButton.enabled = there and canBeShown()
         self.ui.notesLabel.text = table.GetDescription() if there else ""
         self.ui.notesLabel.visible = there
         self.ui.overlapLabel.text = _overlapSentence(table) if there else ""

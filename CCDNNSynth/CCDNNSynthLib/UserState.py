@@ -1,4 +1,4 @@
-"""The user's layout and cross-hair while views of our own are shown, to be put back."""
+"""The user's layout, cross-hair and links between views while views of our own are shown, to be put back."""
 
 import slicer
 
@@ -6,7 +6,7 @@ from CCDNNSynthLib.OwnLayouts import isOwnLayout, layoutNode
 
 
 class UserState:
-    """What views of our own change of the user's, as it was before: the layout, and the cross-hair.
+    """What views of our own change of the user's, as it was before: the layout, the cross-hair, and the links.
 
     The nodes that hold them are not saved with the scene meanwhile: where this module is not loaded nobody could show the layout.
     """
@@ -20,6 +20,11 @@ class UserState:
         UserState._giveWay = giveWay
         node = layoutNode()
         self._layout = node.SlicerLayoutFourUpView if isOwnLayout(node.GetViewArrangement()) else node.GetViewArrangement()
+        # A link that is set in one view the application sets in all.
+        self._links = [
+            (composite, composite.GetLinkedControl(), composite.GetHotLinkedControl())
+            for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+        ]
         self._crosshair = slicer.vtkMRMLCrosshairDisplayableManager.FindCrosshairNode(slicer.mrmlScene)
         self._saved = [(changed, changed.GetSaveWithScene()) for changed in (node, self._crosshair) if changed is not None]
         for changed, _saved in self._saved:
@@ -37,6 +42,9 @@ class UserState:
         UserState._giveWay = None
         for node, saved in self._saved:
             node.SetSaveWithScene(saved)
+        for composite, linked, hotLinked in self._links:
+            composite.SetLinkedControl(linked)
+            composite.SetHotLinkedControl(hotLinked)
         if self._crosshair is not None:
             self._showCrosshair(*self._shown)
         if layoutToo:

@@ -248,11 +248,9 @@ class ReviewStories(Story):
     def test_aVolumeThatIsRemovedLeavesTheReviewOrItsView(self):
         self.open(self.panel.ui.gridButton)
         slicer.mrmlScene.RemoveNode(self.parameters.t2Volume)
-        self.settle()
-        self.assertNotIn("ReviewT2", self.mapped())
+        self.waitFor(lambda: "ReviewT2" not in self.mapped())
         slicer.mrmlScene.RemoveNode(self.acquired)
-        self.settle()
-        self.assertNotIn("ReviewDifference", self.mapped())
+        self.waitFor(lambda: "ReviewDifference" not in self.mapped())
         slicer.mrmlScene.RemoveNode(self.synthetic)
         self.settle()
         self.assertEqual(self.parameters.reviewLayout, ReviewLayout.NONE)
