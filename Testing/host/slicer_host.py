@@ -62,6 +62,8 @@ def install() -> None:
     import application
 
     application.install(qt_application)
+    # The application puts the folder of a module on the path.
+    sys.path.insert(0, str(MODULE.parent))
     for path in [MODULE, *(MODULE.parent / "CCDNNSynthLib").rglob("*.py")]:
         qt_stand_in.use_python_qt_style(".".join(path.relative_to(MODULE.parent).with_suffix("").parts))
 
