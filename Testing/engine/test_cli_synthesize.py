@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
@@ -342,7 +343,9 @@ def test_ctrl_c_stops_a_run_and_leaves_nothing(tmp_path, out):
     model = write_model(tmp_path / "wide.safetensors", branch_width=16)
     options = ["--model", model, "--device", "cpu", "--precision", "fp32", "--batch", "1"]
     command = [sys.executable, "-m", "ccdnn.cli.main", "synthesize", folder, "-o", out, *options]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    # Under a shell that runs the tests in the background Ctrl-C is ignored, and a child inherits that.
+    heeded = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heeded)
     try:
         for line in process.stderr:
             if line.startswith("GRE:"):
