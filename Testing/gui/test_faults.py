@@ -117,6 +117,16 @@ def test_torch_missing(ready, monkeypatch):
     assert not ready.logic.worker.running
 
 
+def test_worker_ends_with_the_module(ready):
+    scene.apply(ready)
+    pid = ready.logic.worker.pid
+    os.kill(pid, 0)  # it is kept warm
+    ready.cleanup()  # as when the application closes
+    assert not ready.logic.worker.running and not temporary_folders()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
 def test_torch_is_never_imported_by_the_panel():
     import subprocess
 
