@@ -42,6 +42,7 @@ def main() -> None:
         review(panel, options)
         measure(panel, options)
         report(panel, options, Path(folder))
+        panel.cleanup()  # ends the worker
 
 
 def synthesize(panel, options) -> None:
