@@ -14,7 +14,8 @@ from lightning import seed_everything
 
 from ccdnn_training.cli.main import main
 from ccdnn_training.data.cache import SliceCache
-from ccdnn_training.data.patches import EpochSampler, PatchDataset
+from ccdnn_training.data.epochs import EpochSampler
+from ccdnn_training.data.patches import PatchDataset
 from ccdnn_training.fitting.module import ContrastConversion
 
 EPOCHS = 5

@@ -18,7 +18,8 @@ from ccdnn.model.file import load_model
 from ccdnn.normalisation import DatasetMinMax
 from ccdnn_training.cli.main import main
 from ccdnn_training.data.cache import SliceCache, write_index, write_subject
-from ccdnn_training.data.patches import EpochSampler, PatchDataset, SliceDataset
+from ccdnn_training.data.epochs import EpochSampler
+from ccdnn_training.data.patches import PatchDataset, SliceDataset
 from ccdnn_training.data.simulated import FIRST_SEED, NORMALISATION
 from ccdnn_training.evaluation.baselines import PixelRegressor, best_affine_fit
 from ccdnn_training.fitting.export import read_results

@@ -213,15 +213,16 @@ def test_training_sees_every_image_once_before_any_twice(maps: LabelMaps) -> Non
     images = TupleImages(maps.part("train"), "train")
     labels = [images[item][1] for item in range(14)]
 
-    def which(view: TrainingView, item: int) -> int:
-        return next(i for i, label in enumerate(labels) if torch.equal(label, view[item][1]))
+    def which(label: torch.Tensor) -> int:
+        return next(i for i, other in enumerate(labels) if torch.equal(other, label))
 
-    seen = [which(TrainingView(images, seed=1, epoch=epoch, length=7), item) for epoch in range(4) for item in range(7)]
+    view = TrainingView(images, seed=1, length=7)
+    seen = [which(view[epoch, item][1]) for epoch in range(4) for item in range(7)]
     assert sorted(seen[:14]) == sorted(seen[14:]) == list(range(14))
     assert seen[:14] != seen[14:]
-    inputs, label = TrainingView(images, seed=1, epoch=2, crop=16)[4]
+    inputs, label = TrainingView(images, seed=1, crop=16)[2, 4]
     assert inputs.shape == (3, 16, 16)
-    again = TrainingView(images, seed=1, epoch=2, crop=16)[4]
+    again = TrainingView(images, seed=1, crop=16)[2, 4]
     assert torch.equal(again[0], inputs)
     squares = [label.unfold(1, 16, 1).unfold(2, 16, 1) for label in labels]
     assert sum(bool(all_places.eq(label[:, None, None]).all((3, 4)).any()) for all_places in squares) >= 1

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
 from ccdnn_training.data.cache import SliceCache
-from ccdnn_training.data.patches import EpochSampler, PatchDataset, SliceDataset
+from ccdnn_training.data.epochs import EpochSampler, reading, share_of
+from ccdnn_training.data.patches import PatchDataset, SliceDataset
 
 
 class CachedSlices(LightningDataModule):
@@ -40,29 +39,23 @@ class CachedSlices(LightningDataModule):
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
-        self.cache, self.fold, self.patch_size, self.batch_size = cache, fold, patch_size, batch_size
-        self.steps_per_epoch, self.scale_jitter, self.seed = steps_per_epoch, scale_jitter, seed
-        self.validation_every, self.workers = validation_every, workers
 
     def setup(self, stage: str) -> None:
-        self._cache = SliceCache(self.cache, self.fold)
+        self._cache = SliceCache(self.hparams.cache, self.hparams.fold)
 
     def train_dataloader(self) -> DataLoader:
         """Every epoch has patches of its own; with n processes an epoch has n times as many of them, in as many steps."""
-        processes, rank = (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
+        settings, (processes, rank) = self.hparams, share_of(self.trainer)
         dataset = PatchDataset(
             self._cache.part("train"),
-            self.patch_size,
-            self.batch_size * self.steps_per_epoch * processes,
-            seed=self.seed,
-            scale_jitter=self.scale_jitter,
+            settings.patch_size,
+            settings.batch_size * settings.steps_per_epoch * processes,
+            seed=settings.seed,
+            scale_jitter=settings.scale_jitter,
         )
-        return DataLoader(dataset, self.batch_size, sampler=EpochSampler(dataset, processes, rank), **self._reading(self.workers))
+        sampler = EpochSampler(dataset, processes, rank)
+        return DataLoader(dataset, settings.batch_size, sampler=sampler, **reading(self.trainer, settings.workers))
 
     def val_dataloader(self) -> DataLoader:
-        dataset = SliceDataset(self._cache.part("validation"), self.validation_every)
-        return DataLoader(dataset, batch_size=1, **self._reading(min(self.workers, 1)))
-
-    def _reading(self, workers: int) -> dict[str, Any]:
-        on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
-        return {"num_workers": workers, "persistent_workers": workers > 0, "pin_memory": on_gpu}
+        dataset = SliceDataset(self._cache.part("validation"), self.hparams.validation_every)
+        return DataLoader(dataset, batch_size=1, **reading(self.trainer, min(self.hparams.workers, 1)))

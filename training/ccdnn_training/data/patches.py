@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, DistributedSampler
+from torch.utils.data import Dataset
 
 from ccdnn.errors import InputError
 from ccdnn_training.data.cache import CachedSubject
@@ -16,7 +16,7 @@ TRIES = 8  # to centre a patch on the patient instead of on air
 
 
 class PatchDataset(Dataset[tuple[Tensor, Tensor]]):
-    """Pairs (inputs (3, row, column), label (1, row, column)) float32, by (epoch, item), see `EpochSampler`.
+    """Pairs (inputs (3, row, column), label (1, row, column)) float32, by (epoch, item), see `data.epochs.EpochSampler`.
 
     Args:
         subjects: whose slices to cut from; the last contrast is the label.
@@ -56,19 +56,6 @@ class PatchDataset(Dataset[tuple[Tensor, Tensor]]):
             patch[:-1] *= np.exp(rng.normal(0, self._scale_jitter, (len(patch) - 1, 1, 1))).astype(np.float32)
         patch = torch.from_numpy(np.ascontiguousarray(patch))
         return patch[:-1], patch[-1:]
-
-
-class EpochSampler(DistributedSampler):
-    """The (epoch, item) of one process's share of an epoch: of `processes`, process `rank` gets every n-th item, none twice.
-
-    Lightning tells it the epoch (`set_epoch`), also after a resume, and leaves it in place because it is distributed already.
-    """
-
-    def __init__(self, dataset: PatchDataset, processes: int = 1, rank: int = 0) -> None:
-        super().__init__(dataset, num_replicas=processes, rank=rank, shuffle=False)
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        return ((self.epoch, item) for item in super().__iter__())
 
 
 def _turn(patch: np.ndarray, which: int) -> np.ndarray:

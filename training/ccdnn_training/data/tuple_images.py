@@ -6,6 +6,8 @@ leaves the others as they are. 10,000 images in the paper, 70 % train, 20 % vali
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import torch
 from lightning import LightningDataModule
@@ -14,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from ccdnn.errors import InputError
 from ccdnn_training.data.cache import PARTS
+from ccdnn_training.data.epochs import EpochSampler, reading, share_of
 from ccdnn_training.data.label_maps import LabelMaps
 from ccdnn_training.data.tuples import draw_tuples, signal_maxima, signals_of
 from ccdnn_training.physics.noise import add_rician_noise
@@ -86,31 +89,28 @@ def displaced(regions: np.ndarray, rows: int, columns: int) -> np.ndarray:
 
 
 class TrainingView(Dataset[tuple[Tensor, Tensor]]):
-    """One epoch of training images in random order, on request a random square of each.
+    """Training images in random order, on request a random square of each, by (epoch, item), see `data.epochs.EpochSampler`.
 
     Epochs follow each other through permutations of all images, so that none comes twice before all have come. The order depends
     on seed, epoch and item alone: a resumed run sees what an uninterrupted one would have seen.
 
     Args:
         images: the training part.
-        seed, epoch: of the order and the squares.
+        seed: of the order and the squares.
         length: images an epoch; all, if None.
         crop: rows and columns of the square; the whole image, if None.
     """
 
-    def __init__(self, images: TupleImages, *, seed: int, epoch: int, length: int | None = None, crop: int | None = None) -> None:
-        self._images, self._seed, self._crop = images, seed, crop
-        self._length = length or len(images)
-        self._first = epoch * self._length
-        passes = range(self._first // len(images), (self._first + self._length - 1) // len(images) + 1)
-        self._orders = {number: np.random.default_rng((seed, number)).permutation(len(images)) for number in passes}
+    def __init__(self, images: TupleImages, *, seed: int, length: int | None = None, crop: int | None = None) -> None:
+        self._images, self._seed, self._length, self._crop = images, seed, length or len(images), crop
 
     def __len__(self) -> int:
         return self._length
 
-    def __getitem__(self, item: int) -> tuple[Tensor, Tensor]:
-        number, place = divmod(self._first + item, len(self._images))
-        inputs, label = self._images[int(self._orders[number][place])]
+    def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        epoch, item = key
+        number, place = divmod(epoch * self._length + item, len(self._images))
+        inputs, label = self._images[int(_order(self._seed, number, len(self._images))[place])]
         if self._crop is None:
             return inputs, label
         rng = np.random.default_rng((self._seed, number, place))
@@ -119,13 +119,19 @@ class TrainingView(Dataset[tuple[Tensor, Tensor]]):
         return inputs[square], label[square]
 
 
+@lru_cache(maxsize=2)  # a batch may have images of the end of one pass and of the beginning of the next
+def _order(seed: int, number: int, count: int) -> np.ndarray:
+    """The order of all images in pass `number` through them."""
+    return np.random.default_rng((seed, number)).permutation(count)
+
+
 class SimulationImages(LightningDataModule):
     """The data of the simulation study.
 
     Args:
         maps: folder that `ccdnn-train simulate-labels` made.
         noise, shift: see `TupleImages`; for training, validation and test alike.
-        batch_size: images a step.
+        batch_size: images a step, in each of the processes where there are several.
         crop: train on random squares of so many pixels, instead of whole images.
         images_per_epoch: all training images, if None.
         validation_images: the first so many; all, if None.
@@ -156,17 +162,13 @@ class SimulationImages(LightningDataModule):
         return TupleImages(self._maps.part(part), part, seed=settings.seed, noise=settings.noise, shift=settings.shift)
 
     def train_dataloader(self) -> DataLoader:
-        """Called at every epoch (`reload_dataloaders_every_n_epochs: 1`): each has an order of its own."""
-        view = TrainingView(
-            self.images("train"),
-            seed=self.hparams.seed,
-            epoch=self.trainer.current_epoch if self.trainer else 0,
-            length=self.hparams.images_per_epoch,
-            crop=self.hparams.crop,
-        )
-        return DataLoader(view, self.hparams.batch_size, num_workers=self.hparams.workers, drop_last=True)
+        """Every epoch has an order of its own; processes share its images among them."""
+        settings = self.hparams
+        view = TrainingView(self.images("train"), seed=settings.seed, length=settings.images_per_epoch, crop=settings.crop)
+        sampler = EpochSampler(view, *share_of(self.trainer))
+        return DataLoader(view, settings.batch_size, sampler=sampler, drop_last=True, **reading(self.trainer, settings.workers))
 
     def val_dataloader(self) -> DataLoader:
         images = self.images("validation")
         count = min(self.hparams.validation_images or len(images), len(images))
-        return DataLoader(Subset(images, range(count)), self.hparams.batch_size, num_workers=self.hparams.workers)
+        return DataLoader(Subset(images, range(count)), self.hparams.batch_size, **reading(self.trainer, self.hparams.workers))

@@ -1,0 +1,33 @@
+"""How epochs are read: which items of an epoch are whose, and the settings of the loaders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from lightning import Trainer
+from torch.utils.data import Dataset, DistributedSampler
+
+
+class EpochSampler(DistributedSampler):
+    """The (epoch, item) of one process's share of an epoch: of `processes`, process `rank` gets every n-th item, none twice.
+
+    Lightning tells it the epoch (`set_epoch`), also after a resume, and leaves it in place because it is distributed already.
+    """
+
+    def __init__(self, dataset: Dataset, processes: int = 1, rank: int = 0) -> None:
+        super().__init__(dataset, num_replicas=processes, rank=rank, shuffle=False, drop_last=True)
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        return ((self.epoch, item) for item in super().__iter__())
+
+
+def share_of(trainer: Trainer | None) -> tuple[int, int]:
+    """(processes, rank) of this process; without a trainer it is the only one."""
+    return (trainer.world_size, trainer.global_rank) if trainer else (1, 0)
+
+
+def reading(trainer: Trainer | None, workers: int) -> dict[str, Any]:
+    """Settings of a `DataLoader` with so many processes of its own."""
+    on_gpu = trainer is not None and trainer.strategy.root_device.type == "cuda"
+    return {"num_workers": workers, "persistent_workers": workers > 0, "pin_memory": on_gpu}
