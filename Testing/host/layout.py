@@ -108,6 +108,8 @@ class SliceWidget:
         self._logic.SetMRMLScene(node.GetScene())
         self._view.displayableManagerGroup().SetMRMLDisplayableNode(node)
         self._logic.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self._take_image())
+        self._composite, self._hot = self._logic.GetSliceCompositeNode(), False
+        self._tag = self._composite.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self._spread_hot_link())
         self.resize(256, 256)
 
     def sliceLogic(self):
@@ -132,8 +134,16 @@ class SliceWidget:
 
     def close(self):
         self._view.displayableManagerGroup().SetMRMLDisplayableNode(None)
+        self._composite.RemoveObserver(self._tag)
         self._logic.RemoveAllObservers()
         self._logic.SetMRMLScene(None)
+
+    def _spread_hot_link(self):
+        """As the switch in a view's controller: a view that becomes hot-linked, or ceases to be, takes all others with it."""
+        if self._hot != bool(self._composite.GetHotLinkedControl()):
+            self._hot = not self._hot
+            for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
+                composite.SetHotLinkedControl(self._hot)
 
     def _take_image(self):
         self._view.setImageDataConnection(self._logic.GetImageDataConnection())

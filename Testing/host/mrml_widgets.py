@@ -77,6 +77,8 @@ class qMRMLNodeComboBox(QtWidgets.QComboBox):
         if scene is not None:
             events = (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndCloseEvent, scene.EndImportEvent)
             self._observations += [(scene, scene.AddObserver(event, lambda *_: self.refresh())) for event in events]
+            # After all that observe with the usual priority, as qMRMLSceneModel.
+            self._observations.append((scene, scene.AddObserver(scene.NodeAboutToBeRemovedEvent, self._leave, -10.0)))
         self.refresh()
 
     def mrmlScene(self):
@@ -115,6 +117,15 @@ class qMRMLNodeComboBox(QtWidgets.QComboBox):
         self._shown = current
         if current is not before:
             self.currentNodeChanged.emit(current)
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _leave(self, scene, _event, node):
+        """From a node that is removed on to the next one, from the last to the one before, even where "None" is offered."""
+        nodes = self.nodes()
+        if node is self._shown and node in nodes and not scene.IsClosing():
+            place = nodes.index(node)
+            neighbours = [*nodes[place + 1 :], *nodes[:place][::-1]]
+            self.refresh(neighbours[0] if neighbours else None)
 
     def _choose(self, index):
         chosen = self.itemData(index)

@@ -38,6 +38,14 @@ class QProcess(QtCore.QProcess):
         getattr(self, signature.partition("(")[0]).disconnect(slot)
 
 
+class QTimer(QtCore.QTimer):
+    def __setattr__(self, name, value):
+        """In PythonQt the function of that name hides the property."""
+        if name == "singleShot":
+            raise AttributeError("Slot 'singleShot' can not be overwritten on QTimer object")
+        super().__setattr__(name, value)
+
+
 class QFileDialog(QtWidgets.QFileDialog):
     @staticmethod
     def getOpenFileName(*_arguments) -> str:
@@ -91,7 +99,9 @@ def make_module() -> types.ModuleType:
     module = types.ModuleType("qt")
     for source in (QtCore, QtGui, QtWidgets):
         module.__dict__.update({name: getattr(source, name) for name in dir(source) if name.startswith("Q")})
-    module.QProcess, module.QFileDialog, module.QUiLoader = QProcess, QFileDialog, QUiLoader
+    module.QProcess, module.QTimer, module.QFileDialog, module.QUiLoader = QProcess, QTimer, QFileDialog, QUiLoader
     # PythonQt shows the object's name of everything as `name`.
     QtCore.QObject.name = property(lambda self: self.property("objectName"))
+    # A layout in which nothing can be seen is false to PythonQt, so `slicer.util.childWidgetVariables` leaves it out.
+    QtWidgets.QLayout.__bool__ = lambda self: not self.isEmpty()
     return module
