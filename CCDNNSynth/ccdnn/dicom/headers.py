@@ -15,7 +15,8 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 from pydicom import config, dcmread
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, MediaStorageDirectoryStorage
 
@@ -26,6 +27,10 @@ from ccdnn.series import Protocol
 PIXEL_DATA = (0x7FE0, 0x0010)
 UNDEFINED_LENGTH = 0xFFFFFFFF
 ITEM_TAG = b"\xfe\xff\x00\xe0"
+
+# What pydicom raises where it cannot parse a value, which it does only when the value is asked for. NotImplementedError is its word
+# for a value representation that DICOM does not have (`pydicom.values.convert_value`): one damaged byte makes one.
+UNPARSABLE = (ValueError, TypeError, OverflowError, NotImplementedError, BytesLengthException)
 
 # Dimensions of an Enhanced file that say where a frame lies; every other dimension tells volumes at one place apart.
 SPATIAL_DIMENSIONS = {Tag("InStackPositionNumber"), Tag("ImagePositionPatient"), Tag("StackID"), Tag("ImageOrientationPatient")}
@@ -101,7 +106,7 @@ class Header:
         for layer in self.layers:
             try:
                 value = layer.get(keyword)
-            except (ValueError, TypeError, OverflowError, NotImplementedError):
+            except UNPARSABLE:
                 continue
             if value is not None and value != "" and not (hasattr(value, "__len__") and len(value) == 0):
                 return value
@@ -144,12 +149,21 @@ class Header:
         number = self.number(keyword)
         return None if number is None else round(number)
 
+    def items(self, keyword: str) -> list[Dataset]:
+        """The items of a sequence; none where it is absent or no sequence."""
+        value = self.value(keyword)
+        return list(value) if isinstance(value, Sequence) else []
+
 
 def _group_items(groups: Dataset | None) -> Iterator[Dataset]:
     """The items of the standard functional groups and of the sequences inside them; private copies may contradict them."""
     if groups is None:
         return
-    for element in groups:
+    for tag in groups.keys():  # noqa: SIM118 - a Dataset yields elements, each parsed before it can be caught
+        try:
+            element = groups[tag]
+        except UNPARSABLE:
+            continue
         if element.VR == "SQ" and not element.tag.is_private and len(element.value) > 0:
             item = element.value[0]
             yield item
@@ -167,23 +181,15 @@ def read_frames(path: Path) -> list[Frame]:
         try:
             dataset = dcmread(stream, stop_before_pixels=True, force=True)
             sop_class = str(dataset.get("SOPClassUID", ""))
-        except (
-            InvalidDicomError,
-            EOFError,
-            OSError,
-            ValueError,
-            KeyError,
-            zlib.error,
-            NotImplementedError,
-            AttributeError,
-        ) as error:
+        except (InvalidDicomError, EOFError, OSError, KeyError, AttributeError, zlib.error, *UNPARSABLE) as error:
             message = f"{path.name} cannot be read as DICOM ({_first_words(error)}); copy it again from its source."
             raise DamagedFile(message, "") from None
-        if dataset.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage or _is_no_image(sop_class):
+        if Header(dataset.file_meta).text("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage or _is_no_image(sop_class):
             return []
-        if "Rows" not in dataset or "Columns" not in dataset:
+        header = Header(dataset)
+        if header.integer("Rows") is None or header.integer("Columns") is None:
             message = f"{path.name} is damaged: its header breaks off before the image is described; copy it again from its source."
-            raise DamagedFile(message, str(dataset.get("SeriesInstanceUID", "")))
+            raise DamagedFile(message, header.text("SeriesInstanceUID"))
         return _frames_of(path, dataset, stream)
 
 
@@ -212,35 +218,32 @@ def _first_words(error: Exception) -> str:
 
 
 def _frames_of(path: Path, dataset: Dataset, stream: BinaryIO) -> list[Frame]:
-    count = Header(dataset).integer("NumberOfFrames") or 1
-    per_frame = dataset.get("PerFrameFunctionalGroupsSequence") or []
-    shared = (dataset.get("SharedFunctionalGroupsSequence") or [None])[0]
-    problem = _unusable(path, dataset, count, len(per_frame)) or _incomplete(path, dataset, stream, count)
+    header = Header(dataset)
+    count = header.integer("NumberOfFrames") or 1
+    per_frame = header.items("PerFrameFunctionalGroupsSequence")
+    shared = next(iter(header.items("SharedFunctionalGroupsSequence")), None)
+    problem = _unusable(path, header, count, len(per_frame)) or _incomplete(path, dataset, stream, count)
     if not per_frame:
         # One entry stands for all frames of a multi-frame file without functional groups: nothing says where they lie.
-        return [_frame(path, 0, dataset, Header(dataset), problem)]
-    pointers = [item.get("DimensionIndexPointer") for item in dataset.get("DimensionIndexSequence") or []]
-    return [
-        _frame(path, index, dataset, Header(dataset, groups, shared), problem, pointers) for index, groups in enumerate(per_frame)
-    ]
+        return [_frame(path, 0, header, problem)]
+    pointers = [Header(item).value("DimensionIndexPointer") for item in header.items("DimensionIndexSequence")]
+    return [_frame(path, index, Header(dataset, groups, shared), problem, pointers) for index, groups in enumerate(per_frame)]
 
 
-def _frame(
-    path: Path, index: int, dataset: Dataset, header: Header, problem: str | None, dimension_pointers: Iterable[Any] = ()
-) -> Frame:
+def _frame(path: Path, index: int, header: Header, problem: str | None, dimension_pointers: Iterable[Any] = ()) -> Frame:
     spacing = header.numbers("PixelSpacing", 2)
     return Frame(
         path=path,
         index=index,
-        instance_uid=str(dataset.get("SOPInstanceUID", "")),
-        series_uid=str(dataset.get("SeriesInstanceUID", "")),
-        study_uid=str(dataset.get("StudyInstanceUID", "")),
-        frame_of_reference_uid=str(dataset.get("FrameOfReferenceUID", "")),
+        instance_uid=header.text("SOPInstanceUID"),
+        series_uid=header.text("SeriesInstanceUID"),
+        study_uid=header.text("StudyInstanceUID"),
+        frame_of_reference_uid=header.text("FrameOfReferenceUID"),
         series_number=header.integer("SeriesNumber"),
         instance_number=header.integer("InstanceNumber"),
         description=header.text("SeriesDescription") or header.text("ProtocolName"),
         modality=header.text("Modality").upper(),
-        shape=(int(dataset.Rows), int(dataset.Columns)),
+        shape=_shape(header),
         pixel_spacing=spacing if spacing and min(spacing) > 0 else None,
         position=header.numbers("ImagePositionPatient", 3),
         orientation=header.numbers("ImageOrientationPatient", 6),
@@ -254,6 +257,11 @@ def _frame(
         derivation=" ".join(filter(None, (header.text("DerivationDescription"), header.text("ImageComments")))),
         problem=problem,
     )
+
+
+def _shape(header: Header) -> tuple[int, int]:
+    """Rows and columns, which `read_frames` found to be there."""
+    return header.integer("Rows") or 0, header.integer("Columns") or 0
 
 
 def _default(value: float | None, otherwise: float) -> float:
@@ -287,9 +295,8 @@ def _first_known(*values: Any) -> Any:
     return next((value for value in values if value is not None), None)
 
 
-def _unusable(path: Path, dataset: Dataset, count: int, groups: int) -> str | None:
+def _unusable(path: Path, header: Header, count: int, groups: int) -> str | None:
     """Why the pixels of a file cannot be one or more slices of a volume, before anything is decoded."""
-    header = Header(dataset)
     if (header.integer("SamplesPerPixel") or 1) != 1 or "COLOR" in header.text("PhotometricInterpretation").upper():
         return f"{path.name} is a colour image; a grey-scale MR image is needed."
     if "MOSAIC" in header.words("ImageType"):
@@ -303,7 +310,7 @@ def _unusable(path: Path, dataset: Dataset, count: int, groups: int) -> str | No
 
 def _incomplete(path: Path, dataset: Dataset, stream: BinaryIO, count: int) -> str | None:
     """Whether the pixel data are missing or end too soon; `stream` stands where the header ends. Nothing is decoded."""
-    syntax = dataset.file_meta.get("TransferSyntaxUID")
+    syntax = Header(dataset.file_meta).text("TransferSyntaxUID")
     if syntax == DeflatedExplicitVRLittleEndian:
         return None  # inflating it for the header has already shown that it is whole
     implicit, little = dataset.original_encoding
@@ -318,7 +325,9 @@ def _incomplete(path: Path, dataset: Dataset, stream: BinaryIO, count: int) -> s
     if length == UNDEFINED_LENGTH:
         whole = _whole_fragments(stream, start, size) > count  # the first item is the offset table
     else:
-        bits = int(dataset.get("BitsAllocated", 16)) * int(dataset.Rows) * int(dataset.Columns) * count
+        header = Header(dataset)
+        rows, columns = _shape(header)
+        bits = (header.integer("BitsAllocated") or 16) * rows * columns * count
         whole = min(length, size - start) * 8 >= bits
     return None if whole else f"{path.name} is cut short: its pixel data end before the image does; copy it again from its source."
 

@@ -165,7 +165,8 @@ def read_source(files: Sequence[Path]) -> Source:
         if placed and header is None:
             header = _first_header(dataset)
         frames += placed
-        sop_classes[str(dataset.get("SOPInstanceUID", ""))] = str(dataset.get("SOPClassUID", ""))
+        top = Header(dataset)
+        sop_classes[top.text("SOPInstanceUID")] = top.text("SOPClassUID")
     if header is None or not all(frame.instance_uid and frame.study_uid and frame.series_uid for frame in frames):
         raise InputError(
             f"{files[0].name if files else 'The series'} holds no DICOM image with a place in a patient's study; "
@@ -178,9 +179,9 @@ def read_source(files: Sequence[Path]) -> Source:
 
 
 def _first_header(dataset: Dataset) -> Header:
-    per_frame = dataset.get("PerFrameFunctionalGroupsSequence") or [None]
-    shared = dataset.get("SharedFunctionalGroupsSequence") or [None]
-    return Header(dataset, per_frame[0], shared[0])
+    top = Header(dataset)
+    groups = (top.items(f"{whose}FunctionalGroupsSequence") for whose in ("PerFrame", "Shared"))
+    return Header(dataset, *(next(iter(items), None) for items in groups))
 
 
 def _distance_between(frames: Sequence[Frame]) -> float:

@@ -129,8 +129,13 @@ def separate_sideways(frames: Sequence[Frame]) -> list[list[Frame]]:
     """Parallel stacks beside each other (stations of one examination); the frames as they are where there is one stack.
 
     Each must have several slices straight behind each other, which those of an angled stack have not.
+
+    Raises:
+        InputError: see `axes`.
     """
     basis = axes(frames[0])
+    for frame in frames:
+        axes(frame)
     tolerance = max(PLACE_TOLERANCE_MM, IN_PLANE_TOLERANCE * min(frames[0].pixel_spacing))
     parts: list[tuple[np.ndarray, list[Frame]]] = []
     for frame in frames:
