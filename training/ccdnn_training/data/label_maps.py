@@ -12,7 +12,6 @@ Parts share no knee. A part is written knee by knee to `<part>.partial`, so that
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
@@ -25,6 +24,7 @@ from ccdnn.errors import InputError
 from ccdnn.volume import Grid
 from ccdnn.writing import make_folder, replacing, write_text
 from ccdnn_training.data.cache import INDEX, PARTS
+from ccdnn_training.parallel import processes
 from ccdnn_training.phantom.knee import Knee
 from ccdnn_training.phantom.render import render, sagittal_grid
 
@@ -124,7 +124,7 @@ def make_label_maps(
     make_folder(folder)
     _claim(folder, {"recipe": json.loads(json.dumps(asdict(recipe))), "knees": knees}, made_by)
     done, total = 0, sum(knees.values())
-    with ProcessPoolExecutor(jobs, initializer=_one_thread) as pool:
+    with processes(jobs) as pool:
         for part, count in knees.items():
             for _ in _make_part(folder, part, count, recipe, pool):
                 done += 1
@@ -162,10 +162,6 @@ def _make_part(folder: Path, part: str, knees: int, recipe: MapRecipe, pool: Pro
     with replacing(finished) as temporary:
         np.save(temporary, np.memmap(partial_path, np.uint8, "r", shape=(knees * recipe.slices, *shape[1:])))
     partial_path.unlink()
-
-
-def _one_thread() -> None:
-    os.environ["OMP_NUM_THREADS"] = "1"
 
 
 def _read_index(path: Path) -> dict:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -14,6 +12,7 @@ import numpy as np
 
 from ccdnn.normalisation import VolumePercentile
 from ccdnn_training.data.cache import write_index, write_subject
+from ccdnn_training.parallel import processes
 from ccdnn_training.phantom.render import sagittal_grid
 from ccdnn_training.physics.protocol import CONTRASTS
 from ccdnn_training.simulate import simulate_study
@@ -78,7 +77,7 @@ def simulate_cache(
     missing = [s for s in subjects if not (folder / f"{s['name']}.npy").exists()]
     done = len(subjects) - len(missing)
     make = partial(_make, folder, recipe)
-    with ProcessPoolExecutor(max_workers=jobs, initializer=_one_thread) as pool:
+    with processes(jobs) as pool:
         for _ in pool.map(make, missing):
             done += 1
             if on_subject:
@@ -88,7 +87,3 @@ def simulate_cache(
 
 def _make(folder: Path, recipe: Recipe, subject: dict[str, Any]) -> str:
     return recipe.make(folder, subject["name"], subject["provenance"]["simulation_seed"])
-
-
-def _one_thread() -> None:
-    os.environ["OMP_NUM_THREADS"] = "1"
