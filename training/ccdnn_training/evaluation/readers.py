@@ -7,18 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import wilcoxon
 
 from ccdnn.errors import InputError
 from ccdnn.measure.table import Cell, Column, Table
 from ccdnn.readers.scores import read_scores
 from ccdnn.readers.study import Key, read_key
 from ccdnn_training.evaluation.agreement import intraclass_correlation
+from ccdnn_training.evaluation.significance import signed_rank_p
 
 # Reader, case (the coordinator's name), method, region in words.
 Item = tuple[str, str, str, str]
-
-STARS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
 
 
 @dataclass(frozen=True)
@@ -125,17 +123,6 @@ def agreement_table(reading: Reading) -> Table:
         "a target is a region of a case."
     )
     return Table("Agreement of the readers", tuple(map(Column, columns)), tuple(rows), (note,))
-
-
-def signed_rank_p(first: np.ndarray, second: np.ndarray) -> float | None:
-    """P of the two-sided Wilcoxon signed-rank test; None where all pairs are equal."""
-    difference = first - second
-    return float(wilcoxon(difference).pvalue) if np.any(difference) else None
-
-
-def stars(p: float | None) -> str:
-    """The paper's marks of significance."""
-    return next((mark for limit, mark in STARS if p is not None and p < limit), "")
 
 
 def _unblinded(key: Key, reader: str, item: tuple[str, str, str], path: Path) -> Item:

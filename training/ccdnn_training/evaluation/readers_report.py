@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ccdnn.measure.table import Table
-from ccdnn_training.evaluation.readers import Reading, stars
+from ccdnn_training.evaluation.readers import Reading
+from ccdnn_training.evaluation.significance import STARS_IN_WORDS, stars
 
 
 def readers_summary(reading: Reading, scores: Table, agreement: Table, against: str, command: str) -> str:
@@ -27,7 +28,7 @@ def readers_summary(reading: Reading, scores: Table, agreement: Table, against: 
             p = None if method == against else row[by_name[f"P {method} against {against}"]]
             cells.append(f"{mean:.2f}" + (f" ± {deviation:.2f}" if deviation is not None else "") + stars(p))
         lines.append(f"| {' | '.join(cells)} |")
-    lines += ["", *scores.notes, "\\* P < .05; \\*\\* P < .01; \\*\\*\\* P < .001.", ""]
+    lines += ["", *scores.notes, f"{STARS_IN_WORDS}.", ""]
     lines += ["| method | form | ICC | 95 % interval | agreement |", "|---|---|---|---|---|"]
     for method, form, icc, low, high, word, _targets, _readers in agreement.rows:
         lines.append(f"| {method} | {form} | {icc:.2f} | {low:.2f} to {high:.2f} | {word} |")
