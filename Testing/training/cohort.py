@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,14 @@ def write_cohort(folder: Path, subjects: int) -> Path:
     for number in range(1, subjects + 1):
         write_subject(folder / f"knee-{number}", number)
     return folder
+
+
+def write_regions(folder: Path, *, lesion: str = "", matrix: np.ndarray | None = None) -> None:
+    """`regions.nrrd` and the names of its labels; the fluid is called `lesion` where one is asked for."""
+    labels = Volume(small_study.label_map(), small_study.sagittal_matrix() if matrix is None else matrix, name="regions")
+    small_study.write(labels, folder / "regions.nrrd")
+    names = {**small_study.LABELS, **({4: lesion} if lesion else {})}
+    (folder / "regions.json").write_text(json.dumps(names), encoding="utf-8")
 
 
 def write_manifest(path: Path, rows: list[list[str]], header: str = "subject,t1,t2,gre,stir") -> Path:

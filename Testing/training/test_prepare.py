@@ -137,6 +137,52 @@ def test_volume_percentile_divides_each_series_by_its_own(studies: Path, tmp_pat
         assert np.array_equal(image, cache.normalisation.apply(series.array))
 
 
+WITH_REGIONS = "subject,t1,t2,gre,stir,regions,lesion,person"
+
+
+def test_regions_and_lesions_of_a_manifest(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    source = cohort.write_cohort(tmp_path / "studies", 5)
+    for n in (1, 5):
+        cohort.write_regions(source / f"knee-{n}", lesion="Bone-marrow edema" if n == 5 else "")
+    extra = {1: "knee-1/regions.nrrd,,", 5: "knee-5/regions.nrrd,bone-marrow edema,"}
+    rows = [[*cohort.row(f"knee-{n}", f"knee-{n}"), extra.get(n, ",,")] for n in range(1, 6)]
+    manifest = cohort.write_manifest(source / "manifest.csv", rows, WITH_REGIONS)
+    assert main(["prepare", str(manifest), "-o", str(tmp_path / "cache"), "--folds", "2"]) == 0
+    assert "with a lesion, in no fold: knee-5" in capsys.readouterr().out
+    for fold in (1, 2):
+        cache = SliceCache(tmp_path / "cache", fold)
+        assert {subject.name for subject in cache.subjects} == {"knee-1", "knee-2", "knee-3", "knee-4"}
+        (patient,) = cache.apart
+        assert (patient.name, patient.lesion, patient.part) == ("knee-5", "bone-marrow edema", None)
+    for subject in (*cache.subjects, patient):
+        if subject.name not in ("knee-1", "knee-5"):
+            assert subject.regions() == {}
+            continue
+        regions = subject.regions()
+        assert np.array_equal(regions["bone"], small_study.label_map() == 3)  # as CNR pairs call the marrow
+        assert np.array_equal(
+            regions["bone-marrow edema" if subject is patient else "synovial fluid"], small_study.label_map() == 4
+        )
+
+
+def test_regions_that_cannot_be_used_are_told(tmp_path: Path) -> None:
+    source = cohort.write_cohort(tmp_path / "studies", 6)
+    elsewhere = small_study.sagittal_matrix(origin=(0.0, 20.0, 30.0))
+    cohort.write_regions(source / "knee-1", matrix=elsewhere)
+    cohort.write_regions(source / "knee-2")
+    extra = {1: "knee-1/regions.nrrd,,", 2: "knee-2/regions.nrrd,ganglion,", 3: "knee-3/lost.nrrd,,", 4: ",edema,p", 5: ",,p"}
+    rows = [[*cohort.row(f"knee-{n}", f"knee-{n}"), extra.get(n, ",,")] for n in range(1, 7)]
+    told = problems_of(cohort.write_manifest(source / "manifest.csv", rows, WITH_REGIONS), tmp_path)
+    for sentence in (
+        "knee-1, regions (regions.nrrd): ",
+        "knee-2, regions (regions.nrrd): regions.nrrd has no label called “ganglion”",
+        "knee-3, regions (knee-3/lost.nrrd): there is no such file",
+        "knee-4 has a lesion and is the same person as knee-5",
+    ):
+        assert f"  - {sentence}" in told
+    assert told.count("\n  - ") == 4
+
+
 def test_what_may_be_wrong_is_said(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     source = cohort.write_cohort(tmp_path / "studies", 4)
     undershoot = cohort.volumes(1)["t1"]

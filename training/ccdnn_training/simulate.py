@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ccdnn.files import write_volume
 from ccdnn.volume import Grid, Volume
+from ccdnn.writing import write_text
 from ccdnn_training.acquisition.series import EFFECTS, Acquisition
 from ccdnn_training.phantom.knee import Knee
-from ccdnn_training.phantom.render import label_map, render, sagittal_grid
+from ccdnn_training.phantom.render import LABELS, label_map, render, sagittal_grid
 from ccdnn_training.physics.protocol import CONTRASTS, PAPER_PROTOCOL, Protocol, draw_protocol
 from ccdnn_training.physics.tissues import draw_tissue_values
 
@@ -67,6 +71,21 @@ def simulate_study(
         "acquisitions": {contrast: acquisition.record() for contrast, acquisition in acquisitions.items()},
     }
     return Study(volumes, Volume(label_map(amounts), grid.ijk_to_ras, name="labels"), record)
+
+
+def write_study(study: Study, folder: Path) -> None:
+    """`t1`, `t2`, `gre`, `stir`, `labels` .nrrd, `labels.json` and `simulation.json` in a folder that exists.
+
+    Raises:
+        OutputError: a file cannot be written.
+    """
+    # Whole numbers, as scanners have them, unless the series are in units of S0.
+    stored = np.int16 if "scanner_scale" in study.record["effects"] else np.float32
+    for name, volume in study.volumes.items():
+        write_volume(volume, folder / f"{name}.nrrd", stored)
+    write_volume(study.labels, folder / "labels.nrrd", np.uint8)
+    write_text(json.dumps({str(value): name for value, name in LABELS.items()}, indent=1), folder / "labels.json")
+    write_text(json.dumps(study.record, indent=1), folder / "simulation.json")
 
 
 def _header(contrast: str, acquisition: Acquisition, seed: int) -> dict[str, str]:

@@ -12,9 +12,10 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         "prepare",
         help="check a cohort's own studies and make a slice cache with folds",
-        description="SOURCE is a manifest (CSV with the columns subject, t1, t2, gre, stir, and person where one has several "
-        "subjects; paths relative to it) or a folder with a sub-folder for each subject, in NIfTI, NRRD, MetaImage or DICOM. "
-        "Every problem of every subject is told at once, and then nothing is written.",
+        description="SOURCE is a manifest (CSV with the columns subject, t1, t2, gre, stir; person where one has several subjects; "
+        "regions, a label map, and lesion, its label, where there are; paths relative to it) or a folder with a sub-folder for "
+        "each subject, in NIfTI, NRRD, MetaImage or DICOM. Every problem of every subject is told at once, and then nothing is "
+        "written.",
     )
     parser.add_argument("source", type=Path, help="manifest or folder of studies")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="CACHE", help="folder of the slice cache, a new one")
@@ -52,4 +53,6 @@ def run(options: argparse.Namespace) -> int:
     for number, fold in enumerate(prepared.folds.folds, start=1):
         counts = f"{len(fold.train)} to train, {len(fold.validation)} to validate"
         print(f"fold {number}: {counts}, to test {', '.join(fold.test)}")
+    if prepared.apart:
+        print(f"with a lesion, in no fold: {', '.join(prepared.apart)}")
     return 0

@@ -1,22 +1,18 @@
-"""`ccdnn-train simulate`: simulated knees, as study folders for the engine or as a slice cache to train on."""
+"""`ccdnn-train simulate…`: simulated knees, as study folders for the engine, as a cohort, or as a slice cache to train on."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
 import sys
 import time
 from pathlib import Path
 
-import numpy as np
-
-from ccdnn.files import write_volume
 from ccdnn_training.acquisition.series import EFFECTS
 from ccdnn_training.cli.progress import progress
 from ccdnn_training.data.simulated import Recipe, simulate_cache
-from ccdnn_training.phantom.render import LABELS, sagittal_grid
-from ccdnn_training.simulate import simulate_study
+from ccdnn_training.phantom.render import sagittal_grid
+from ccdnn_training.simulate import simulate_study, write_study
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -32,6 +28,19 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--without", nargs="+", choices=EFFECTS, default=[], metavar="EFFECT", help=f"effects to leave out: {', '.join(EFFECTS)}"
     )
     study.set_defaults(run=run_study)
+
+    cohort = commands.add_parser(
+        "simulate-cohort", help="a cohort like the paper's, with subjects with lesions, for `prepare` and `compare` (resumable)"
+    )
+    cohort.add_argument("folder", type=Path, help="where manifest.csv and a folder for each subject go")
+    cohort.add_argument("--subjects", type=int, default=12, help="healthy knees (default: the paper's %(default)s)")
+    cohort.add_argument(
+        "--lesions", type=int, default=4, help="subjects with edema; as many with a ganglion (default: %(default)s)"
+    )
+    cohort.add_argument("--slices", type=int, default=24, help="sagittal slices of 3 mm, spread over 86 mm (default: %(default)s)")
+    cohort.add_argument("--matrix", type=int, default=384, help="rows and columns over 160 mm (default: %(default)s)")
+    cohort.add_argument("--jobs", type=int, default=1, help="processes")
+    cohort.set_defaults(run=run_cohort)
 
     cache = commands.add_parser("simulate", help="a cache of simulated slices to train on (resumable)")
     cache.add_argument("folder", type=Path)
@@ -59,14 +68,22 @@ def run_study(options: argparse.Namespace) -> int:
             ganglion=options.ganglion,
             on_slice=on_slice,
         )
-    stored = np.float32 if "scanner_scale" in options.without else np.int16  # whole numbers, as scanners have them
-    for name, volume in study.volumes.items():
-        write_volume(volume, options.folder / f"{name}.nrrd", stored)
-    write_volume(study.labels, options.folder / "labels.nrrd", np.uint8)
-    (options.folder / "labels.json").write_text(json.dumps({str(k): v for k, v in LABELS.items()}, indent=1), encoding="utf-8")
-    (options.folder / "simulation.json").write_text(json.dumps(study.record, indent=1), encoding="utf-8")
+    write_study(study, options.folder)
     seconds = time.perf_counter() - started
     print(f"Wrote t1, t2, gre, stir and labels of simulated subject {options.seed} to {options.folder} in {seconds:.0f} s.")
+    return 0
+
+
+def run_cohort(options: argparse.Namespace) -> int:
+    from ccdnn_training.data.simulated_cohort import cohort_subjects, simulate_cohort
+
+    subjects = cohort_subjects(options.subjects, options.lesions)
+    with progress("simulated subjects") as on_subject:
+        manifest = simulate_cohort(
+            options.folder, subjects, slices=options.slices, matrix=options.matrix, jobs=options.jobs, on_subject=on_subject
+        )
+    lesions = sum(subject.lesion != "" for subject in subjects)
+    print(f"{manifest} lists {len(subjects) - lesions} healthy subjects and {lesions} with a lesion.")
     return 0
 
 

@@ -3,13 +3,14 @@
     cache/
       index.json        contrasts, normalisation, and for each subject what is known of it
       <subject>.npy     (contrast, slice, row, column), contrasts in the order of the index
+      regions/<subject>.npy   (slice, row, column), labels of the tissues to measure; of a cohort, where they were drawn
       folds.json        a cohort's folds, see `ccdnn_training.data.folds`
 
 Simulated knees are kept normalised, as float16, and the index says to which part (train, validation, test) each belongs. A cohort
 is kept in the units it was read in, as float32: what normalises it may depend on the training part, and that on the fold.
 `SliceCache(folder, fold=2)` gives every subject its part and normalises while reading.
 
-A subject belongs to one part: nothing of it can cross into another.
+A subject belongs to one part: nothing of it can cross into another. One with a lesion belongs to none and is kept apart.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ from typing import Any
 import numpy as np
 
 from ccdnn.errors import InputError
+from ccdnn.measure.cnr import tissue_name
 from ccdnn.normalisation import DatasetMinMax, Normalisation
+from ccdnn.writing import make_folder, replacing
 from ccdnn_training.data.folds import PARTS, Fold, read_folds
 
 INDEX = "index.json"
@@ -44,7 +47,7 @@ class CachedSubject:
     """
 
     name: str
-    part: str
+    part: str | None
     path: Path
     provenance: Mapping[str, Any]
     tissue_threshold: float = TISSUE_THRESHOLD
@@ -55,6 +58,22 @@ class CachedSubject:
         """(contrast, slice, row, column), normalised, read from disk as needed."""
         stored = np.load(self.path, mmap_mode="r", allow_pickle=False)
         return stored if self.offsets is None else NormalisedArray(stored, self.offsets, self.scales)
+
+    @property
+    def lesion(self) -> str:
+        """What its lesion is called among the regions; "" for a healthy subject."""
+        return self.provenance.get("lesion", "")
+
+    def regions(self) -> dict[str, np.ndarray]:
+        """Tissue, as `tissue_name` writes it → (slice, row, column) bool. Empty where none were drawn."""
+        if "regions" not in self.provenance:
+            return {}
+        labels = np.load(_regions_path(self.path.parent, self.name), allow_pickle=False)
+        values: dict[str, list[int]] = {}
+        for name, numbers in self.provenance["regions"].items():
+            values.setdefault(tissue_name(name), []).extend(numbers)
+        masks = {name: np.isin(labels, numbers) for name, numbers in values.items()}
+        return {name: mask for name, mask in masks.items() if mask.any()}
 
 
 class NormalisedArray:
@@ -87,7 +106,7 @@ class NormalisedArray:
 
 
 class SliceCache:
-    """An existing cache.
+    """An existing cache: `subjects` of all parts, and those `apart`, which have a lesion.
 
     Args:
         fold: of a cohort, 1, 2, …; simulated knees have no folds.
@@ -107,11 +126,13 @@ class SliceCache:
             if self.is_cohort:
                 self.fold = read_folds(self.folder, [s["name"] for s in index["subjects"]]).fold(fold)
                 self.normalisation = _fold_normalisation(index, self.fold)
-                self.subjects = tuple(self._of_cohort(s) for s in index["subjects"] if self.fold.part_of(s["name"]))
+                everybody = [self._of_cohort(s) for s in index["subjects"]]
+                self.subjects = tuple(subject for subject in everybody if subject.part)
+                self.apart = tuple(subject for subject in everybody if subject.part is None and subject.lesion)
             else:
                 if fold is not None:
                     raise InputError(f"{self.folder} holds simulated knees with fixed parts and has no folds; leave out the fold.")
-                self.fold = None
+                self.fold, self.apart = None, ()
                 self.normalisation = Normalisation.from_card(index["normalisation"])
                 self.subjects = tuple(
                     CachedSubject(s["name"], s["part"], self._path(s), s["provenance"]) for s in index["subjects"]
@@ -122,7 +143,7 @@ class SliceCache:
             ) from error
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{self.folder / INDEX} is not the index of a slice cache ({error}); make the cache again.") from error
-        for subject in self.subjects:
+        for subject in (*self.subjects, *self.apart):
             _check(subject, len(self.contrasts))
 
     def part(self, part: str) -> tuple[CachedSubject, ...]:
@@ -161,7 +182,7 @@ def _fold_normalisation(index: Mapping[str, Any], fold: Fold) -> Normalisation:
 
 
 def _check(subject: CachedSubject, contrasts: int) -> None:
-    if subject.part not in PARTS:
+    if subject.part not in (*PARTS, None):
         raise InputError(f"{subject.name} belongs to the part {subject.part!r}; the parts are {', '.join(PARTS)}.")
     try:
         shape = subject.array().shape
@@ -179,6 +200,18 @@ def write_subject(folder: Path, name: str, array: np.ndarray, dtype: type[np.flo
         np.save(file, array.astype(dtype))
     partial.replace(path)
     return path
+
+
+def write_regions(folder: Path, name: str, labels: np.ndarray) -> None:
+    """Write one subject's labels, (slice, row, column) whole numbers, whole or not at all."""
+    path = _regions_path(folder, name)
+    make_folder(path.parent)
+    with replacing(path) as partial:
+        np.save(partial, labels.astype(np.uint16), allow_pickle=False)
+
+
+def _regions_path(folder: Path, name: str) -> Path:
+    return folder / "regions" / f"{name}.npy"
 
 
 def write_index(

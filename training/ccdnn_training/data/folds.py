@@ -103,8 +103,11 @@ def write_folds(folds: Folds, folder: Path) -> None:
     (folder / FOLDS).write_text(json.dumps(asdict(folds), indent=1), encoding="utf-8")
 
 
-def read_folds(folder: Path, subjects: Collection[str]) -> Folds:
+def read_folds(folder: Path, subjects: Collection[str] | None = None) -> Folds:
     """The folds of a cohort's cache.
+
+    Args:
+        subjects: of the cache; None to leave unchecked whether the folds name others.
 
     Raises:
         InputError: the file is missing or damaged, a subject is unknown or in two parts, or a training or validation part is empty.
@@ -119,7 +122,8 @@ def read_folds(folder: Path, subjects: Collection[str]) -> Folds:
     except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{path} does not list folds ({error}); make the cache again with `ccdnn-train prepare`.") from error
     for number, fold in enumerate(folds, start=1):
-        if unknown := sorted({*fold.train, *fold.validation, *fold.test} - set(subjects)):
+        named = {*fold.train, *fold.validation, *fold.test}
+        if unknown := sorted(named - (named if subjects is None else set(subjects))):
             raise InputError(f"Fold {number} of {path} names {unknown[0]}, which is not in the cache.")
         if not fold.train or not fold.validation:
             raise InputError(f"Fold {number} of {path} has no subject to train or none to validate on.")

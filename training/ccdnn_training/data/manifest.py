@@ -1,8 +1,13 @@
 """Which series are whose: from a manifest, or from a folder with a sub-folder for each subject.
 
-A manifest is a CSV file with the columns subject, t1, t2, gre, stir, and person where one has several subjects (two knees, two
-visits). Paths are relative to the manifest and may be anything the engine reads: a file, a folder that holds a single series, or
-FOLDER::ROW, a row of the table that `ccdnn inspect FOLDER` prints.
+A manifest is a CSV file with the columns subject, t1, t2, gre, stir. Paths are relative to the manifest and may be anything the
+engine reads: a file, a folder that holds a single series, or FOLDER::ROW, a row of the table that `ccdnn inspect FOLDER` prints.
+Further columns that may be there:
+
+- person: who was imaged, where one has several subjects (two knees, two visits);
+- regions: a label map on the STIR's grid with the tissues to measure, the labels' names in a JSON file of the same name beside it,
+  {"1": "fat", …};
+- lesion: what is wrong with the subject, as its label in the regions is called. Such a subject is never trained on.
 
 In a folder of studies the engine tells T1-w, T2-w, GRE and STIR apart, as it does for `ccdnn synthesize`.
 """
@@ -22,6 +27,7 @@ from ccdnn.study import choose_roles, read_study
 from ccdnn_training.physics.protocol import CONTRASTS
 
 COLUMNS = ("subject", *CONTRASTS)
+MANIFEST_COLUMNS = (*COLUMNS, "regions", "lesion")  # of the manifests that are written here
 
 # A subject's name becomes a file's name, on any system.
 _NAME = re.compile(r"\w[\w .-]*", re.ASCII)
@@ -30,11 +36,13 @@ _PROBLEMS_TOLD = 3
 
 @dataclass(frozen=True)
 class SubjectSource:
-    """The four series of a subject, by contrast, their pixels not read yet."""
+    """The four series of a subject, by contrast, their pixels not read yet; its label map and its lesion, where it has them."""
 
     name: str
     person: str
     series: Mapping[str, Series]
+    regions: Path | None = None
+    lesion: str = ""
 
 
 @dataclass(frozen=True)
@@ -81,8 +89,12 @@ def _from_manifest(path: Path) -> Source:
                 problems.append(f"{row['subject']}, {label} ({row[contrast]}): {problem}")
             else:
                 series[contrast] = found
-        if len(series) == len(CONTRASTS):
-            subjects.append(SubjectSource(row["subject"], row.get("person") or row["subject"], series))
+        regions = path.parent / row["regions"] if row.get("regions") else None
+        if regions and not regions.is_file():
+            problems.append(f"{row['subject']}, regions ({row['regions']}): there is no such file.")
+        elif len(series) == len(CONTRASTS):
+            person = row.get("person") or row["subject"]
+            subjects.append(SubjectSource(row["subject"], person, series, regions, row.get("lesion", "")))
     return Source(tuple(subjects), tuple(problems))
 
 

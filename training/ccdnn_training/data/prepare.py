@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from ccdnn.cli.labels import Labels, read_labels
 from ccdnn.errors import InputError, OutputError
 from ccdnn.files import check_voxels
 from ccdnn.model.card import PROTOCOL_PARAMETERS
@@ -27,8 +28,9 @@ from ccdnn.plausibility import fat_suppression_warning, swap_warning
 from ccdnn.resample import resample_onto
 from ccdnn.series import Role
 from ccdnn.synthesis import LEAST_COVERAGE
-from ccdnn.volume import Volume
-from ccdnn_training.data.cache import write_cohort_index, write_subject
+from ccdnn.volume import Grid, Volume
+from ccdnn.writing import stem_of
+from ccdnn_training.data.cache import write_cohort_index, write_regions, write_subject
 from ccdnn_training.data.folds import Folds, make_folds, write_folds
 from ccdnn_training.data.manifest import SubjectSource, read_source
 from ccdnn_training.physics.protocol import CONTRASTS
@@ -45,10 +47,17 @@ _LOWEST_SHARE = -0.05
 
 @dataclass(frozen=True)
 class Prepared:
-    """What was made: the folds, (slices, rows, columns) by subject, and what to look at, a sentence each."""
+    """What was made.
+
+    Args:
+        shapes: (slices, rows, columns) by subject.
+        apart: subjects with a lesion, which are in no fold.
+        warnings: what to look at, a sentence each.
+    """
 
     folds: Folds
     shapes: Mapping[str, tuple[int, int, int]]
+    apart: tuple[str, ...]
     warnings: tuple[str, ...]
 
 
@@ -78,10 +87,10 @@ def prepare_cohort(
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise OutputError(f"{folder} holds something already; name a new folder for the cache, or remove it first.")
     found = read_source(source)
-    problems = [*found.problems, *_shared_files(found.subjects)]
+    problems = [*found.problems, *_shared_files(found.subjects), *_lesions_trained_on(found.subjects)]
     drawn: Folds | None = None
     try:
-        drawn = make_folds({subject.name: subject.person for subject in found.subjects}, folds, seed)
+        drawn = make_folds({subject.name: subject.person for subject in found.subjects if not subject.lesion}, folds, seed)
     except InputError as error:
         if not found.problems:  # else some subjects are only missing for their own problems
             problems.append(str(error))
@@ -109,13 +118,22 @@ def prepare_cohort(
         raise OutputError(f"{folder} cannot be written: {error.strerror}.") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return Prepared(drawn, preparation.shapes, tuple(preparation.warnings))
+    apart = tuple(subject.name for subject in found.subjects if subject.lesion)
+    return Prepared(drawn, preparation.shapes, apart, tuple(preparation.warnings))
 
 
 def _beside(folder: Path) -> Path:
     """A name to write under, on the same disk as `folder`, whose parents need not exist yet."""
     existing = next(parent for parent in folder.absolute().parents if parent.is_dir())
     return existing / f".{folder.name}.{uuid.uuid4().hex[:8]}.partial"
+
+
+def _lesions_trained_on(subjects: Iterable[SubjectSource]) -> Iterator[str]:
+    """A sentence for every subject with a lesion of whom a fold would train on the other knee, or another visit."""
+    healthy = {subject.person: subject.name for subject in subjects if not subject.lesion}
+    for subject in subjects:
+        if subject.lesion and subject.person in healthy:
+            yield f"{subject.name} has a lesion and is the same person as {healthy[subject.person]}; leave one of them out."
 
 
 def _shared_files(subjects: Iterable[SubjectSource]) -> Iterator[str]:
@@ -217,8 +235,29 @@ class _Preparation:
         except InputError as error:
             self._problems.append(f"{subject.name}: where all four series overlap there is no image ({error})")
             return
+        labels = self._labels(subject, reference.grid)
         if not self._problems:
             write_subject(self._folder, subject.name, array, np.float32)
-        spacing = [round(step, 6) for step in reference.grid.spacing]
-        self.entries.append({"name": subject.name, "spacing_mm": spacing, "series": series})
+            if labels:
+                write_regions(self._folder, subject.name, labels.volume.array)
+        entry = {"name": subject.name, "spacing_mm": [round(step, 6) for step in reference.grid.spacing], "series": series}
+        if labels:
+            entry["regions"] = labels.values
+        if subject.lesion:
+            entry["lesion"] = subject.lesion
+        self.entries.append(entry)
         self.shapes[subject.name] = reference.grid.shape
+
+    def _labels(self, subject: SubjectSource, grid: Grid) -> Labels | None:
+        """The subject's tissues, None where there are none or they cannot be used."""
+        if subject.regions is None:
+            return None
+        names = subject.regions.with_name(f"{stem_of(subject.regions)}.json")
+        try:
+            labels = read_labels(subject.regions, names if names.exists() else None, grid)
+            if subject.lesion:
+                labels.mask(subject.lesion)
+        except InputError as error:
+            self._problems.append(f"{subject.name}, regions ({subject.regions.name}): {error}")
+            return None
+        return labels

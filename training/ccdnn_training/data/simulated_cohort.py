@@ -1,0 +1,96 @@
+"""A simulated cohort like the paper's (section 2.3): studies of healthy knees, others with a lesion, and the manifest of both.
+
+FOLDER/
+  manifest.csv                subject, t1, t2, gre, stir, regions, lesion: what `ccdnn-train prepare` and `compare` take
+  knee-01/ … knee-12/         t1, t2, gre, stir, labels .nrrd and how they were made
+  edema-1/ … ganglion-1/ …    the same with a lesion; the manifest names it, so no fold trains on them
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from ccdnn.writing import make_folder, replacing, replacing_folder
+from ccdnn_training.data.manifest import MANIFEST_COLUMNS
+from ccdnn_training.parallel import processes
+from ccdnn_training.phantom.render import LABELS, sagittal_grid
+from ccdnn_training.physics.protocol import CONTRASTS
+from ccdnn_training.simulate import simulate_study, write_study
+
+MANIFEST = "manifest.csv"
+
+# Far from every other simulated subject's, and from each other.
+FIRST_HEALTHY_SEED, FIRST_LESION_SEED = 50_000, 60_000
+
+LESIONS = {"edema": LABELS[13], "ganglion": LABELS[14]}
+
+
+@dataclass(frozen=True)
+class CohortSubject:
+    """A subject of the cohort; `lesion` is a key of `LESIONS`, or ""."""
+
+    name: str
+    seed: int
+    lesion: str = ""
+
+    @property
+    def row(self) -> dict[str, str]:
+        """Its line of the manifest."""
+        files = {contrast: f"{self.name}/{contrast}.nrrd" for contrast in CONTRASTS}
+        lesion = LESIONS.get(self.lesion, "")
+        return {"subject": self.name, **files, "regions": f"{self.name}/labels.nrrd", "lesion": lesion}
+
+
+def cohort_subjects(healthy: int = 12, lesions: int = 4) -> list[CohortSubject]:
+    """`healthy` knees (twelve in the paper), and `lesions` of each kind."""
+    subjects = [CohortSubject(f"knee-{n + 1:02d}", FIRST_HEALTHY_SEED + n) for n in range(healthy)]
+    for kind, lesion in enumerate(LESIONS):
+        subjects += [CohortSubject(f"{lesion}-{n + 1}", FIRST_LESION_SEED + 1000 * kind + n, lesion) for n in range(lesions)]
+    return subjects
+
+
+def simulate_cohort(
+    folder: Path,
+    subjects: list[CohortSubject],
+    *,
+    slices: int = 24,
+    matrix: int = 384,
+    jobs: int = 1,
+    on_subject: Callable[[int, int], None] | None = None,
+) -> Path:
+    """Make what is missing of the cohort: the paper's protocol, all effects of acquisition. Returns the manifest.
+
+    Args:
+        slices: from side to side, over 86 mm; matrix: rows and columns, over 160 mm.
+        jobs: processes.
+        on_subject: called with (subjects done, subjects).
+    """
+    make_folder(folder)
+    missing = [subject for subject in subjects if not (folder / subject.name).exists()]
+    done = len(subjects) - len(missing)
+    with processes(jobs) as pool:
+        for _ in pool.map(partial(_make, folder, slices, matrix), missing):
+            done += 1
+            if on_subject:
+                on_subject(done, len(subjects))
+    manifest = folder / MANIFEST
+    with replacing(manifest) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, MANIFEST_COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(subject.row for subject in subjects)
+    return manifest
+
+
+def _make(folder: Path, slices: int, matrix: int, subject: CohortSubject) -> None:
+    study = simulate_study(
+        subject.seed,
+        grid=sagittal_grid(matrix=matrix, slices=slices, slice_spacing=86.4 / slices),
+        edema=subject.lesion == "edema",
+        ganglion=subject.lesion == "ganglion",
+    )
+    with replacing_folder(folder / subject.name) as temporary:
+        write_study(study, temporary)
