@@ -1,4 +1,4 @@
-"""Reading the checkpoints of `ccdnn-train fit`."""
+"""Reading CC-DNN's checkpoints of `ccdnn-train fit`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import torch
 
 from ccdnn.errors import ModelError
 from ccdnn.model.network import CCDNN
+from ccdnn_training.fitting.module import ContrastConversion
 
 _PREFIX = "network."
+_CC_DNN = f"{ContrastConversion.__module__}.{ContrastConversion.__qualname__}"
 
 
 @dataclass(frozen=True)
@@ -35,12 +37,14 @@ class Checkpoint:
 def read_checkpoint(path: Path) -> Checkpoint:
     """
     Raises:
-        ModelError: the file cannot be read or is not of this project's fits.
+        ModelError: the file cannot be read or is not of a fit of CC-DNN.
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
         model, data = dict(content["hyper_parameters"]), dict(content["datamodule_hyper_parameters"])
         weights = {key.removeprefix(_PREFIX): value for key, value in content["state_dict"].items() if key.startswith(_PREFIX)}
+        if (kind := model.pop("_class_path", _CC_DNN)) != _CC_DNN:
+            raise ModelError(f"{path} is a fit of {kind.rpartition('.')[2]}; the engine runs CC-DNN alone.")
         network = CCDNN(model["branch_width"])
         network.load_state_dict(weights)
         return Checkpoint(network.eval(), model, data, int(content["epoch"]) + 1, int(content["global_step"]))

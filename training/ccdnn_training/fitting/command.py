@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lightning import Callback, LightningDataModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning import Callback, LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint, Timer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
@@ -27,6 +28,8 @@ class FitCommand(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--run", type=str, default="runs/fit", help="folder for checkpoints and logs")
+        if issubclass(ContrastConversion, self._model_class):  # a configuration without `class_path` is one of CC-DNN
+            parser.set_defaults({"model": {"class_path": f"{ContrastConversion.__module__}.{ContrastConversion.__qualname__}"}})
 
     def instantiate_trainer(self, **settings: Any) -> Trainer:
         run = Path(self._get(self.config, "run"))
@@ -36,6 +39,7 @@ class FitCommand(LightningCLI):
         settings["callbacks"] = [
             *(given.get("callbacks") or []),
             FiniteGuard(),
+            Timer(),  # keeps count over a stop and its resumption
             ModelCheckpoint(**keep, filename="last", save_on_train_epoch_end=True),
             ModelCheckpoint(**keep, filename="best", monitor="validation/mse"),
         ]
@@ -47,22 +51,26 @@ class FitCommand(LightningCLI):
         return super().instantiate_trainer(default_root_dir=str(run), **settings)
 
 
-def fit(arguments: list[str], callbacks: Sequence[Callback] = ()) -> Trainer:
+def fit(arguments: list[str], callbacks: Sequence[Callback] = (), *, kind: type[LightningModule] = LightningModule) -> Trainer:
     """Run `fit` with Lightning's arguments (`--config FILE` and overrides); raises SystemExit where they are wrong.
 
-    The data are of the class that the configuration names under `data: class_path`.
+    Model and data are of the classes that the configuration names under `class_path`; without one the model is CC-DNN.
 
     Args:
         callbacks: to run after those of the configuration.
+        kind: what the model must be.
 
     Raises:
         InputError: no such checkpoint, a device that is not there, data that cannot be used.
         FitError: see `FiniteGuard`.
     """
+    # Lightning warns whoever calls it from a program that has arguments of its own.
+    warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
     try:
         command = FitCommand(
-            ContrastConversion,
+            kind,
             LightningDataModule,
+            subclass_mode_model=True,
             subclass_mode_data=True,
             args=["fit", *arguments],
             save_config_kwargs={"overwrite": True},

@@ -55,7 +55,7 @@ def export_checkpoint(
         normalisation=cache.normalisation.to_card(),
         training_data=training_data_of(cache),
         seed=int(fitted.data["seed"]),
-        code_version=_code_version(),
+        code_version=code_version(),
         training={
             "data": cache.made_by,
             **_plain(fitted.model),
@@ -97,7 +97,7 @@ def _plain(settings: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in settings.items() if isinstance(v, (bool, int, float, str)) and k != "cache" and not k.startswith("_")}
 
 
-def _code_version() -> str:
+def code_version() -> str:
     """Version and, in a git checkout, the commit."""
     try:
         commit = subprocess.run(

@@ -1,4 +1,4 @@
-"""CC-DNN as a Lightning module: two phases of loss, Adam, and the learning rate's schedule."""
+"""CC-DNN's training as Lightning modules: two phases of loss, Adam, and the learning rate's schedule."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from typing import Any
 
 import torch
 from lightning import LightningModule
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
 from ccdnn.model.network import CCDNN
 from ccdnn_training.losses import PhasedLoss
 
 
-class ContrastConversion(LightningModule):
-    """Trains a `CCDNN` with the two-phase loss.
+class TwoPhaseTraining(LightningModule):
+    """Trains a network with the two-phase loss.
 
     Args:
-        branch_width: 64 in the paper, 32 for the small model.
+        network: (batch, contrast, row, column) → (batch, 1, row, column).
         phase_2_from: share of all steps after which c3 replaces c2 (0.5 in the paper: 200 of 400 epochs).
         learning_rate: Adam's, at the start (1e-4 in the paper).
         schedule: "keras", lr / (1 + decay · step), the paper's; "cosine", a warm-up of 2 % of the steps and a cosine to
@@ -32,7 +33,7 @@ class ContrastConversion(LightningModule):
 
     def __init__(
         self,
-        branch_width: int = 32,
+        network: nn.Module,
         phase_2_from: float = 0.5,
         learning_rate: float = 1e-4,
         schedule: str = "keras",
@@ -47,8 +48,8 @@ class ContrastConversion(LightningModule):
         super().__init__()
         if schedule not in ("keras", "cosine"):
             raise ValueError(f"The schedule is 'keras' or 'cosine', not {schedule!r}.")
-        self.save_hyperparameters()
-        self.network = CCDNN(branch_width).to(memory_format=torch.channels_last)
+        self.save_hyperparameters(ignore=["network"])  # those of the subclass too
+        self.network = network.to(memory_format=torch.channels_last)
         self.loss = PhasedLoss(ratio_c2, ratio_c3, window, variation)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -76,8 +77,14 @@ class ContrastConversion(LightningModule):
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
         images, label = batch
-        mse = torch.mean((self(images).float() - label) ** 2) * self.hparams.intensity_scale**2
-        self.log("validation/mse", mse, on_epoch=True, prog_bar=True, batch_size=len(images), sync_dist=True)
+        self.log(
+            "validation/mse",
+            functional.mse_loss(self(images).float(), label),
+            on_epoch=True,
+            prog_bar=True,
+            batch_size=len(images),
+            sync_dist=True,
+        )
 
     def configure_optimizers(self) -> dict[str, Any]:
         # Keras's Adam adds 1e-7 to the root; PyTorch's default 1e-8 differs by nothing that shows.
@@ -89,6 +96,18 @@ class ContrastConversion(LightningModule):
 
     def _keras_factor(self, step: int) -> float:
         return 1 / (1 + self.hparams.decay * step)
+
+
+class ContrastConversion(TwoPhaseTraining):
+    """Trains a `CCDNN`.
+
+    Args:
+        branch_width: 64 in the paper, 32 for the small model.
+        settings: of `TwoPhaseTraining`.
+    """
+
+    def __init__(self, branch_width: int = 32, **settings: float | str) -> None:
+        super().__init__(CCDNN(branch_width), **settings)
 
 
 def _cosine_factor(step: int, steps: float) -> float:

@@ -1,8 +1,8 @@
 """Multimodal synthesis (Chartsias, Joyce, Giuffrida and Tsaftaris, IEEE TMI 2018): any subset of contrasts to one latent image.
 
-Each contrast has an encoder to 16 latent maps at full resolution; the maps of all contrasts are fused by their maximum; one
-decoder makes the target of any of them. Trained so that every contrast alone, and the fusion, decode to the target, and that the
-latent maps of the contrasts agree.
+Each contrast has an encoder to 16 latent maps at full resolution (half as many as in its first layer); the maps of all contrasts
+are fused by their maximum; one decoder makes the target of any of them. Trained so that every contrast alone, and the fusion,
+decode to the target, and that the latent maps of the contrasts agree.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from lightning import LightningModule
 from torch import Tensor, nn
 from torch.nn import functional
 
-LATENT = 16
+WIDTH = 32
 SLOPE = 0.3
 
 
@@ -25,14 +25,18 @@ def _two(maps_in: int, maps_out: int) -> nn.Sequential:
 
 
 class Encoder(nn.Module):
-    """One contrast (batch, 1, row, column) to its latent maps (batch, 16, row, column): a U-Net of 32-64-128 maps."""
+    """One contrast (batch, 1, row, column) to its latent maps (batch, width / 2, row, column): a U-Net of 32-64-128 maps.
 
-    def __init__(self) -> None:
+    Args:
+        width: maps at the finest resolution.
+    """
+
+    def __init__(self, width: int = WIDTH) -> None:
         super().__init__()
-        self.fine, self.middle, self.coarse = _two(1, 32), _two(32, 64), _two(64, 128)
-        self.to_middle, self.from_middle = _conv(128, 64), _two(128, 64)
-        self.to_fine, self.from_fine = _conv(64, 32), _two(64, 32)
-        self.latent = _conv(32, LATENT)
+        self.fine, self.middle, self.coarse = _two(1, width), _two(width, 2 * width), _two(2 * width, 4 * width)
+        self.to_middle, self.from_middle = _conv(4 * width, 2 * width), _two(4 * width, 2 * width)
+        self.to_fine, self.from_fine = _conv(2 * width, width), _two(2 * width, width)
+        self.latent = _conv(width, width // 2)
 
     def forward(self, image: Tensor) -> Tensor:
         fine = self.fine(image)
@@ -44,17 +48,21 @@ class Encoder(nn.Module):
 
 
 class MultimodalNetwork(nn.Module):
-    """(batch, contrast, row, column) → (batch, 1, row, column), any height and width."""
+    """(batch, contrast, row, column) → (batch, 1, row, column), any height and width.
 
-    def __init__(self, contrasts: int = 3) -> None:
+    Args:
+        width: see `Encoder`; the decoder has as many maps.
+        contrasts: number of input images.
+    """
+
+    def __init__(self, width: int = WIDTH, contrasts: int = 3) -> None:
         super().__init__()
-        self.encoders = nn.ModuleList(Encoder() for _ in range(contrasts))
-        self.decoder = nn.Sequential(
-            _conv(LATENT, 32), _conv(32, 32), _conv(32, 32), _conv(32, 32), nn.Conv2d(32, 1, kernel_size=1)
-        )
+        self.encoders = nn.ModuleList(Encoder(width) for _ in range(contrasts))
+        middle = (_conv(width, width) for _ in range(3))
+        self.decoder = nn.Sequential(_conv(width // 2, width), *middle, nn.Conv2d(width, 1, kernel_size=1))
 
     def encode(self, images: Tensor) -> Tensor:
-        """The latent maps of every contrast: (contrast, batch, 16, row, column)."""
+        """The latent maps of every contrast: (contrast, batch, width / 2, row, column)."""
         rows, columns = images.shape[-2:]
         padded = functional.pad(images, (0, -columns % 4, 0, -rows % 4), mode="replicate")
         maps = [encoder(padded[:, c : c + 1]) for c, encoder in enumerate(self.encoders)]
@@ -81,12 +89,13 @@ class MultimodalSynthesis(LightningModule):
     Args:
         learning_rate: Adam's (1e-4 in the paper of the method).
         latent_weight: of the variance across the contrasts' latent maps.
+        width: see `Encoder`.
     """
 
-    def __init__(self, learning_rate: float = 1e-4, latent_weight: float = 1.0) -> None:
+    def __init__(self, learning_rate: float = 1e-4, latent_weight: float = 1.0, width: int = WIDTH) -> None:
         super().__init__()
         self.save_hyperparameters()
-        self.network = MultimodalNetwork()
+        self.network = MultimodalNetwork(width)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.network(images)
@@ -97,14 +106,14 @@ class MultimodalSynthesis(LightningModule):
         decoded = [self.network.decoder(maps) for maps in (*latent, latent.amax(dim=0))]
         errors = torch.stack([functional.l1_loss(output, label) for output in decoded])
         disagreement = latent.var(dim=0, unbiased=False).mean()
-        self.log_dict(
-            {"train/error": errors[-1].detach(), "train/disagreement": disagreement.detach()}, on_step=False, on_epoch=True
-        )
+        parts = {"train/error": errors[-1].detach(), "train/disagreement": disagreement.detach()}
+        self.log_dict(parts, on_step=False, on_epoch=True, sync_dist=True)
         return errors.sum() + self.hparams.latent_weight * disagreement
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
         images, label = batch
-        self.log("validation/mse", functional.mse_loss(self(images), label), on_epoch=True, prog_bar=True, batch_size=len(images))
+        mse = functional.mse_loss(self(images).float(), label)
+        self.log("validation/mse", mse, on_epoch=True, prog_bar=True, batch_size=len(images), sync_dist=True)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.Adam(self.parameters(), lr=self.hparams.learning_rate)

@@ -63,18 +63,23 @@ class Generator(nn.Module):
 
 
 class PatchDiscriminator(nn.Module):
-    """Whether a target is real, given the inputs, for every 70×70 patch: logits (batch, 1, rows, columns)."""
+    """Whether a target is real, given the inputs, for every 70×70 patch: logits (batch, 1, rows, columns).
 
-    def __init__(self, channels: int = 4) -> None:
+    Args:
+        width: feature maps of the first layer; the next ones have twice as many each.
+        channels: number of input images and target together.
+    """
+
+    def __init__(self, width: int = 64, channels: int = 4) -> None:
         super().__init__()
-        layers: list[nn.Module] = [nn.Conv2d(channels, 64, kernel_size=4, stride=2, padding=1), nn.LeakyReLU(0.2)]
-        for maps_in, maps_out, stride in ((64, 128, 2), (128, 256, 2), (256, 512, 1)):
+        layers: list[nn.Module] = [nn.Conv2d(channels, width, kernel_size=4, stride=2, padding=1), nn.LeakyReLU(0.2)]
+        for maps_in, maps_out, stride in ((width, 2 * width, 2), (2 * width, 4 * width, 2), (4 * width, 8 * width, 1)):
             layers += [
                 nn.Conv2d(maps_in, maps_out, kernel_size=4, stride=stride, padding=1),
                 nn.InstanceNorm2d(maps_out, affine=True),
                 nn.LeakyReLU(0.2),
             ]
-        self.layers = nn.Sequential(*layers, nn.Conv2d(512, 1, kernel_size=4, stride=1, padding=1))
+        self.layers = nn.Sequential(*layers, nn.Conv2d(8 * width, 1, kernel_size=4, stride=1, padding=1))
         self.apply(_initialise)
 
     def forward(self, images: Tensor, target: Tensor) -> Tensor:
@@ -95,26 +100,34 @@ class Pix2pix(LightningModule):
     """Trains a `Generator`: adversarial loss + 100 · L1; Adam 2e-4 with β₁ 0.5, constant in the first half, then linearly to zero.
 
     Args:
-        top: intensity that becomes 1 in the generator's −1…1, for inputs and target alike; 0 becomes −1.
+        top: intensity of the target that becomes 1 in the generator's −1…1; 0 becomes −1.
+        input_top: the same of the inputs; that of the target, if None.
         l1_weight: λ of the method's paper.
         learning_rate: Adam's, of generator and discriminator.
         widths: see `Generator`.
+        discriminator_width: see `PatchDiscriminator`.
     """
 
     def __init__(
-        self, top: float = 1.0, l1_weight: float = 100.0, learning_rate: float = 2e-4, widths: tuple[int, ...] = WIDTHS
+        self,
+        top: float = 1.0,
+        input_top: float | None = None,
+        l1_weight: float = 100.0,
+        learning_rate: float = 2e-4,
+        widths: tuple[int, ...] = WIDTHS,
+        discriminator_width: int = 64,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
         self.automatic_optimization = False  # two networks, two optimisers
         self.network = Generator(widths)
-        self.discriminator = PatchDiscriminator()
+        self.discriminator = PatchDiscriminator(discriminator_width)
 
     def forward(self, images: Tensor) -> Tensor:
-        return (self.network(self._to_signed(images)) + 1) / 2 * self.hparams.top
+        return (self.network(self._signed(images)) + 1) / 2 * self.hparams.top
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
-        images, label = (self._to_signed(tensor) for tensor in batch)
+        images, label = self._signed(batch[0]), batch[1] * (2 / self.hparams.top) - 1
         of_generator, of_discriminator = self.optimizers()
         output = self.network(images)
 
@@ -136,11 +149,13 @@ class Pix2pix(LightningModule):
         for schedule in self.lr_schedulers():
             schedule.step()
         parts = {"adversarial": deceived, "discriminator": (seen + unseen) / 2, "l1": error}
-        self.log_dict({f"train/{name}": value.detach() for name, value in parts.items()}, on_step=False, on_epoch=True)
+        logged = {f"train/{name}": value.detach() for name, value in parts.items()}
+        self.log_dict(logged, on_step=False, on_epoch=True, sync_dist=True)
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
         images, label = batch
-        self.log("validation/mse", functional.mse_loss(self(images), label), on_epoch=True, prog_bar=True, batch_size=len(images))
+        mse = functional.mse_loss(self(images).float(), label)
+        self.log("validation/mse", mse, on_epoch=True, prog_bar=True, batch_size=len(images), sync_dist=True)
 
     def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[torch.optim.lr_scheduler.LRScheduler]]:
         optimizers = [
@@ -152,8 +167,8 @@ class Pix2pix(LightningModule):
         factor = lambda batch: min(1.0, 2 * max(0.0, 1 - batch / batches))  # noqa: E731
         return optimizers, [torch.optim.lr_scheduler.LambdaLR(optimizer, factor) for optimizer in optimizers]
 
-    def _to_signed(self, images: Tensor) -> Tensor:
-        return images * (2 / self.hparams.top) - 1
+    def _signed(self, images: Tensor) -> Tensor:
+        return images * (2 / (self.hparams.input_top or self.hparams.top)) - 1
 
 
 def _adversarial(logits: Tensor, *, real: bool) -> Tensor:

@@ -6,18 +6,23 @@ prediction is a feature of the finer one, and in training the true target takes 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import skops.io
+import yaml
+from joblib import effective_n_jobs
 from scipy.ndimage import gaussian_filter
 from sklearn.ensemble import RandomForestRegressor
 
-from ccdnn.errors import ModelError
+from ccdnn.errors import InputError, ModelError
 from ccdnn.writing import replacing
-from ccdnn_training.data.cache import CachedSubject
+from ccdnn_training.data.cache import CachedSubject, SliceCache
+from ccdnn_training.methods.method import Fit, Method
 from ccdnn_training.methods.replica_features import COARSER, FINEST, features_of
 
 LEVELS = 3
@@ -37,7 +42,7 @@ class ReplicaSettings:
         pixels: training pixels of each level.
         strata: ranges of the target's intensity that give equally many of them, so that rare bright tissue is learned too.
         seed: of the draw and of the forests.
-        jobs: processor cores.
+        jobs: processor cores; −1 for all.
     """
 
     trees: int = 60
@@ -48,18 +53,43 @@ class ReplicaSettings:
     seed: int = 0
     jobs: int = -1
 
+    @classmethod
+    def read(cls, path: Path) -> ReplicaSettings:
+        """From a YAML file; what it leaves out is as published.
+
+        Raises:
+            InputError: the file cannot be read or has a setting that does not exist.
+        """
+        try:
+            return cls(**(yaml.safe_load(path.read_text(encoding="utf-8")) or {}))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError) as error:
+            raise InputError(f"{path} does not hold the settings of Replica ({error}).") from error
+
 
 PUBLISHED = ReplicaSettings()
 
 
-class Replica:
+class Replica(Method):
     """Forests, finest level first; `predict` works slice by slice."""
+
+    title: ClassVar[str] = "Replica"
+    suffix: ClassVar[str] = ".skops"
 
     def __init__(self, forests: Sequence[RandomForestRegressor]) -> None:
         self._forests = list(forests)
 
     @classmethod
-    def fit(cls, subjects: Sequence[CachedSubject], settings: ReplicaSettings = PUBLISHED) -> Replica:
+    def fit(cls, config: Path, cache: Path, fold: int, run: Path) -> Fit:
+        """See `Method.fit`; `config` has the fields of `ReplicaSettings`. A fit takes minutes and leaves nothing on its way."""
+        settings = ReplicaSettings.read(config)
+        started = time.perf_counter()
+        method = cls.fit_on(SliceCache(cache, fold).part("train"), settings)
+        device = f"CPU, {effective_n_jobs(settings.jobs)} threads"
+        progress = f"{settings.pixels} pixels a level, {LEVELS} forests of {settings.trees} trees"
+        return Fit(method, time.perf_counter() - started, device, progress)
+
+    @classmethod
+    def fit_on(cls, subjects: Sequence[CachedSubject], settings: ReplicaSettings = PUBLISHED) -> Replica:
         """Fit one forest a level on slices of `subjects`, whose last contrast is the target."""
         rng = np.random.default_rng(settings.seed)
         forests = []

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ccdnn_training.fitting.module import ContrastConversion
+from ccdnn_training.fitting.module import TwoPhaseTraining
 
 WIDTHS = (64, 128, 256, 512, 1024)
 
@@ -52,15 +52,13 @@ def _two_convolutions(maps_in: int, maps_out: int) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-class UNetConversion(ContrastConversion):
+class UNetConversion(TwoPhaseTraining):
     """CC-DNN's training with a U-Net in the network's place.
 
     Args:
         widths: see `UNet`.
-        settings: of `ContrastConversion`.
+        settings: of `TwoPhaseTraining`.
     """
 
     def __init__(self, widths: tuple[int, ...] = WIDTHS, **settings: float | str) -> None:
-        super().__init__(**settings)
-        self.save_hyperparameters({"widths": widths})
-        self.network = UNet(widths).to(memory_format=torch.channels_last)
+        super().__init__(UNet(widths), **settings)
