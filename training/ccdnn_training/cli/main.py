@@ -9,6 +9,7 @@ from ccdnn import __version__
 from ccdnn.errors import CcdnnError
 from ccdnn_training.cli import (
     bound,
+    compare,
     evaluate,
     evaluate_simulation,
     export,
@@ -25,7 +26,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="ccdnn-train", description=__doc__)
     parser.add_argument("--version", action="version", version=f"ccdnn-train {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (simulate, simulate_labels, prepare, fit, search, evaluate, bound, evaluate_simulation, export, readers):
+    for command in (
+        simulate,
+        simulate_labels,
+        prepare,
+        fit,
+        search,
+        evaluate,
+        bound,
+        evaluate_simulation,
+        export,
+        compare,
+        readers,
+    ):
         command.add_parser(commands)
     options = parser.parse_args(arguments)
     try:

@@ -1,0 +1,291 @@
+"""`ccdnn-train compare`: every method on every fold, what is measured, and that a stopped study goes on; at its quick size."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas
+import pingouin
+import pytest
+import torch
+from skimage.metrics import peak_signal_noise_ratio
+
+from ccdnn.errors import InputError, ModelError
+from ccdnn_training.cli.main import main
+from ccdnn_training.comparison.cells import fit_cell, read_prediction, read_record
+from ccdnn_training.comparison.layout import Cell, Layout
+from ccdnn_training.comparison.measurements import ACQUIRED, Row
+from ccdnn_training.comparison.tables import Measured, margin_table, quality_table
+from ccdnn_training.data.cache import SliceCache
+from ccdnn_training.data.simulated_cohort import cohort_subjects
+from ccdnn_training.methods.catalog import METHODS
+from ccdnn_training.records import read_records, write_records
+
+QUICK = Path(__file__).resolve().parents[2] / "training" / "configs" / "comparison" / "quick"
+FOLDS = 2
+HEALTHY, LESIONS = {f"knee-0{n}" for n in range(1, 5)}, {"edema-1": "bone-marrow edema", "ganglion-1": "ganglion"}
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("comparison") / "cohort"
+    size = ["--subjects", "4", "--lesions", "1", "--slices", "8", "--matrix", "96", "--jobs", "2"]
+    assert main(["simulate-cohort", str(folder), *size]) == 0
+    return folder / "manifest.csv"
+
+
+def compare(manifest: Path, output: Path, *more: str, configs: Path = QUICK) -> int:
+    return main(["compare", str(manifest), "--configs", str(configs), "-o", str(output), "--folds", str(FOLDS), *more])
+
+
+@pytest.fixture(scope="module")
+def layout(manifest: Path) -> Layout:
+    """A whole study."""
+    output = manifest.parents[1] / "out"
+    assert compare(manifest, output) == 0
+    return Layout(output, QUICK)
+
+
+@pytest.fixture(scope="module")
+def rows(layout: Layout) -> list[Row]:
+    return read_records(Row, layout.report / "measurements.csv")
+
+
+def values(rows: list[Row], **wanted: str) -> dict[str, float]:
+    return {row.subject: row.value for row in rows if all(getattr(row, name) == value for name, value in wanted.items())}
+
+
+# -------------------------------------------------------------------------------------------------------------- the cohort
+
+
+def test_a_cohort_is_listed_with_its_tissues_and_lesions(manifest: Path) -> None:
+    with manifest.open(encoding="utf-8") as file:
+        listed = {row["subject"]: row["lesion"] for row in csv.DictReader(file)}
+    assert listed == {**dict.fromkeys(HEALTHY, ""), **LESIONS}
+    assert len({subject.seed for subject in cohort_subjects()}) == len(cohort_subjects()) == 12 + 2 * 4
+
+
+def test_a_stopped_cohort_is_gone_on_with(manifest: Path) -> None:
+    kept, lost = manifest.parent / "knee-01" / "stir.nrrd", manifest.parent / "knee-02"
+    before, content = kept.stat().st_mtime_ns, (lost / "stir.nrrd").read_bytes()
+    shutil.rmtree(lost)
+    size = ["--subjects", "4", "--lesions", "1", "--slices", "8", "--matrix", "96"]
+    assert main(["simulate-cohort", str(manifest.parent), *size]) == 0
+    assert kept.stat().st_mtime_ns == before
+    assert (lost / "stir.nrrd").read_bytes() == content
+
+
+def test_subjects_with_a_lesion_are_in_no_fold(layout: Layout) -> None:
+    for fold in layout.folds():
+        cache = SliceCache(layout.cache, fold)
+        assert {subject.name for subject in cache.subjects} == HEALTHY
+        assert {subject.name: subject.lesion for subject in cache.apart} == LESIONS
+
+
+# --------------------------------------------------------------------------------------------------------------- the study
+
+
+def test_every_method_predicts_each_subject_once_without_having_seen_it(layout: Layout, rows: list[Row]) -> None:
+    assert layout.methods() == list(METHODS)
+    for method in METHODS.values():
+        scored = [(row.subject, row.fold) for row in rows if row.image == method.title and row.name == "MSE"]
+        assert sorted(subject for subject, _ in scored) == sorted(HEALTHY)
+        for subject, fold in scored:
+            assert subject in SliceCache(layout.cache, fold).fold.test
+
+
+def test_measurements_are_those_of_an_independent_computation(layout: Layout, rows: list[Row]) -> None:
+    cell = next(cell for cell in layout.measured_cells() if cell.name == "u-net")
+    subject = SliceCache(layout.cache, cell.fold).part("test")[0]
+    acquired, predicted = np.asarray(subject.array()[-1]), read_prediction(cell, subject.name)
+    top = acquired.max()
+    expected = peak_signal_noise_ratio(acquired / top, predicted / top, data_range=1)
+    assert values(rows, image="U-Net", name="PSNR")[subject.name] == pytest.approx(expected, abs=1e-4)
+    labels = np.load(layout.cache / "regions" / f"{subject.name}.npy")
+    cartilage, marrow = acquired[labels == 6], acquired[labels == 4]
+    expected = abs(cartilage.mean(dtype=np.float64) - marrow.mean(dtype=np.float64)) / marrow.std(ddof=1, dtype=np.float64)
+    assert values(rows, image=ACQUIRED, name="CNR cartilage–bone")[subject.name] == pytest.approx(expected, rel=1e-4)
+
+
+def test_lesions_are_measured_by_the_methods_of_all_folds(layout: Layout, rows: list[Row]) -> None:
+    for subject, lesion in LESIONS.items():
+        found = [row for row in rows if row.subject == subject and row.image == "CC-DNN"]
+        assert {row.name for row in found} == {f"CNR {lesion}–bone", "lesion error", "lesion signal"}
+        assert sorted(row.fold for row in found if row.name == "lesion error") == [1, 2]
+    cell = next(cell for cell in layout.measured_cells() if cell.name == "cc-dnn")
+    (subject,) = (s for s in SliceCache(layout.cache, cell.fold).apart if s.name == "edema-1")
+    acquired, predicted = np.asarray(subject.array()[-1]), read_prediction(cell, "edema-1")
+    inside = np.load(layout.cache / "regions" / "edema-1.npy") == 13
+    expected = np.abs(predicted - acquired)[inside].mean() / acquired.max()
+    (error,) = (r.value for r in rows if (r.subject, r.image, r.name, r.fold) == ("edema-1", "CC-DNN", "lesion error", cell.fold))
+    assert error == pytest.approx(expected, rel=1e-4)
+
+
+def test_report_shows_tables_and_pictures_and_says_what_is_synthetic(layout: Layout) -> None:
+    text, page = ((layout.report / f"report.{suffix}").read_text(encoding="utf-8") for suffix in ("md", "html"))
+    assert "not for diagnosis" in text
+    assert "`ccdnn-train " in text
+    for title in ("Quality (Table 1)", "Examples (Figure 5)", "Bone-marrow edema", "Ganglion", "(Figure 7)", "CNR (Figure 8)"):
+        assert title in text and title in page
+    pictures = [line.partition("](")[2].rstrip(")") for line in text.splitlines() if line.startswith("![")]
+    assert len(pictures) == 7
+    for name in pictures:
+        assert (layout.report / name).read_bytes().startswith(b"\x89PNG")
+        assert f'src="{name}"' in page
+    for method in METHODS.values():
+        assert f"| {method.title} | 4 |" in text
+        assert f"<td>{method.title}</td>" in page
+
+
+def test_a_second_call_fits_nothing_again(layout: Layout, manifest: Path) -> None:
+    before = {cell: cell.model.stat().st_mtime_ns for cell in layout.measured_cells()}
+    assert len(before) == len(METHODS) * FOLDS
+    assert compare(manifest, layout.folder) == 0
+    assert {cell: cell.model.stat().st_mtime_ns for cell in layout.measured_cells()} == before
+
+
+def test_part_of_a_study_has_a_report_that_says_what_is_missing(manifest: Path, layout: Layout, tmp_path: Path, capsys) -> None:
+    shutil.copytree(layout.cache, tmp_path / "out" / "cache")
+    assert compare(manifest, tmp_path / "out", "--only-methods", "replica", "--only-folds", "2") == 0
+    told = capsys.readouterr().out
+    assert "**Not complete**" in told
+    assert "replica lacks fold 1" in told and "cc-dnn lacks fold 1, 2" in told
+    assert "| Replica | 2 |" in told
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--only-methods", "gan"], "holds no gan.yaml"),
+        (["--only-folds", "3"], "There is no fold 3"),
+    ],
+)
+def test_what_is_not_there_is_one_sentence(layout: Layout, manifest: Path, capsys, more: list[str], message: str) -> None:
+    assert compare(manifest, layout.folder, *more) == InputError.exit_code
+    assert message in capsys.readouterr().err
+
+
+def test_a_study_of_other_subjects_is_refused(layout: Layout, manifest: Path, tmp_path: Path, capsys) -> None:
+    lines = manifest.read_text(encoding="utf-8").splitlines()
+    other = tmp_path / "manifest.csv"
+    other.write_text("\n".join([lines[0], *(f"other-{line}" for line in lines[1:])]) + "\n", encoding="utf-8")
+    assert compare(other, layout.folder) == InputError.exit_code
+    assert "of other subjects" in capsys.readouterr().err
+
+
+def test_report_of_nothing_is_refused(layout: Layout, manifest: Path, tmp_path: Path, capsys) -> None:
+    shutil.copytree(layout.cache, tmp_path / "out" / "cache")
+    assert compare(manifest, tmp_path / "out", "--report-only") == InputError.exit_code
+    assert "no method that was fitted" in capsys.readouterr().err
+
+
+# --------------------------------------------------------------------------------------------------------- methods and cells
+
+
+def cell_of(name: str, layout: Layout, folder: Path, config: Path | None = None) -> Cell:
+    return Cell(name, 1, config or QUICK / f"{name}.yaml", folder)
+
+
+def test_other_settings_are_not_taken_for_these(layout: Layout, tmp_path: Path) -> None:
+    config = tmp_path / "replica.yaml"
+    config.write_text((QUICK / "replica.yaml").read_text(encoding="utf-8").replace("smallest_leaf: 5", "smallest_leaf: 9"))
+    done = layout.folder / "fold-1" / "replica"
+    with pytest.raises(InputError, match="other settings"):
+        fit_cell(cell_of("replica", layout, done, config), layout.cache)
+
+
+def test_a_fit_that_was_stopped_goes_on_and_ends_the_same(layout: Layout, tmp_path: Path) -> None:
+    cell = cell_of("multimodal", layout, tmp_path / "cell")
+    stopped = ["--config", str(cell.config), "--data.init_args.cache", str(layout.cache), "--data.init_args.fold", "1"]
+    assert main(["fit", *stopped, "--run", str(cell.run), "--trainer.max_epochs", "1"]) == 0
+    fit_cell(cell, layout.cache)
+    assert read_record(cell).progress.startswith("2 epochs, 8 steps")
+    inputs = SliceCache(layout.cache, 1).part("test")[0].array()[:-1]
+    whole = METHODS["multimodal"].load(layout.folder / "fold-1" / "multimodal" / "model.safetensors")
+    np.testing.assert_array_equal(METHODS["multimodal"].load(cell.model).predict(inputs), whole.predict(inputs))
+
+
+def test_the_epoch_that_validated_best_is_kept(layout: Layout) -> None:
+    run = layout.folder / "fold-1" / "pix2pix" / "run"
+    with next((run / "csv").glob("version_*/metrics.csv")).open(encoding="utf-8") as file:
+        errors = {int(row["epoch"]): float(row["validation/mse"]) for row in csv.DictReader(file) if row["validation/mse"]}
+    best = min(errors, key=errors.get)
+    assert torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)["epoch"] == best
+    assert f"best after epoch {best + 1}" in json.loads((run.parent / "fit.json").read_text())["progress"]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_saved_method_predicts_the_same(layout: Layout, tmp_path: Path, name: str) -> None:
+    cell = cell_of(name, layout, layout.folder / "fold-1" / name)
+    method = METHODS[name].load(cell.model)
+    copy = tmp_path / f"copy{METHODS[name].suffix}"
+    method.save(copy)
+    inputs = SliceCache(layout.cache, 1).part("test")[0].array()[:-1, :2, :70, :66]
+    predicted = method.predict(inputs)
+    assert predicted.shape == (2, 70, 66) and predicted.dtype == np.float32
+    np.testing.assert_array_equal(METHODS[name].load(copy).predict(inputs), predicted)
+
+
+def test_a_file_of_another_method_or_a_damaged_one_is_refused(layout: Layout, tmp_path: Path) -> None:
+    unet = layout.folder / "fold-1" / "u-net" / "model.safetensors"
+    with pytest.raises(ModelError, match="holds U-Net, not Pix2pix"):
+        METHODS["pix2pix"].load(unet)
+    torn = tmp_path / "torn.safetensors"
+    torn.write_bytes(unet.read_bytes()[:-100])
+    with pytest.raises(ModelError, match=r"torn\.safetensors"):
+        METHODS["u-net"].load(torn)
+
+
+# --------------------------------------------------------------------------------------------------------------- statistics
+
+
+@pytest.fixture
+def invented(tmp_path: Path) -> list[Row]:
+    """Figures of twelve subjects, written and read, so that the file counts too."""
+    rng = np.random.default_rng(5)
+    made = [
+        Row(f"s{n}", "", 1 + n % 4, method, name, float(centre + rng.normal(0, spread)), "1", 9, "", "")
+        for n in range(12)
+        for method, better in (("CC-DNN", 1), ("Pix2pix", 0.4), ("U-Net", 0.97))
+        for name, centre, spread in (("PSNR", 26 + better, 0.5), ("MSE", 3e-3 - 1e-3 * better, 1e-4), ("SSIM", 0.7, 0.1))
+    ]
+    write_records(made, Row, tmp_path / "rows.csv")
+    return read_records(Row, tmp_path / "rows.csv")
+
+
+def test_table_1_is_what_a_second_library_gives(invented: list[Row]) -> None:
+    frame = pandas.DataFrame([vars(row) for row in invented])
+    table = {row[0]: row for row in quality_table(Measured(invented)).rows}
+    psnr = frame[frame.name == "PSNR"].pivot(index="subject", columns="image", values="value")
+    for method in psnr:
+        mean, sd = psnr[method].mean(), psnr[method].std()
+        assert table[method][3].rstrip("\\*") == f"{mean:.2f} ± {sd:.2f}"
+    for method in ("Pix2pix", "U-Net"):
+        p = pingouin.wilcoxon(psnr["CC-DNN"], psnr[method]).loc["Wilcoxon", "p_val"]
+        marks = "\\*" * sum(p < limit for limit in (0.05, 0.01, 0.001))
+        assert table[method][3].endswith(marks) and table[method][3].count("*") == len(marks) // 2
+    assert "*" in table["Pix2pix"][3] and "*" not in table["U-Net"][3]
+    assert table["*Pix2pix, the paper's*"][3] == "*27.45 ± 0.97*"
+    assert table["CC-DNN"][5] == "–"  # nobody measured MS-SSIM
+
+
+def test_margins_are_positive_where_cc_dnn_is_better(invented: list[Row]) -> None:
+    rows = {row[:2]: row[2:] for row in margin_table(Measured(invented)).rows}
+    assert set(rows) == {(m, t) for m in ("Pix2pix", "U-Net") for t in ("MSE · 10³", "PSNR (dB)", "SSIM")}
+    ahead, count, p, paper = rows["Pix2pix", "MSE · 10³"]
+    assert ahead.startswith("+0.") and count == "12 of 12" and p == "< .001" and paper == "+0.337"
+    assert rows["Pix2pix", "PSNR (dB)"][3] == "+0.89"
+    assert rows["U-Net", "PSNR (dB)"][3] == "–"
+
+
+def test_a_subject_of_several_folds_counts_once() -> None:
+    def row(subject: str, fold: int, value: float) -> Row:
+        return Row(subject, "ganglion", fold, "CC-DNN", "lesion error", value, "1", 4, "", "")
+
+    measured = Measured([row("a", 1, 1.0), row("a", 2, 3.0), row("b", 1, 4.0), row("b", 2, float("nan"))])
+    assert measured.of("lesion error", "CC-DNN", "ganglion") == {"a": 2.0, "b": 4.0}
+    assert measured.of("lesion error", "CC-DNN") == {}

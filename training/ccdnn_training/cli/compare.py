@@ -1,0 +1,59 @@
+"""`ccdnn-train compare`: the paper's methods on a cohort, by cross-validation, and the report of it."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser(
+        "compare",
+        help="fit and measure every method of the comparison on a cohort, and write the report (resumable)",
+        description="SOURCE is what `ccdnn-train prepare` takes: a manifest or a folder of studies; `ccdnn-train simulate-cohort` "
+        "makes one. CONFIGS is a folder with a configuration for each method, cc-dnn.yaml and so on. What OUTPUT holds already is "
+        "not done again, so a stopped command goes on, and folds or methods can be run one at a time.",
+    )
+    parser.add_argument("source", type=Path, help="manifest or folder of studies")
+    parser.add_argument("--configs", type=Path, required=True, help="such as training/configs/comparison/small")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder for everything that is made")
+    parser.add_argument("--only-methods", nargs="+", metavar="METHOD", help="cc-dnn, multimodal, replica, pix2pix, u-net")
+    parser.add_argument("--only-folds", type=int, nargs="+", metavar="FOLD", help="1, 2, …")
+    parser.add_argument("--report-only", action="store_true", help="of what is there; fit nothing")
+    parser.add_argument(
+        "--normalisation",
+        choices=("volume_percentile", "dataset_minmax"),
+        default="volume_percentile",
+        help="of the cohort, as in `prepare`; dataset_minmax, the paper's, is for scanners with one scale (default: %(default)s)",
+    )
+    parser.add_argument("--folds", type=int, default=4, help="parts of the cross-validation (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of the draw of the folds (default: %(default)s)")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    from ccdnn_training.cli.progress import progress
+    from ccdnn_training.comparison.layout import Layout
+    from ccdnn_training.comparison.study import prepare, run_cells
+
+    layout = Layout(options.output, options.configs)
+    methods = layout.methods(options.only_methods)
+    settings = f"--normalisation {options.normalisation} --folds {options.folds} --seed {options.seed}"
+    prepare(
+        layout,
+        options.source,
+        strategy=options.normalisation,
+        folds=options.folds,
+        seed=options.seed,
+        made_by=f"ccdnn-train compare SOURCE {settings}",  # paths may hold names
+        progress=progress,
+    )
+    if not options.report_only:
+        run_cells(layout, methods, layout.folds(options.only_folds), progress)
+    from ccdnn_training.comparison.report import write_comparison
+
+    page = write_comparison(layout, shlex.join(["ccdnn-train", *sys.argv[1:]]), progress)
+    print(page.read_text(encoding="utf-8"))
+    return 0
