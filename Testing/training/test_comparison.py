@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import shutil
 from pathlib import Path
 
@@ -12,9 +11,14 @@ import pandas
 import pingouin
 import pytest
 import torch
+from safetensors.torch import load_file
 from skimage.metrics import peak_signal_noise_ratio
 
+from ccdnn.cli.main import main as engine
 from ccdnn.errors import InputError, ModelError
+from ccdnn.files import read_volume
+from ccdnn.readers.scores import ScoreSheet
+from ccdnn.readers.study import open_study
 from ccdnn_training.cli.main import main
 from ccdnn_training.comparison.cells import fit_cell, read_prediction, read_record
 from ccdnn_training.comparison.layout import Cell, Layout
@@ -183,6 +187,34 @@ def test_report_of_nothing_is_refused(layout: Layout, manifest: Path, tmp_path: 
     assert "no method that was fitted" in capsys.readouterr().err
 
 
+# ---------------------------------------------------------------------------------------------------------- on to readers
+
+
+def test_a_reader_study_of_the_comparison_from_volumes_to_table(layout: Layout, manifest: Path, tmp_path: Path) -> None:
+    assert compare(manifest, layout.folder, "--report-only", "--volumes", str(tmp_path / "volumes")) == 0
+    acquired, synthetic = (read_volume(tmp_path / "volumes" / "knee-02" / f"{name}.nrrd") for name in ("stir", "u-net"))
+    original = read_volume(manifest.parent / "knee-02" / "stir.nrrd")
+    np.testing.assert_array_equal(acquired.array, original.array)
+    np.testing.assert_allclose(synthetic.ijk_to_ras, original.ijk_to_ras)
+    assert "SYNTHETIC" in synthetic.metadata["CCDNN_Notice"]
+    (cell,) = (c for c in layout.measured_cells() if c.name == "u-net" and "knee-02" in SliceCache(layout.cache, c.fold).fold.test)
+    scale = next(s for s in SliceCache(layout.cache, cell.fold).part("test") if s.name == "knee-02").scales[-1]
+    np.testing.assert_allclose(synthetic.array, read_prediction(cell, "knee-02") * scale, rtol=1e-5)
+
+    study, key = tmp_path / "readers", tmp_path / "key.json"
+    assert engine(["reader-study", str(tmp_path / "volumes" / "cases.csv"), "-o", str(study), "--key", str(key)]) == 0
+    opened = open_study(study)
+    assert len(opened.cases) == len(HEALTHY) + len(LESIONS)
+    rng = np.random.default_rng(3)
+    for reader in ("one", "two"):
+        sheet = ScoreSheet(tmp_path / f"{reader}.csv", opened, reader)
+        for item in list(sheet.missing()):
+            sheet.set(*item, int(rng.integers(1, 6)))
+    assert main(["readers", str(key), str(tmp_path / "one.csv"), str(tmp_path / "two.csv"), "-o", str(tmp_path / "table")]) == 0
+    summary = (tmp_path / "table" / "summary.md").read_text(encoding="utf-8")
+    assert all(method.title in summary for method in METHODS.values())
+
+
 # --------------------------------------------------------------------------------------------------------- methods and cells
 
 
@@ -209,13 +241,18 @@ def test_a_fit_that_was_stopped_goes_on_and_ends_the_same(layout: Layout, tmp_pa
     np.testing.assert_array_equal(METHODS["multimodal"].load(cell.model).predict(inputs), whole.predict(inputs))
 
 
-def test_the_epoch_that_validated_best_is_kept(layout: Layout) -> None:
-    run = layout.folder / "fold-1" / "pix2pix" / "run"
-    with next((run / "csv").glob("version_*/metrics.csv")).open(encoding="utf-8") as file:
+@pytest.mark.parametrize("name", ["multimodal", "pix2pix"])
+def test_the_best_epoch_is_kept_where_a_method_stops_early_else_the_last(layout: Layout, name: str) -> None:
+    cell = cell_of(name, layout, layout.folder / "fold-1" / name)
+    with next((cell.run / "csv").glob("version_*/metrics.csv")).open(encoding="utf-8") as file:
         errors = {int(row["epoch"]): float(row["validation/mse"]) for row in csv.DictReader(file) if row["validation/mse"]}
-    best = min(errors, key=errors.get)
-    assert torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)["epoch"] == best
-    assert f"best after epoch {best + 1}" in json.loads((run.parent / "fit.json").read_text())["progress"]
+    expected = min(errors, key=errors.get) if name == "multimodal" else max(errors)
+    assert read_record(cell).progress.endswith(f"that after epoch {expected + 1} kept")
+    kept = torch.load(cell.run / "checkpoints" / f"{'best' if name == 'multimodal' else 'last'}.ckpt", weights_only=True)
+    assert kept["epoch"] == expected
+    weights = load_file(cell.model)
+    for key, value in weights.items():
+        assert torch.equal(value, kept["state_dict"][f"network.{key}"])
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -23,6 +23,12 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--only-folds", type=int, nargs="+", metavar="FOLD", help="1, 2, …")
     parser.add_argument("--report-only", action="store_true", help="of what is there; fit nothing")
     parser.add_argument(
+        "--volumes",
+        type=Path,
+        metavar="FOLDER",
+        help="write the images as volumes too, into a new folder, with the cases.csv that `ccdnn reader-study` takes",
+    )
+    parser.add_argument(
         "--normalisation",
         choices=("volume_percentile", "dataset_minmax"),
         default="volume_percentile",
@@ -56,4 +62,8 @@ def run(options: argparse.Namespace) -> int:
 
     page = write_comparison(layout, shlex.join(["ccdnn-train", *sys.argv[1:]]), progress)
     print(page.read_text(encoding="utf-8"))
+    if options.volumes:
+        from ccdnn_training.comparison.volumes import write_volumes
+
+        print(f"Wrote {write_volumes(layout, options.source, options.volumes, progress)} and the volumes it lists.")
     return 0

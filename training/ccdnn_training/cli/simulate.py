@@ -38,7 +38,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--lesions", type=int, default=4, help="subjects with edema; as many with a ganglion (default: %(default)s)"
     )
     cohort.add_argument("--slices", type=int, default=24, help="sagittal slices of 3 mm, spread over 86 mm (default: %(default)s)")
-    cohort.add_argument("--matrix", type=int, default=384, help="rows and columns over 160 mm (default: %(default)s)")
+    cohort.add_argument("--matrix", type=int, default=384, help="rows and columns (default: %(default)s)")
+    cohort.add_argument("--fov", type=float, default=160.0, help="mm that they span, centred on the joint (default: %(default)g)")
     cohort.add_argument("--jobs", type=int, default=1, help="processes")
     cohort.set_defaults(run=run_cohort)
 
@@ -80,7 +81,13 @@ def run_cohort(options: argparse.Namespace) -> int:
     subjects = cohort_subjects(options.subjects, options.lesions)
     with progress("simulated subjects") as on_subject:
         manifest = simulate_cohort(
-            options.folder, subjects, slices=options.slices, matrix=options.matrix, jobs=options.jobs, on_subject=on_subject
+            options.folder,
+            subjects,
+            slices=options.slices,
+            matrix=options.matrix,
+            fov=options.fov,
+            jobs=options.jobs,
+            on_subject=on_subject,
         )
     lesions = sum(subject.lesion != "" for subject in subjects)
     print(f"{manifest} lists {len(subjects) - lesions} healthy subjects and {lesions} with a lesion.")

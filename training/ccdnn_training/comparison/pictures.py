@@ -142,8 +142,8 @@ def draw_validation(curves: Mapping[Cell, tuple[list[int], list[float]]], path: 
         for cell, (epochs, errors) in curves.items():
             if cell.method.title == title:
                 axis.plot(epochs, errors, label=f"fold {cell.fold}", linewidth=1)
-                best = int(np.argmin(errors))
-                axis.plot(epochs[best], errors[best], "o", color=BLACK, markersize=3)
+                kept = int(np.argmin(errors)) if cell.method.stop_early else -1
+                axis.plot(epochs[kept], errors[kept], "o", color=BLACK, markersize=3)
         axis.set_title(title, fontsize=10)
         axis.set_xlabel("Epoch")
         axis.set_yscale("log")

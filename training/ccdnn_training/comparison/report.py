@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ccdnn.errors import InputError
 from ccdnn.report.page import file_stem
-from ccdnn.writing import replacing_folder, write_text
+from ccdnn.writing import make_folder, write_text
 from ccdnn_training.comparison import pictures, tables
 from ccdnn_training.comparison.cells import read_prediction, read_record
 from ccdnn_training.comparison.layout import Cell, Layout
@@ -54,19 +54,17 @@ def write_comparison(layout: Layout, command: str, progress: Progress) -> Path:
         raise InputError(f"{layout.folder} holds no method that was fitted and measured yet; run without --report-only.")
     times = _times(layout, cells, progress)
     rows = [row for cell in cells for row in read_records(Row, cell.measurements)]
-    with replacing_folder(layout.report) as folder:
-        write_records(_without_repeats(rows), Row, folder / "measurements.csv")
-        text = "\n".join(_sections(layout, cells, Measured(rows), times, command, folder))
-        write_text(text, folder / "report.md")
-        write_text(_page(text), folder / "report.html")
+    make_folder(layout.report)
+    write_records(_without_repeats(rows), Row, layout.report / "measurements.csv")
+    text = "\n".join(_sections(layout, cells, Measured(rows), times, command))
+    write_text(text, layout.report / "report.md")
+    write_text(_page(text), layout.report / "report.html")
     return layout.report / "report.md"
 
 
-def _sections(
-    layout: Layout, cells: Sequence[Cell], measured: Measured, times: Sequence[SliceTime], command: str, folder: Path
-) -> Iterator[str]:
+def _sections(layout: Layout, cells: Sequence[Cell], measured: Measured, times: Sequence[SliceTime], command: str) -> Iterator[str]:
     def picture(title: str, stem: str, draw: Callable[[Path], None]) -> str:
-        draw(folder / f"{stem}.png")
+        draw(layout.report / f"{stem}.png")
         return f"![{title}]({stem}.png)\n"
 
     yield "# Comparison of methods\n"

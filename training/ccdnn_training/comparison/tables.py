@@ -212,7 +212,7 @@ def cost_table(records: Mapping[StudyCell, FitRecord]) -> Table:
         found = [record for cell, record in records.items() if cell.method is method]
         if found:
             hours = sum(record.seconds for record in found) / 3600
-            progress = "; ".join(dict.fromkeys(_without_best(record.progress) for record in found))
+            progress = "; ".join(dict.fromkeys(_without_kept(record.progress) for record in found))
             devices = ", ".join(dict.fromkeys(record.device for record in found))
             peak = max(record.peak_gigabytes for record in found)
             rows.append((method.title, len(found), progress, f"{hours:.2f}", devices, f"{peak:.1f}"))
@@ -232,5 +232,5 @@ def _p_text(p: float | None) -> str:
     return "–" if p is None else f"{p:.2g}" if p >= 0.001 else "< .001"
 
 
-def _without_best(progress: str) -> str:
+def _without_kept(progress: str) -> str:
     return progress.partition(";")[0]

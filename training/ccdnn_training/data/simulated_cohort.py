@@ -59,13 +59,15 @@ def simulate_cohort(
     *,
     slices: int = 24,
     matrix: int = 384,
+    fov: float = 160.0,
     jobs: int = 1,
     on_subject: Callable[[int, int], None] | None = None,
 ) -> Path:
     """Make what is missing of the cohort: the paper's protocol, all effects of acquisition. Returns the manifest.
 
     Args:
-        slices: from side to side, over 86 mm; matrix: rows and columns, over 160 mm.
+        slices: from side to side, over 86 mm.
+        matrix: rows and columns over the field of view, `fov` in mm, centred on the joint.
         jobs: processes.
         on_subject: called with (subjects done, subjects).
     """
@@ -73,7 +75,7 @@ def simulate_cohort(
     missing = [subject for subject in subjects if not (folder / subject.name).exists()]
     done = len(subjects) - len(missing)
     with processes(jobs) as pool:
-        for _ in pool.map(partial(_make, folder, slices, matrix), missing):
+        for _ in pool.map(partial(_make, folder, slices, matrix, fov), missing):
             done += 1
             if on_subject:
                 on_subject(done, len(subjects))
@@ -85,10 +87,10 @@ def simulate_cohort(
     return manifest
 
 
-def _make(folder: Path, slices: int, matrix: int, subject: CohortSubject) -> None:
+def _make(folder: Path, slices: int, matrix: int, fov: float, subject: CohortSubject) -> None:
     study = simulate_study(
         subject.seed,
-        grid=sagittal_grid(matrix=matrix, slices=slices, slice_spacing=86.4 / slices),
+        grid=sagittal_grid(matrix=matrix, slices=slices, fov=fov, slice_spacing=86.4 / slices),
         edema=subject.lesion == "edema",
         ganglion=subject.lesion == "ganglion",
     )

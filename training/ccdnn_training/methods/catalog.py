@@ -25,6 +25,7 @@ class MultimodalMethod(NetworkMethod):
 
     title = "Multimodal"
     training = MultimodalSynthesis
+    stop_early = True
 
 
 class Pix2pixMethod(NetworkMethod):

@@ -23,10 +23,12 @@ from ccdnn_training.methods.method import Fit, Method
 class NetworkMethod(Method):
     """A method whose Lightning module, `training`, maps inputs to STIR and has what does so in its `network`.
 
-    Subclasses name `title` and `training`. Prediction is plain float32 on the GPU if there is one.
+    Subclasses name `title` and `training`, and say where their papers `stop_early`: then the epoch with the smallest validation
+    error is kept, else the last one of the schedule. Prediction is plain float32 on the GPU if there is one.
     """
 
     training: ClassVar[type[LightningModule]]
+    stop_early: ClassVar[bool] = False
     suffix: ClassVar[str] = ".safetensors"
 
     def __init__(self, module: LightningModule) -> None:
@@ -35,20 +37,20 @@ class NetworkMethod(Method):
 
     @classmethod
     def fit(cls, config: Path, cache: Path, fold: int, run: Path) -> Fit:
-        """See `Method.fit`. `config` is one of `ccdnn-train fit`; the epoch whose validation error is smallest is what stays."""
+        """See `Method.fit`; `config` is one of `ccdnn-train fit`."""
         checkpoints = run / "checkpoints"
         resume = ["--ckpt_path", str(checkpoints / "last.ckpt")] if (checkpoints / "last.ckpt").exists() else []
         data = ["--data.init_args.cache", str(cache), "--data.init_args.fold", str(fold)]
         trainer = fit(["--config", str(config), *data, "--run", str(run), *resume], kind=cls.training)
-        best = checkpoints / "best.ckpt"
-        if not best.exists():
+        kept = checkpoints / ("best.ckpt" if cls.stop_early else "last.ckpt")
+        if not kept.exists():
             raise InputError(f"The fit of {config} never validated; lower its check_val_every_n_epoch.")
-        chosen = torch.load(best, map_location="cpu", weights_only=True)
+        chosen = torch.load(kept, map_location="cpu", weights_only=True)
         module = trainer.lightning_module.cpu()
         module.load_state_dict(chosen["state_dict"])
         (timer,) = (callback for callback in trainer.callbacks if isinstance(callback, Timer))
         steps = trainer.global_step // len(trainer.optimizers)  # Lightning counts those of every optimiser
-        progress = f"{trainer.current_epoch} epochs, {steps} steps; best after epoch {chosen['epoch'] + 1}"
+        progress = f"{trainer.current_epoch} epochs, {steps} steps; that after epoch {chosen['epoch'] + 1} kept"
         return Fit(cls(module), timer.time_elapsed("train"), device_in_words(trainer.strategy.root_device), progress)
 
     def predict(self, inputs: np.ndarray) -> np.ndarray:
