@@ -5,6 +5,8 @@ VENV ?= .venv
 # A CPU build is enough for everything here; name another build to use a GPU: make demo TORCH="torch==2.13.0+cu130"
 TORCH ?= torch==2.13.0
 SLICER ?=
+# Processes the tests run in; what one file tests runs in one.
+JOBS ?= 2
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -41,10 +43,10 @@ demo: $(VENV)/.engine  ## run the bundled sample study through the bundled model
 	$(BIN)/ccdnn demo --output demo
 
 test: $(VENV)/.development  ## the tests, up to 15 minutes on two cores
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile -m "not slow"
 
 test-all: $(VENV)/.development  ## the tests, the slow ones too
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
 
 lint: $(VENV)/.development  ## ruff's checks and formatting
 	$(BIN)/ruff check .

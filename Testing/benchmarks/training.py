@@ -1,4 +1,5 @@
-"""What a training step costs beside the network, in one run: the losses' share, and what the framework and the data take.
+"""What a training step costs beside the network, in one run: the losses' share, what the framework and the data take, and what
+could make the step itself faster.
 
     python Testing/benchmarks/training.py [--width 32] [--patch 64] [--batch 8] [--device auto] [--pairs 12] [--json]
 
@@ -9,7 +10,12 @@
   each.
   The project asks for at most 5 % lost.
 
-Both figures are medians over pairs of turns, so that whatever else the machine does meets both alike. The images are a seeded
+- **Fused Adam, compiled network** (`--variants`): the plain loop with either, against the plain loop. Where a variant gains, the
+  fit can have it.
+- **Busy** (GPU): the share of the plain loop's time in which kernels run; what is left is the launches'. The fit's is that, less
+  what `fit` loses.
+
+All figures are medians over pairs of turns, so that whatever else the machine does meets both alike. The images are a seeded
 pattern: speed does not depend on them.
 """
 
@@ -17,8 +23,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import sys
 import tempfile
@@ -30,7 +34,9 @@ import numpy as np
 import torch
 import yaml
 from lightning import Callback, LightningModule, Trainer
+from machine import Stopwatch, machine, other_load
 from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
 
 from ccdnn.normalisation import VolumePercentile
 from ccdnn_training.data.cache import write_index, write_subject
@@ -52,18 +58,21 @@ def main() -> int:
     parser.add_argument("--batch", type=int, default=8, help="patches a step")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--pairs", type=int, default=12, help="pairs of turns the medians are of")
+    parser.add_argument("--variants", action="store_true", help="also fused Adam and the compiled network (needs a C++ compiler)")
     parser.add_argument("--json", action="store_true", help="figures as JSON on stdout")
     options = parser.parse_args()
     device = "cuda" if options.device != "cpu" and torch.cuda.is_available() else "cpu"
     figures = {
-        "device": torch.cuda.get_device_name() if device == "cuda" else f"{platform.processor() or platform.machine()}",
-        "threads": torch.get_num_threads(),
-        "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
+        "device": machine(device),
+        "load": round(other_load(), 1),
         "width": options.width,
         "step": f"{options.batch} patches of {options.patch}×{options.patch}",
         **loss_shares(options, device),
         **lightning_overhead(options, device),
+        "variants": variant_gains(options, device) if options.variants else {},
     }
+    if device == "cuda":
+        figures["busy"] = busy_share(PlainStep(options, device, phase=1), options.pairs)
     print(json.dumps(figures, indent=1) if options.json else report(figures))
     within = max(figures["c2_share"], figures["c3_share"]) <= MOST_LOSS_SHARE and figures["lost"] <= MOST_LOST
     return 0 if within else 1
@@ -72,13 +81,18 @@ def main() -> int:
 def report(figures: dict) -> str:
     return "\n".join(
         [
-            f"{figures['width']} maps a branch, {figures['step']} a step; {figures['device']}, {figures['threads']} threads, "
-            f"load {figures['load']}",
+            f"{figures['width']} maps a branch, {figures['step']} a step; {figures['device']}, load {figures['load']}",
             f"c2 (k = 5)   {figures['c2_share']:6.1%} of a step (asked: at most {MOST_LOSS_SHARE:.0%})",
             f"c3 (k = 5)   {figures['c3_share']:6.1%} of a step (asked: at most {MOST_LOSS_SHARE:.0%})",
             f"plain loop   {figures['plain_slices_a_second']:.2f} patches a second",
             f"Lightning    {figures['fit_slices_a_second']:.2f} patches a second, {figures['lost']:.1%} lost "
             f"(asked: at most {MOST_LOST:.0%})",
+            *(f"{name:<12} {gain:.2f} times the plain loop's speed" for name, gain in figures["variants"].items()),
+            *(
+                f"busy         {share:.0%} of the time in the plain loop, {share * (1 - figures['lost']):.0%} in the fit"
+                for share in [figures.get("busy")]
+                if share is not None
+            ),
         ]
     )
 
@@ -100,11 +114,13 @@ def loss_shares(options: argparse.Namespace, device: str) -> dict[str, float]:
 class PlainStep:
     """A training step with nothing around it: forward, backward and Adam, on a batch in memory."""
 
-    def __init__(self, options: argparse.Namespace, device: str, phase: int) -> None:
+    def __init__(self, options: argparse.Namespace, device: str, phase: int, fused: bool = False, compiled: bool = False) -> None:
         torch.manual_seed(0)
         module = ContrastConversion(branch_width=options.width)
         self.network, self.loss, self.phase = module.network.to(device).train(), PhasedLoss(), phase
-        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=1e-4, eps=1e-7)
+        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=1e-4, eps=1e-7, fused=fused)
+        if compiled:
+            self.network = torch.compile(self.network)
         images = torch.rand(options.batch, 3, options.patch, options.patch, device=device)
         self.images = images.contiguous(memory_format=torch.channels_last)
         self.label = torch.rand(options.batch, 1, options.patch, options.patch, device=device)
@@ -125,21 +141,30 @@ def take_turns(
     first: Callable[[], object], second: Callable[[], object], pairs: int, device: str
 ) -> tuple[list[float], list[float]]:
     """Seconds of a call of each, by turn; the first turn warms up and is left out."""
-    times = [[timed(work, device) for work in (first, second)] for _ in range(pairs + 1)][1:]
+    stopwatch = Stopwatch(device)
+    times = [[stopwatch.seconds(work) for work in (first, second)] for _ in range(pairs + 1)][1:]
     return [pair[0] for pair in times], [pair[1] for pair in times]
 
 
-def timed(work: Callable[[], object], device: str) -> float:
-    synchronise(device)
-    started = time.perf_counter()
-    work()
-    synchronise(device)
-    return time.perf_counter() - started
+def variant_gains(options: argparse.Namespace, device: str) -> dict[str, float]:
+    """Speed of the plain step with one thing changed, as a multiple of the plain step's."""
+    gains = {}
+    for name, change in (("fused Adam", {"fused": True}), ("compiled", {"compiled": True})):
+        changed, plain = PlainStep(options, device, 1, **change), PlainStep(options, device, 1)
+        pairs = zip(*take_turns(changed, plain, options.pairs, device), strict=True)
+        gains[name] = statistics.median(of_plain / of_changed for of_changed, of_plain in pairs)
+    return gains
 
 
-def synchronise(device: str) -> None:
-    if device == "cuda":
+def busy_share(step: PlainStep, steps: int) -> float:
+    """Share of the time in which the GPU's kernels run; they run one after the other here."""
+    step()
+    seconds = Stopwatch("cuda").seconds(lambda: [step() for _ in range(steps)])
+    with profile(activities=[ProfilerActivity.CUDA]) as record:
+        for _ in range(steps):
+            step()
         torch.cuda.synchronize()
+    return 1e-6 * sum(event.self_device_time_total for event in record.key_averages()) / seconds
 
 
 # --------------------------------------------------------------------------------------------------------------- Lightning
@@ -149,17 +174,17 @@ class Turns(Callback):
     """Last of all callbacks, runs as many plain steps after every `STEPS_A_TURN` steps of the fit, and times both."""
 
     def __init__(self, step: PlainStep, device: str) -> None:
-        self._step, self._device, self._since = step, device, None
+        self._step, self._stopwatch, self._since = step, Stopwatch(device), None
         self.fitted: list[float] = []
         self.plain: list[float] = []
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: object) -> None:
         if trainer.global_step % STEPS_A_TURN:
             return
-        synchronise(self._device)
+        self._stopwatch.wait()
         if self._since is not None:
             self.fitted.append(time.perf_counter() - self._since)
-        self.plain.append(timed(lambda: [self._step() for _ in range(STEPS_A_TURN)], self._device))
+        self.plain.append(self._stopwatch.seconds(lambda: [self._step() for _ in range(STEPS_A_TURN)]))
         self._since = time.perf_counter()
 
 

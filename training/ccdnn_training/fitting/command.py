@@ -39,7 +39,8 @@ class FitCommand(LightningCLI):
         settings["callbacks"] = [
             *(given.get("callbacks") or []),
             FiniteGuard(),
-            Timer(),  # keeps count over a stop and its resumption
+            # Counts over stops and resumptions, so `trainer.max_time` is that of the whole fit; it ends with an epoch.
+            Timer(given.get("max_time"), interval="epoch"),
             ModelCheckpoint(**keep, filename="last", save_on_train_epoch_end=True),
             ModelCheckpoint(**keep, filename="best", monitor="validation/mse"),
         ]
