@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import small_fit
 import torch
 import yaml
 
@@ -161,6 +162,17 @@ def test_a_resumed_fit_ends_where_an_uninterrupted_one_does(
     resumed = fit(cache_folder, tmp_path, "--ckpt_path", str(stopped))
     whole, parts = weights(checkpoint), weights(resumed)
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+def test_max_time_is_that_of_the_whole_fit(tmp_path: Path) -> None:
+    config = small_fit.write_config(tmp_path / "fit", small_fit.write_cache(tmp_path / "cache"))
+    last = tmp_path / "fit" / "run" / "checkpoints" / "last.ckpt"
+    endless = ["fit", "--config", str(config), "--trainer.max_epochs", "1000000", "--trainer.max_time", "00:00:00:02"]
+    assert main(endless) == 0
+    steps = torch.load(last, weights_only=True)["global_step"]
+    assert steps > 0 and steps % small_fit.STEPS == 0
+    assert main([*endless, "--ckpt_path", str(last)]) == 0
+    assert torch.load(last, weights_only=True)["global_step"] == steps
 
 
 def test_statistics_freeze_when_they_should(checkpoint: Path, cache_folder: Path, tmp_path: Path) -> None:

@@ -36,11 +36,12 @@ class FitCommand(LightningCLI):
         given = self._get(self.config_init, "trainer", default={})
         folder = str(run / "checkpoints")
         keep = {"dirpath": folder, "enable_version_counter": False}
+        # The timer counts over stops and resumptions, so `trainer.max_time` is that of the whole fit; it ends with an epoch.
+        timer, settings["max_time"] = Timer(given.get("max_time"), interval="epoch"), None
         settings["callbacks"] = [
             *(given.get("callbacks") or []),
             FiniteGuard(),
-            # Counts over stops and resumptions, so `trainer.max_time` is that of the whole fit; it ends with an epoch.
-            Timer(given.get("max_time"), interval="epoch"),
+            timer,
             ModelCheckpoint(**keep, filename="last", save_on_train_epoch_end=True),
             ModelCheckpoint(**keep, filename="best", monitor="validation/mse"),
         ]
