@@ -22,7 +22,7 @@ from ccdnn.readers.study import open_study
 from ccdnn_training.cli.main import main
 from ccdnn_training.comparison.cells import fit_cell, read_prediction, read_record
 from ccdnn_training.comparison.layout import Cell, Layout
-from ccdnn_training.comparison.measurements import ACQUIRED, Row
+from ccdnn_training.comparison.measurements import ACQUIRED, BRIGHT_SHARE, BRIGHTEST, SCALED_PSNR, Row
 from ccdnn_training.comparison.tables import Measured, margin_table, quality_table
 from ccdnn_training.data.cache import SliceCache
 from ccdnn_training.data.simulated_cohort import cohort_subjects
@@ -109,6 +109,15 @@ def test_measurements_are_those_of_an_independent_computation(layout: Layout, ro
     top = acquired.max()
     expected = peak_signal_noise_ratio(acquired / top, predicted / top, data_range=1)
     assert values(rows, image="U-Net", name="PSNR")[subject.name] == pytest.approx(expected, abs=1e-4)
+    exactly, wanted = predicted.astype(np.float64), acquired.astype(np.float64)
+    fitted = np.polyval(np.polyfit(exactly.ravel(), wanted.ravel(), 1), exactly)
+    expected = peak_signal_noise_ratio(wanted / top, fitted / top, data_range=1)
+    assert values(rows, image="U-Net", name=SCALED_PSNR)[subject.name] == pytest.approx(expected, abs=1e-3)
+    order, squared = np.argsort(acquired, axis=None), np.square(exactly - wanted).ravel()
+    brightest = order[-round(BRIGHTEST * order.size) :]
+    assert values(rows, image="U-Net", name=BRIGHT_SHARE)[subject.name] == pytest.approx(
+        squared[brightest].sum() / squared.sum(), rel=1e-2
+    )
     labels = np.load(layout.cache / "regions" / f"{subject.name}.npy")
     cartilage, marrow = acquired[labels == 6], acquired[labels == 4]
     expected = abs(cartilage.mean(dtype=np.float64) - marrow.mean(dtype=np.float64)) / marrow.std(ddof=1, dtype=np.float64)
@@ -133,7 +142,15 @@ def test_report_shows_tables_and_pictures_and_says_what_is_synthetic(layout: Lay
     text, page = ((layout.report / f"report.{suffix}").read_text(encoding="utf-8") for suffix in ("md", "html"))
     assert "not for diagnosis" in text
     assert "`ccdnn-train " in text
-    for title in ("Quality (Table 1)", "Examples (Figure 5)", "Bone-marrow edema", "Ganglion", "(Figure 7)", "CNR (Figure 8)"):
+    for title in (
+        "Quality (Table 1)",
+        "Where the errors lie",
+        "Examples (Figure 5)",
+        "Bone-marrow edema",
+        "Ganglion",
+        "(Figure 7)",
+        "CNR (Figure 8)",
+    ):
         assert title in text and title in page
     pictures = [line.partition("](")[2].rstrip(")") for line in text.splitlines() if line.startswith("![")]
     assert len(pictures) == 7

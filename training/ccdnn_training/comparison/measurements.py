@@ -1,4 +1,4 @@
-"""What is measured on a subject, acquired and predicted: similarity, CNR, lesions, overlap and a line profile.
+"""What is measured on a subject, acquired and predicted: similarity and where it is lost, CNR, lesions, overlap, a line profile.
 
 Images are on 0–1 by one factor for a subject, the acquired STIR's maximum, as in `evaluation.study`. Tissues are those of the
 subject's regions; where there are none, similarity alone is measured.
@@ -6,6 +6,7 @@ subject's regions; where there are none, similarity alone is measured.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ from ccdnn.measure.similarity import similarity
 from ccdnn.measure.table import Measurement
 from ccdnn.volume import Volume
 from ccdnn_training.data.cache import CachedSubject
+from ccdnn_training.evaluation.baselines import best_affine_fit
 
 ACQUIRED = "acquired"
 BONE = "bone"  # bone marrow, as the paper calls it
@@ -26,6 +28,10 @@ BONE = "bone"  # bone marrow, as the paper calls it
 LESION_ERROR, LESION_SIGNAL = "lesion error", "lesion signal"
 DICE = "Dice"
 PROFILE_NUMBERS = ("Pearson r", "RMSE")
+
+# Fluid and vessels, which few voxels of STIR hold and much of its squared error lies in.
+BRIGHTEST = 0.01
+BRIGHT_SHARE, REST_PSNR, SCALED_PSNR = "squared error in the brightest 1 %", "PSNR of the other 99 %", "PSNR at the best scale"
 
 # Around the meniscus, in mm: what a magnified picture of it shows.
 MENISCUS_SURROUNDINGS = 3.0
@@ -90,6 +96,7 @@ def measure_subject(stirs: Stirs, fold: int, method: str) -> list[Row]:
         if lesion
         else [
             *similarity(stirs.predicted, stirs.acquired, measured_on=method),
+            *_errors(stirs, method),
             *_meniscus(stirs, method),
             *_profile(stirs),
         ]
@@ -139,6 +146,23 @@ def _contrast_to_noise(image: np.ndarray, regions: Mapping[str, np.ndarray], les
     for pair in pairs:
         if pair.foreground in regions and pair.background in regions:
             yield cnr(image[regions[pair.foreground]], image[regions[pair.background]], name=f"CNR {pair}")
+
+
+def _errors(stirs: Stirs, method: str) -> Iterator[Measurement]:
+    """Whether the error is one of few bright voxels, or of the scale of the whole image."""
+    squared = np.square(stirs.predicted.astype(np.float64) - stirs.acquired)
+    bright = stirs.acquired >= np.quantile(stirs.acquired, 1 - BRIGHTEST)
+    share = float(squared[bright].sum() / squared.sum()) if squared.any() else math.nan
+    scaled = np.square(best_affine_fit(stirs.predicted, stirs.acquired).astype(np.float64) - stirs.acquired)
+    where = "brightest in the acquired STIR"
+    yield Measurement(BRIGHT_SHARE, share, "1", method, f"share of the sum over the voxels {where}", int(bright.sum()))
+    yield Measurement(REST_PSNR, _psnr(squared[~bright]), "dB", method, f"without the voxels {where}", int((~bright).sum()))
+    yield Measurement(SCALED_PSNR, _psnr(scaled), "dB", method, "after the least-squares fit of a·synthetic + b", scaled.size)
+
+
+def _psnr(squared: np.ndarray) -> float:
+    mean = float(squared.mean())
+    return math.inf if mean == 0 else -10 * math.log10(mean)
 
 
 def _lesion(stirs: Stirs, method: str) -> Iterator[Measurement]:

@@ -81,6 +81,12 @@ def _sections(layout: Layout, cells: Sequence[Cell], measured: Measured, times: 
     yield tables.markdown(tables.quality_table(measured))
     yield tables.markdown(tables.margin_table(measured))
     yield picture("Every subject", "subjects", partial(pictures.draw_subjects, measured))
+    yield "## Where the errors lie\n"
+    yield (
+        "The brightest voxels of the acquired STIR are fluid and vessels. The best scale is that of a least-squares fit to the "
+        "acquired image, which undoes what series of unknown scale leave open.\n"
+    )
+    yield tables.markdown(tables.error_table(measured))
     yield "## Examples (Figure 5)\n"
     yield picture("Acquired and synthetic STIR", "examples", lambda path: pictures.draw_examples(_healthy(layout, cells), path))
     if measured.lesions():

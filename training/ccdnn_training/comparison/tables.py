@@ -16,7 +16,17 @@ from ccdnn.measure.table import Cell, Column, Table
 from ccdnn_training.comparison.cells import FitRecord
 from ccdnn_training.comparison.figures_of_paper import CNR_RATIOS, SECONDS_A_SLICE, TABLE_1
 from ccdnn_training.comparison.layout import Cell as StudyCell
-from ccdnn_training.comparison.measurements import ACQUIRED, DICE, LESION_ERROR, LESION_SIGNAL, PROFILE_NUMBERS, Row
+from ccdnn_training.comparison.measurements import (
+    ACQUIRED,
+    BRIGHT_SHARE,
+    DICE,
+    LESION_ERROR,
+    LESION_SIGNAL,
+    PROFILE_NUMBERS,
+    REST_PSNR,
+    SCALED_PSNR,
+    Row,
+)
 from ccdnn_training.comparison.timing import SliceTime
 from ccdnn_training.evaluation.significance import signed_rank_p, stars
 from ccdnn_training.methods.catalog import METHODS
@@ -141,6 +151,21 @@ def margin_table(measured: Measured) -> Table:
             rows.append((method, metric.title, metric.text(lead.mean, lead.sd, "+"), count, _p_text(p), paper))
     columns = ("method", "metric", f"{AGAINST} ahead by", "in subjects", "P", "the paper's means")
     return Table(f"{AGAINST} against the others", tuple(map(Column, columns)), tuple(rows))
+
+
+def error_table(measured: Measured) -> Table:
+    """Where Table 1's errors lie: in the few brightest voxels, in the scale of the whole image, or elsewhere."""
+    metrics = (
+        Metric("PSNR", "PSNR (dB)", 2),
+        Metric(BRIGHT_SHARE, f"{BRIGHT_SHARE} (%)", 0, factor=100),
+        Metric(REST_PSNR, f"{REST_PSNR} (dB)", 2),
+        Metric(SCALED_PSNR, f"{SCALED_PSNR} (dB)", 2),
+    )
+    rows = []
+    for method in measured.methods:
+        found = (Spread.of(measured.of(metric.name, method).values()) for metric in metrics)
+        rows.append((method, *(metric.text(spread.mean, spread.sd) for metric, spread in zip(metrics, found, strict=True))))
+    return Table("Where the errors lie", (Column("method"), *(Column(metric.title) for metric in metrics)), tuple(rows))
 
 
 def lesion_table(measured: Measured, lesion: str) -> Table:
