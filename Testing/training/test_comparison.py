@@ -73,6 +73,15 @@ def test_a_cohort_is_listed_with_its_tissues_and_lesions(manifest: Path) -> None
     assert len({subject.seed for subject in cohort_subjects()}) == len(cohort_subjects()) == 12 + 2 * 4
 
 
+def test_lesions_to_train_on_are_subjects_of_their_own_that_the_manifest_does_not_name() -> None:
+    subjects = cohort_subjects(healthy=2, lesions=1, trained_lesions=2)
+    assert [subject.name for subject in subjects if subject.trained] == [
+        f"trained-{lesion}-{n}" for lesion in ("edema", "ganglion") for n in (1, 2)
+    ]
+    assert {subject.row["subject"]: subject.row["lesion"] for subject in subjects if subject.row["lesion"]} == LESIONS
+    assert len({subject.seed for subject in subjects}) == len(subjects)
+
+
 def test_a_stopped_cohort_is_gone_on_with(manifest: Path) -> None:
     kept, lost = manifest.parent / "knee-01" / "stir.nrrd", manifest.parent / "knee-02"
     before, content = kept.stat().st_mtime_ns, (lost / "stir.nrrd").read_bytes()

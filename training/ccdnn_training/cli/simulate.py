@@ -37,6 +37,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     cohort.add_argument(
         "--lesions", type=int, default=4, help="subjects with edema; as many with a ganglion (default: %(default)s)"
     )
+    cohort.add_argument(
+        "--trained-lesions", type=int, default=0, help="as many more of each, which the folds train on (default: %(default)s)"
+    )
     cohort.add_argument("--slices", type=int, default=24, help="sagittal slices of 3 mm, spread over 86 mm (default: %(default)s)")
     cohort.add_argument("--matrix", type=int, default=384, help="rows and columns (default: %(default)s)")
     cohort.add_argument("--fov", type=float, default=160.0, help="mm that they span, centred on the joint (default: %(default)g)")
@@ -78,7 +81,7 @@ def run_study(options: argparse.Namespace) -> int:
 def run_cohort(options: argparse.Namespace) -> int:
     from ccdnn_training.data.simulated_cohort import cohort_subjects, simulate_cohort
 
-    subjects = cohort_subjects(options.subjects, options.lesions)
+    subjects = cohort_subjects(options.subjects, options.lesions, options.trained_lesions)
     with progress("simulated subjects") as on_subject:
         manifest = simulate_cohort(
             options.folder,
@@ -90,7 +93,8 @@ def run_cohort(options: argparse.Namespace) -> int:
             on_subject=on_subject,
         )
     lesions = sum(subject.lesion != "" for subject in subjects)
-    print(f"{manifest} lists {len(subjects) - lesions} healthy subjects and {lesions} with a lesion.")
+    trained = f", {sum(subject.trained for subject in subjects)} of them to train on" if options.trained_lesions else ""
+    print(f"{manifest} lists {len(subjects) - lesions} healthy subjects and {lesions} with a lesion{trained}.")
     return 0
 
 

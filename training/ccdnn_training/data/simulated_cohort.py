@@ -4,6 +4,7 @@ FOLDER/
   manifest.csv                subject, t1, t2, gre, stir, regions, lesion: what `ccdnn-train prepare` and `compare` take
   knee-01/ … knee-12/         t1, t2, gre, stir, labels .nrrd and how they were made
   edema-1/ … ganglion-1/ …    the same with a lesion; the manifest names it, so no fold trains on them
+  trained-edema-1/ …          the same with a lesion that the manifest does not name, so the folds train on them
 """
 
 from __future__ import annotations
@@ -24,32 +25,35 @@ from ccdnn_training.simulate import simulate_study, write_study
 MANIFEST = "manifest.csv"
 
 # Far from every other simulated subject's, and from each other.
-FIRST_HEALTHY_SEED, FIRST_LESION_SEED = 50_000, 60_000
+FIRST_HEALTHY_SEED, FIRST_LESION_SEED, FIRST_TRAINED_LESION_SEED = 50_000, 60_000, 70_000
 
 LESIONS = {"edema": LABELS[13], "ganglion": LABELS[14]}
 
 
 @dataclass(frozen=True)
 class CohortSubject:
-    """A subject of the cohort; `lesion` is a key of `LESIONS`, or ""."""
+    """A subject of the cohort; `lesion` is a key of `LESIONS`, or "". Where it is trained on, the manifest does not name it."""
 
     name: str
     seed: int
     lesion: str = ""
+    trained: bool = False
 
     @property
     def row(self) -> dict[str, str]:
         """Its line of the manifest."""
         files = {contrast: f"{self.name}/{contrast}.nrrd" for contrast in CONTRASTS}
-        lesion = LESIONS.get(self.lesion, "")
+        lesion = "" if self.trained else LESIONS.get(self.lesion, "")
         return {"subject": self.name, **files, "regions": f"{self.name}/labels.nrrd", "lesion": lesion}
 
 
-def cohort_subjects(healthy: int = 12, lesions: int = 4) -> list[CohortSubject]:
-    """`healthy` knees (twelve in the paper), and `lesions` of each kind."""
+def cohort_subjects(healthy: int = 12, lesions: int = 4, trained_lesions: int = 0) -> list[CohortSubject]:
+    """`healthy` knees (twelve in the paper), `lesions` of each kind in no fold, and `trained_lesions` of each kind in the folds."""
     subjects = [CohortSubject(f"knee-{n + 1:02d}", FIRST_HEALTHY_SEED + n) for n in range(healthy)]
-    for kind, lesion in enumerate(LESIONS):
-        subjects += [CohortSubject(f"{lesion}-{n + 1}", FIRST_LESION_SEED + 1000 * kind + n, lesion) for n in range(lesions)]
+    for trained, count, first in ((True, trained_lesions, FIRST_TRAINED_LESION_SEED), (False, lesions, FIRST_LESION_SEED)):
+        for kind, lesion in enumerate(LESIONS):
+            prefix = f"trained-{lesion}" if trained else lesion
+            subjects += [CohortSubject(f"{prefix}-{n + 1}", first + 1000 * kind + n, lesion, trained) for n in range(count)]
     return subjects
 
 
