@@ -136,15 +136,18 @@ def test_measurements_are_those_of_an_independent_computation(layout: Layout, ro
 def test_lesions_are_measured_by_the_methods_of_all_folds(layout: Layout, rows: list[Row]) -> None:
     for subject, lesion in LESIONS.items():
         found = [row for row in rows if row.subject == subject and row.image == "CC-DNN"]
-        assert {row.name for row in found} == {f"CNR {lesion}–bone", "lesion error", "lesion signal"}
+        assert {row.name for row in found} == {f"CNR {lesion}–bone", "lesion error", "lesion signal", "lesion contrast"}
         assert sorted(row.fold for row in found if row.name == "lesion error") == [1, 2]
     cell = next(cell for cell in layout.measured_cells() if cell.name == "cc-dnn")
     (subject,) = (s for s in SliceCache(layout.cache, cell.fold).apart if s.name == "edema-1")
     acquired, predicted = np.asarray(subject.array()[-1]), read_prediction(cell, "edema-1")
-    inside = np.load(layout.cache / "regions" / "edema-1.npy") == 13
+    labels = np.load(layout.cache / "regions" / "edema-1.npy")
+    inside, marrow = labels == 13, labels == 4
+    found = {r.name: r.value for r in rows if (r.subject, r.image, r.fold) == ("edema-1", "CC-DNN", cell.fold)}
     expected = np.abs(predicted - acquired)[inside].mean() / acquired.max()
-    (error,) = (r.value for r in rows if (r.subject, r.image, r.name, r.fold) == ("edema-1", "CC-DNN", "lesion error", cell.fold))
-    assert error == pytest.approx(expected, rel=1e-4)
+    assert found["lesion error"] == pytest.approx(expected, rel=1e-4)
+    kept, there = (image[inside].mean(dtype=np.float64) - image[marrow].mean(dtype=np.float64) for image in (predicted, acquired))
+    assert found["lesion contrast"] == pytest.approx(kept / there, abs=1e-4)
 
 
 def test_report_shows_tables_and_pictures_and_says_what_is_synthetic(layout: Layout) -> None:

@@ -25,7 +25,7 @@ from ccdnn_training.evaluation.baselines import best_affine_fit
 ACQUIRED = "acquired"
 BONE = "bone"  # bone marrow, as the paper calls it
 
-LESION_ERROR, LESION_SIGNAL = "lesion error", "lesion signal"
+LESION_ERROR, LESION_SIGNAL, LESION_CONTRAST = "lesion error", "lesion signal", "lesion contrast"
 DICE = "Dice"
 PROFILE_NUMBERS = ("Pearson r", "RMSE")
 
@@ -173,6 +173,10 @@ def _lesion(stirs: Stirs, method: str) -> Iterator[Measurement]:
     error, signal, n = float(np.abs(predicted - acquired).mean()), float(predicted.mean() / acquired.mean()), int(inside.sum())
     yield Measurement(LESION_ERROR, error, "1", method, "mean |synthetic − acquired| over the lesion", n)
     yield Measurement(LESION_SIGNAL, signal, "1", method, "mean synthetic / mean acquired of the lesion", n)
+    if BONE in stirs.regions:
+        marrow = stirs.regions[BONE]
+        kept = (predicted.mean() - stirs.predicted[marrow].mean()) / (acquired.mean() - stirs.acquired[marrow].mean())
+        yield Measurement(LESION_CONTRAST, float(kept), "1", method, f"(lesion − {BONE}) synthetic / acquired, of means", n)
 
 
 def _meniscus(stirs: Stirs, method: str) -> Iterator[Measurement]:

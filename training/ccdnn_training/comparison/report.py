@@ -90,8 +90,11 @@ def _sections(layout: Layout, cells: Sequence[Cell], measured: Measured, times: 
     yield "## Examples (Figure 5)\n"
     yield picture("Acquired and synthetic STIR", "examples", lambda path: pictures.draw_examples(_healthy(layout, cells), path))
     if measured.lesions():
-        yield "## Lesions that no method was trained on (Figure 6)\n"
-        yield "Every subject was predicted by the methods of all folds; the picture shows the first fold's.\n"
+        yield "## Subjects with a lesion, in no fold (Figure 6)\n"
+        yield (
+            "Every subject was predicted by the methods of all folds; the picture shows the first fold's. The CNR has no sign. "
+            "The contrast to bone has: 1 is as acquired, 0 not to be seen, negative a lesion that is dark.\n"
+        )
     for lesion in measured.lesions():
         yield f"### {lesion[:1].upper()}{lesion[1:]}\n"
         yield tables.markdown(tables.lesion_table(measured, lesion))

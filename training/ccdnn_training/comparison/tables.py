@@ -20,6 +20,7 @@ from ccdnn_training.comparison.measurements import (
     ACQUIRED,
     BRIGHT_SHARE,
     DICE,
+    LESION_CONTRAST,
     LESION_ERROR,
     LESION_SIGNAL,
     PROFILE_NUMBERS,
@@ -169,7 +170,10 @@ def error_table(measured: Measured) -> Table:
 
 
 def lesion_table(measured: Measured, lesion: str) -> Table:
-    """Figure 6 in numbers: the lesion's CNR to marrow in the acquired and each synthetic STIR, and how far the lesion is off."""
+    """Figure 6 in numbers: the lesion's CNR to marrow in the acquired and each synthetic STIR, and how far the lesion is off.
+
+    The CNR has no sign; the contrast that is kept has one: 1 as acquired, 0 not to be seen, negative where the lesion is dark.
+    """
     (name, *_) = [n for n in measured.names("CNR ") if measured.of(n, ACQUIRED, lesion)] or ["CNR"]
     rows = []
     for image in (ACQUIRED, *measured.methods):
@@ -179,10 +183,18 @@ def lesion_table(measured: Measured, lesion: str) -> Table:
                 image,
                 len(found),
                 Spread.of(found.values()).text(2),
+                Spread.of(measured.of(LESION_CONTRAST, image, lesion).values()).text(2),
                 *(Spread.of(measured.of(what, image, lesion).values()).text(3) for what in (LESION_ERROR, LESION_SIGNAL)),
             )
         )
-    columns = ("STIR", "n", name, "mean absolute error in the lesion", "mean synthetic / mean acquired")
+    columns = (
+        "STIR",
+        "n",
+        name,
+        "contrast to bone, of the acquired",
+        "mean absolute error in it",
+        "mean synthetic / mean acquired",
+    )
     return Table(f"Subjects with {lesion}", tuple(map(Column, columns)), tuple(rows))
 
 
