@@ -16,6 +16,7 @@ import torch
 
 from ccdnn.errors import InputError
 from ccdnn.writing import make_folder, replacing, write_text
+from ccdnn_training.code_version import code_version
 from ccdnn_training.comparison.layout import Cell
 from ccdnn_training.data.cache import INDEX, CachedSubject, SliceCache
 from ccdnn_training.data.folds import FOLDS
@@ -29,6 +30,7 @@ class FitRecord:
         settings: hash of the configuration and of the cohort; a fit of others is not taken for this one.
         seconds, device, progress: see `Fit`.
         peak_gigabytes: of GPU memory; without a GPU, of the process, fits before it in the same process included.
+        code: version and commit it ended with.
     """
 
     settings: str
@@ -36,6 +38,7 @@ class FitRecord:
     device: str
     progress: str
     peak_gigabytes: float
+    code: str = "not recorded"
 
 
 def fit_cell(cell: Cell, cache: Path) -> None:
@@ -59,7 +62,7 @@ def fit_cell(cell: Cell, cache: Path) -> None:
         torch.cuda.reset_peak_memory_stats()
     fit = cell.method.fit(cell.config, cache, cell.fold, cell.run)
     fit.method.save(cell.model)
-    record = FitRecord(settings, round(fit.seconds, 1), fit.device, fit.progress, round(_peak_gigabytes(), 2))
+    record = FitRecord(settings, round(fit.seconds, 1), fit.device, fit.progress, round(_peak_gigabytes(), 2), code_version())
     write_text(json.dumps(asdict(record), indent=1) + "\n", cell.record)
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from ccdnn.errors import InputError
 from ccdnn.report.page import file_stem
 from ccdnn.writing import make_folder, write_text
+from ccdnn_training.code_version import code_version
 from ccdnn_training.comparison import pictures, tables
 from ccdnn_training.comparison.cells import read_prediction, read_record
 from ccdnn_training.comparison.layout import Cell, Layout
@@ -25,7 +26,6 @@ from ccdnn_training.comparison.tables import AGAINST, Measured
 from ccdnn_training.comparison.timing import SliceTime, time_slices
 from ccdnn_training.data.cache import CachedSubject, SliceCache
 from ccdnn_training.evaluation.significance import STARS_IN_WORDS
-from ccdnn_training.fitting.export import code_version
 from ccdnn_training.records import read_records, write_records
 
 EXAMPLES = 4  # healthy subjects that are shown, as in Figure 5

@@ -252,8 +252,9 @@ def cost_table(records: Mapping[StudyCell, FitRecord]) -> Table:
             progress = "; ".join(dict.fromkeys(_without_kept(record.progress) for record in found))
             devices = ", ".join(dict.fromkeys(record.device for record in found))
             peak = max(record.peak_gigabytes for record in found)
-            rows.append((method.title, len(found), progress, f"{hours:.2f}", devices, f"{peak:.1f}"))
-    columns = ("method", "fits", "each", "hours in all", "on", "peak memory (GB)")
+            codes = ", ".join(dict.fromkeys(record.code for record in found))
+            rows.append((method.title, len(found), progress, f"{hours:.2f}", devices, f"{peak:.1f}", codes))
+    columns = ("method", "fits", "each", "hours in all", "on", "peak memory (GB)", "code")
     note = "Hours of fitting and validating. Memory: of the GPU; without one, of the process, fits before it included."
     return Table("What the fits took", tuple(map(Column, columns)), tuple(rows), (note,))
 

@@ -5,18 +5,17 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from ccdnn import __version__
 from ccdnn.errors import InputError, ModelError
 from ccdnn.model.card import MeasuredResult, ModelCard
 from ccdnn.model.catalog import CATALOG_NAME
 from ccdnn.model.file import save_model
 from ccdnn.writing import write_text
+from ccdnn_training.code_version import code_version
 from ccdnn_training.data.cache import SliceCache
 from ccdnn_training.data.for_card import contrasts_of, training_data_of
 from ccdnn_training.fitting.checkpoint import read_checkpoint
@@ -95,14 +94,3 @@ def read_results(path: Path) -> tuple[MeasuredResult, ...]:
 def _plain(settings: dict[str, Any]) -> dict[str, Any]:
     """The settings that are a figure or a word; a path of the machine that trained says nothing to a reader."""
     return {k: v for k, v in settings.items() if isinstance(v, (bool, int, float, str)) and k != "cache" and not k.startswith("_")}
-
-
-def code_version() -> str:
-    """Version and, in a git checkout, the commit."""
-    try:
-        commit = subprocess.run(
-            ["git", "describe", "--always", "--dirty"], cwd=Path(__file__).parent, capture_output=True, text=True, check=True
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return __version__
-    return f"{__version__} ({commit.stdout.strip()})"
