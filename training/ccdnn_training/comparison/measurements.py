@@ -175,8 +175,9 @@ def _lesion(stirs: Stirs, method: str) -> Iterator[Measurement]:
     yield Measurement(LESION_SIGNAL, signal, "1", method, "mean synthetic / mean acquired of the lesion", n)
     if BONE in stirs.regions:
         marrow = stirs.regions[BONE]
-        kept = (predicted.mean() - stirs.predicted[marrow].mean()) / (acquired.mean() - stirs.acquired[marrow].mean())
-        yield Measurement(LESION_CONTRAST, float(kept), "1", method, f"(lesion − {BONE}) synthetic / acquired, of means", n)
+        shown, there = predicted.mean() - stirs.predicted[marrow].mean(), acquired.mean() - stirs.acquired[marrow].mean()
+        kept = float(shown / there) if there else math.nan
+        yield Measurement(LESION_CONTRAST, kept, "1", method, f"(lesion − {BONE}) synthetic / acquired, of means", n)
 
 
 def _meniscus(stirs: Stirs, method: str) -> Iterator[Measurement]:
