@@ -11,6 +11,8 @@ import pandas
 import pingouin
 import pytest
 import torch
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 from safetensors.torch import load_file
 from skimage.metrics import peak_signal_noise_ratio
 
@@ -20,9 +22,10 @@ from ccdnn.files import read_volume
 from ccdnn.readers.scores import ScoreSheet
 from ccdnn.readers.study import open_study
 from ccdnn_training.cli.main import main
+from ccdnn_training.comparison import pictures
 from ccdnn_training.comparison.cells import fit_cell, read_prediction, read_record
 from ccdnn_training.comparison.layout import Cell, Layout
-from ccdnn_training.comparison.measurements import ACQUIRED, BRIGHT_SHARE, BRIGHTEST, SCALED_PSNR, Row
+from ccdnn_training.comparison.measurements import ACQUIRED, BRIGHT_SHARE, BRIGHTEST, SCALED_PSNR, Row, Stirs
 from ccdnn_training.comparison.tables import Measured, margin_table, quality_table
 from ccdnn_training.data.cache import SliceCache
 from ccdnn_training.data.simulated_cohort import cohort_subjects
@@ -164,14 +167,30 @@ def test_report_shows_tables_and_pictures_and_says_what_is_synthetic(layout: Lay
         "CNR (Figure 8)",
     ):
         assert title in text and title in page
-    pictures = [line.partition("](")[2].rstrip(")") for line in text.splitlines() if line.startswith("![")]
-    assert len(pictures) == 7
-    for name in pictures:
+    linked = [line.partition("](")[2].rstrip(")") for line in text.splitlines() if line.startswith("![")]
+    assert len(linked) == 7
+    for name in linked:
         assert (layout.report / name).read_bytes().startswith(b"\x89PNG")
         assert f'src="{name}"' in page
     for method in METHODS.values():
         assert f"| {method.title} | 4 |" in text
         assert f"<td>{method.title}</td>" in page
+
+
+@pytest.mark.parametrize("methods", [1, 5])
+def test_every_picture_says_in_full_that_it_is_synthetic(layout: Layout, tmp_path: Path, monkeypatch, methods: int) -> None:
+    cells = layout.measured_cells()[:1]
+    subject = SliceCache(layout.cache, cells[0].fold).part("test")[0]
+    stirs = dict.fromkeys(list(METHODS)[:methods], Stirs.of(subject, read_prediction(cells[0], subject.name)))
+    figures = []
+    savefig = Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *args, **kw: (figures.append(figure), savefig(figure, *args, **kw)))
+    pictures.draw_examples([(stirs, 0, (8, 8))], tmp_path / "examples.png")
+    (figure,) = figures
+    figure.canvas.draw()
+    (note,) = [text for text in figure.findobj(Text) if " ".join(text.get_text().split()) == pictures.SYNTHETIC_NOTE]
+    left, bottom, right, top = note.get_window_extent().extents
+    assert left >= 0 and bottom >= 0 and right <= figure.bbox.width and top <= figure.bbox.height
 
 
 def test_a_second_call_fits_nothing_again(layout: Layout, manifest: Path) -> None:

@@ -213,6 +213,7 @@ def test_the_best_affine_fit_is_least_squares() -> None:
     image, target = rng.random((2, 9, 9)), rng.random((2, 9, 9))
     slope, offset = np.polyfit(image.ravel(), target.ravel(), 1)
     assert best_affine_fit(image, target) == pytest.approx(slope * image + offset, abs=1e-5)
+    assert best_affine_fit(np.full_like(image, 3), target) == pytest.approx(np.full_like(image, target.mean()), abs=1e-5)
 
 
 def test_the_pixel_regressor_learns_what_one_pixel_can_tell(cache: SliceCache) -> None:

@@ -16,7 +16,7 @@ from scipy.ndimage import binary_dilation
 from ccdnn.measure.cnr import PAPER_PAIRS, TissuePair, cnr, tissue_name
 from ccdnn.measure.overlap import MENISCUS_THRESHOLD, overlap_measurement, threshold_overlap
 from ccdnn.measure.profile import Image, LineProfiles, compare, measure_profiles
-from ccdnn.measure.similarity import similarity
+from ccdnn.measure.similarity import peak_signal_to_noise_ratio, similarity
 from ccdnn.measure.table import Measurement
 from ccdnn.volume import Volume
 from ccdnn_training.data.cache import CachedSubject
@@ -153,16 +153,12 @@ def _errors(stirs: Stirs, method: str) -> Iterator[Measurement]:
     squared = np.square(stirs.predicted.astype(np.float64) - stirs.acquired)
     bright = stirs.acquired >= np.quantile(stirs.acquired, 1 - BRIGHTEST)
     share = float(squared[bright].sum() / squared.sum()) if squared.any() else math.nan
-    scaled = np.square(best_affine_fit(stirs.predicted, stirs.acquired).astype(np.float64) - stirs.acquired)
+    rest = peak_signal_to_noise_ratio(stirs.predicted[~bright], stirs.acquired[~bright])
+    scaled = peak_signal_to_noise_ratio(best_affine_fit(stirs.predicted, stirs.acquired), stirs.acquired)
     where = "brightest in the acquired STIR"
     yield Measurement(BRIGHT_SHARE, share, "1", method, f"share of the sum over the voxels {where}", int(bright.sum()))
-    yield Measurement(REST_PSNR, _psnr(squared[~bright]), "dB", method, f"without the voxels {where}", int((~bright).sum()))
-    yield Measurement(SCALED_PSNR, _psnr(scaled), "dB", method, "after the least-squares fit of a·synthetic + b", scaled.size)
-
-
-def _psnr(squared: np.ndarray) -> float:
-    mean = float(squared.mean())
-    return math.inf if mean == 0 else -10 * math.log10(mean)
+    yield Measurement(REST_PSNR, rest, "dB", method, f"without the voxels {where}", int((~bright).sum()))
+    yield Measurement(SCALED_PSNR, scaled, "dB", method, "after the least-squares fit of a·synthetic + b", squared.size)
 
 
 def _lesion(stirs: Stirs, method: str) -> Iterator[Measurement]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -206,6 +207,7 @@ def _figure(width: float, height: float) -> Figure:
 
 def _save(figure: Figure, path: Path, note: str = SYNTHETIC_NOTE) -> None:
     if note:
-        figure.supxlabel(note, fontsize=7)
+        # Of seven points' letters 18 fit into an inch with room to spare; a narrow figure takes several lines.
+        figure.supxlabel(textwrap.fill(note, round(18 * figure.get_figwidth())), fontsize=7)
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=110, format="png")

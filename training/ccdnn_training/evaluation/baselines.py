@@ -11,7 +11,8 @@ from ccdnn_training.data.cache import CachedSubject
 def best_affine_fit(image: np.ndarray, target: np.ndarray) -> np.ndarray:
     """a · image + b with the a and b that leave the least squared error to `target`: more than a scaling can do unseen."""
     x, y = image.astype(np.float64), target.astype(np.float64)
-    slope = np.mean((x - x.mean()) * (y - y.mean())) / x.var()
+    spread = x.var()
+    slope = np.mean((x - x.mean()) * (y - y.mean())) / spread if spread else 0.0  # an image of one value: the target's mean
     return (slope * (x - x.mean()) + y.mean()).astype(np.float32)
 
 
