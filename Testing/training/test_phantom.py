@@ -9,7 +9,7 @@ from scipy import ndimage
 from ccdnn_training.phantom import shapes
 from ccdnn_training.phantom.knee import Knee
 from ccdnn_training.phantom.render import LABELS, label_map, render, sagittal_grid
-from ccdnn_training.physics.tissues import TISSUE_NAMES
+from ccdnn_training.physics.tissues import TISSUE_NAMES, draw_tissue_values
 
 GRID = sagittal_grid(matrix=256, slices=12, slice_spacing=7.2)
 CODES = {name: code for code, name in LABELS.items()}
@@ -97,6 +97,16 @@ def test_a_lesion_changes_nothing_else(lesion: str, tissue: str) -> None:
     changed = np.abs(healthy.astype(np.float32) - ill.astype(np.float32)).max(axis=0) > 1e-3
     reach = ndimage.binary_dilation(ill[index] > 0, iterations=3)
     assert not (changed & ~reach).any()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_edema_is_marrow_with_30_to_70_percent_of_water(seed: int) -> None:
+    amounts = render(Knee(seed, edema=True), sagittal_grid(matrix=96, slices=24)).astype(np.float32)
+    lesion = label_map(amounts) == CODES["bone-marrow edema"]
+    values = draw_tissue_values(np.random.default_rng(seed))
+    water, fat = (np.tensordot(density, amounts[:, lesion], 1) for density in (values.water_density, values.fat_density))
+    assert lesion.any()
+    assert 0.3 < (water / (water + fat)).mean() < 0.7
 
 
 def test_left_and_right_knees_are_mirrored() -> None:

@@ -18,7 +18,7 @@ GANGLION_SITES = ((-3, -38, 0), (4, 16, 4), (8, 34, 2), (-18, -50, 14))
 
 @dataclass(frozen=True)
 class Edema:
-    """An ill-defined region of water-rich marrow, `radius` in mm, strongest in its middle."""
+    """An ill-defined region of water-rich marrow, `radius` in mm; `strength` is the share of the marrow it takes in its middle."""
 
     bone: str
     centre: tuple[float, float, float]
@@ -30,7 +30,7 @@ class Edema:
         bone = str(rng.choice(list(EDEMA_SITES)))
         site = EDEMA_SITES[bone][rng.integers(len(EDEMA_SITES[bone]))]
         centre = tuple(float(v) for v in np.asarray(site) + rng.normal(0, 2, 3))
-        return cls(bone, centre, rng.uniform(7, 15), rng.uniform(0.6, 0.95))
+        return cls(bone, centre, rng.uniform(7, 15), rng.uniform(0.85, 1.0))
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def paint_edema(canvas: Canvas, edema: Edema, frames: dict[str, Frame], surfaces
     frame = frames[edema.bone]
     bone = {"femur": surfaces.femur, "tibia": surfaces.tibia}[edema.bone]
     distance = np.sqrt(sum((p - np.float32(c)) ** 2 for p, c in zip(frame.points, edema.centre, strict=True)))
-    depth = (edema.radius * (1 + 0.18 * mottle) - distance) / (0.6 * edema.radius)
+    depth = (edema.radius * (1 + 0.18 * mottle) - distance) / (0.4 * edema.radius)
     canvas.paint("edema", np.where(depth > 0, bone + 1.0, 1.0), opacity=edema.strength * np.clip(depth, 0, 1))
 
 

@@ -48,7 +48,7 @@ _LABEL_OF_TISSUE: Mapping[str, int] = {
     "ganglion": 14,
 }
 PURE = 0.9  # a voxel gets a label when one region fills at least this much of it: ROIs hold no partial volume
-EDEMA_FROM = 0.3  # but edema is water among marrow: it never fills a voxel
+EDEMA_FROM = 0.6  # but edema is water among marrow: it fades out, and its outskirts are not the lesion
 
 
 def sagittal_grid(*, matrix: int = 384, slices: int = 24, fov: float = 160.0, slice_spacing: float = 3.6) -> Grid:
