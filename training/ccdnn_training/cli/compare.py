@@ -22,6 +22,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--only-methods", nargs="+", metavar="METHOD", help="cc-dnn, multimodal, replica, pix2pix, u-net")
     parser.add_argument("--only-folds", type=int, nargs="+", metavar="FOLD", help="1, 2, …")
     parser.add_argument("--report-only", action="store_true", help="of what is there; fit nothing")
+    parser.add_argument("--no-report", action="store_true", help="write none; where several commands run side by side, each its part")
     parser.add_argument(
         "--volumes",
         type=Path,
@@ -58,6 +59,8 @@ def run(options: argparse.Namespace) -> int:
     )
     if not options.report_only:
         run_cells(layout, methods, layout.folds(options.only_folds), progress)
+    if options.no_report:
+        return 0
     from ccdnn_training.comparison.report import write_comparison
 
     page = write_comparison(layout, shlex.join(["ccdnn-train", *sys.argv[1:]]), progress)
