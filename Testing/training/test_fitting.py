@@ -149,17 +149,20 @@ def weights(checkpoint: Path) -> dict[str, torch.Tensor]:
     return torch.load(checkpoint, weights_only=True)["state_dict"]
 
 
+@pytest.mark.parametrize("workers", ["0", "2"])
 def test_a_resumed_fit_ends_where_an_uninterrupted_one_does(
-    checkpoint: Path, cache_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    workers: str, checkpoint: Path, cache_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """`checkpoint` was fitted with other processes; that changes nothing."""
+
     def stop_after_two_epochs(module: ContrastConversion) -> None:
         module.trainer.should_stop = module.current_epoch == 1
 
     with monkeypatch.context() as patch:
         patch.setattr(ContrastConversion, "on_train_epoch_end", stop_after_two_epochs)
-        stopped = fit(cache_folder, tmp_path)
+        stopped = fit(cache_folder, tmp_path, "--data.workers", workers)
     assert torch.load(stopped, weights_only=True)["global_step"] == 8
-    resumed = fit(cache_folder, tmp_path, "--ckpt_path", str(stopped))
+    resumed = fit(cache_folder, tmp_path, "--data.workers", workers, "--ckpt_path", str(stopped))
     whole, parts = weights(checkpoint), weights(resumed)
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
 

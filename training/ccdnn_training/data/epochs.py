@@ -12,7 +12,7 @@ from torch.utils.data import Dataset, DistributedSampler
 class EpochSampler(DistributedSampler):
     """The (epoch, item) of one process's share of an epoch: of `processes`, process `rank` gets every n-th item, none twice.
 
-    Lightning tells it the epoch (`set_epoch`), also after a resume, and leaves it in place because it is distributed already.
+    Lightning tells it the epoch (`set_epoch`) and leaves it in place because it is distributed already.
     """
 
     def __init__(self, dataset: Dataset, processes: int = 1, rank: int = 0) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
@@ -39,9 +41,18 @@ class CachedSlices(LightningDataModule):
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
+        self._first_epoch = 0
 
     def setup(self, stage: str) -> None:
         self._cache = SliceCache(self.hparams.cache, self.hparams.fold)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The epoch a resumed fit begins with: Lightning tells the sampler only after worker processes have read ahead."""
+        loop = self.trainer.fit_loop
+        return {"epoch": loop.epoch_progress.current.ready - (not loop.epoch_loop.batch_progress.is_last_batch)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._first_epoch = state["epoch"]
 
     def train_dataloader(self) -> DataLoader:
         """Every epoch has patches of its own; with n processes an epoch has n times as many of them, in as many steps."""
@@ -54,6 +65,7 @@ class CachedSlices(LightningDataModule):
             scale_jitter=settings.scale_jitter,
         )
         sampler = EpochSampler(dataset, processes, rank)
+        sampler.set_epoch(self._first_epoch)
         return DataLoader(dataset, settings.batch_size, sampler=sampler, **reading(self.trainer, settings.workers))
 
     def val_dataloader(self) -> DataLoader:
