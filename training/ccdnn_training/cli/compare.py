@@ -22,7 +22,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--only-methods", nargs="+", metavar="METHOD", help="cc-dnn, multimodal, replica, pix2pix, u-net")
     parser.add_argument("--only-folds", type=int, nargs="+", metavar="FOLD", help="1, 2, …")
     parser.add_argument("--report-only", action="store_true", help="of what is there; fit nothing")
-    parser.add_argument("--no-report", action="store_true", help="write none; where several commands run side by side, each its part")
+    parser.add_argument("--no-report", action="store_true", help="fit and measure alone, where several commands run side by side")
     parser.add_argument(
         "--volumes",
         type=Path,
