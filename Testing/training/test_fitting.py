@@ -116,6 +116,13 @@ def test_a_patch_larger_than_a_slice_is_one_sentence(cache: SliceCache) -> None:
         PatchDataset(cache.part("train"), 128, 16, seed=1)
 
 
+def test_simulated_subjects_keep_their_regions(cache: SliceCache) -> None:
+    for subject in cache.subjects:
+        regions, shape = subject.regions(), subject.array().shape[1:]
+        assert {"fat", "muscle", "bone"} <= set(regions)
+        assert all(mask.shape == shape for mask in regions.values())
+
+
 def test_slices_come_whole_and_in_order(cache: SliceCache) -> None:
     dataset = SliceDataset(cache.part("validation"))
     assert len(dataset) == 2
@@ -200,6 +207,27 @@ def test_export_makes_a_model_the_engine_runs(checkpoint: Path, cache_folder: Pa
     assert str(cache_folder) not in json.dumps(dict(model.card.training))
     output = Synthesizer(model, device="cpu", precision="fp32").run(np.random.default_rng(0).random((3, 2, 40, 48), np.float32))
     assert output.shape == (2, 40, 48)
+
+
+def test_a_fit_begins_with_the_weights_of_a_model(
+    checkpoint: Path, cache_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    start = tmp_path / "start.safetensors"
+    assert main(["export", str(checkpoint), str(cache_folder), "-o", str(start), "--name", "start"]) == 0
+    still = ("--model.start_from", str(start), "--model.learning_rate", "0", "--model.freeze_statistics_from", "0")
+    continued = fit(cache_folder, tmp_path / "continued", *still)
+    network = load_model(start).network.state_dict()
+    assert all(torch.equal(value, network[name.removeprefix("network.")]) for name, value in weights(continued).items())
+
+    model = tmp_path / "continued.safetensors"
+    assert main(["export", str(continued), str(cache_folder), "-o", str(model), "--name", "continued"]) == 0
+    card = load_model(model).card
+    assert card.training["started_from"] == f"start 1.0.0, SHA-256 {load_model(start).sha256}"
+    assert str(tmp_path) not in card.to_json()
+
+    other = small_fit.write_config(tmp_path / "other", small_fit.write_cache(tmp_path / "noise"), start_from=str(start))
+    assert main(["fit", "--config", str(other)]) == ModelError.exit_code
+    assert "has 4 maps a branch, not 2; set branch_width to that" in capsys.readouterr().err
 
 
 def test_a_foreign_checkpoint_is_one_sentence(cache_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

@@ -3,7 +3,7 @@
     cache/
       index.json        contrasts, normalisation, and for each subject what is known of it
       <subject>.npy     (contrast, slice, row, column), contrasts in the order of the index
-      regions/<subject>.npy   (slice, row, column), labels of the tissues to measure; of a cohort, where they were drawn
+      regions/<subject>.npy   (slice, row, column), labels of the tissues; of a cohort, where they were drawn
       folds.json        a cohort's folds, see `ccdnn_training.data.folds`
 
 Simulated knees are kept normalised, as float16, and the index says to which part (train, validation, test) each belongs. A cohort

@@ -24,6 +24,7 @@ class CachedSlices(LightningDataModule):
         scale_jitter: see `PatchDataset`.
         validation_every: use every n-th validation slice.
         seed: of the patches.
+        focus: region → share of the patches cut around it, see `PatchDataset`.
         workers: processes that cut patches beside the one that trains; 0 where that one has time for it.
     """
 
@@ -38,6 +39,7 @@ class CachedSlices(LightningDataModule):
         validation_every: int = 3,
         seed: int = 0,
         workers: int = 0,
+        focus: dict[str, float] | None = None,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
@@ -63,6 +65,7 @@ class CachedSlices(LightningDataModule):
             settings.batch_size * settings.steps_per_epoch * processes,
             seed=settings.seed,
             scale_jitter=settings.scale_jitter,
+            focus=settings.focus,
         )
         sampler = EpochSampler(dataset, processes, rank)
         sampler.set_epoch(self._first_epoch)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -10,7 +10,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ccdnn.errors import InputError
-from ccdnn_training.data.cache import CachedSubject
+from ccdnn_training.data.cache import CachedSubject, NormalisedArray
+
+Slices = np.ndarray | NormalisedArray
 
 TRIES = 8  # to centre a patch on the patient instead of on air
 
@@ -25,24 +27,48 @@ class PatchDataset(Dataset[tuple[Tensor, Tensor]]):
         seed: with epoch and item it decides the patch, whatever was read before it, so that a resumed run sees what an
             uninterrupted one would have seen.
         scale_jitter: standard deviation of the logarithm of a random gain on each input: a robust maximum is an estimate.
+        focus: region → share of the patches that are cut around a voxel of it, so that what is rare is seen often enough. What a
+            network has hardly seen, such as a lesion, it takes for the likeliest tissue of these intensities.
 
     Raises:
-        InputError: a patch does not fit into a subject's slices.
+        InputError: a patch does not fit into a subject's slices, or no subject has a region of the focus.
     """
 
-    def __init__(self, subjects: Sequence[CachedSubject], size: int, length: int, *, seed: int, scale_jitter: float = 0.0) -> None:
+    def __init__(
+        self,
+        subjects: Sequence[CachedSubject],
+        size: int,
+        length: int,
+        *,
+        seed: int,
+        scale_jitter: float = 0.0,
+        focus: Mapping[str, float] | None = None,
+    ) -> None:
         self._subjects = [(subject.array(), subject.tissue_threshold) for subject in subjects]
         for subject, (array, _) in zip(subjects, self._subjects, strict=True):
             if size > min(array.shape[2:]):
                 rows, columns = array.shape[2:]
                 raise InputError(f"A patch of {size}×{size} does not fit into the {columns}×{rows} slices of {subject.name}.")
         self._size, self._length, self._seed, self._scale_jitter = size, length, seed, scale_jitter
+        self._places = _places(subjects, tuple(focus or ()))
+        self._shares = np.cumsum([*(focus or {}).values()])
 
     def __len__(self) -> int:
         return self._length
 
     def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, Tensor]:
         rng = np.random.default_rng((self._seed, *key))
+        region = int(np.searchsorted(self._shares, rng.random(), side="right")) if self._places else 0
+        array, index, row, column = self._around(region, rng) if region < len(self._places) else self._anywhere(rng)
+        patch = array[:, index, row : row + self._size, column : column + self._size].astype(np.float32)
+        patch = _turn(patch, int(rng.integers(8)))
+        if self._scale_jitter:
+            patch[:-1] *= np.exp(rng.normal(0, self._scale_jitter, (len(patch) - 1, 1, 1))).astype(np.float32)
+        patch = torch.from_numpy(np.ascontiguousarray(patch))
+        return patch[:-1], patch[-1:]
+
+    def _anywhere(self, rng: np.random.Generator) -> tuple[Slices, int, int, int]:
+        """A subject's array, a slice, and the first row and column of a patch in it, with the patient in its middle."""
         array, tissue_threshold = self._subjects[rng.integers(len(self._subjects))]
         _, slices, rows, columns = array.shape
         for _ in range(TRIES):
@@ -50,12 +76,32 @@ class PatchDataset(Dataset[tuple[Tensor, Tensor]]):
             row, column = rng.integers(rows - self._size + 1), rng.integers(columns - self._size + 1)
             if array[0, index, row + self._size // 2, column + self._size // 2] > tissue_threshold:
                 break
-        patch = array[:, index, row : row + self._size, column : column + self._size].astype(np.float32)
-        patch = _turn(patch, int(rng.integers(8)))
-        if self._scale_jitter:
-            patch[:-1] *= np.exp(rng.normal(0, self._scale_jitter, (len(patch) - 1, 1, 1))).astype(np.float32)
-        patch = torch.from_numpy(np.ascontiguousarray(patch))
-        return patch[:-1], patch[-1:]
+        return array, index, row, column
+
+    def _around(self, region: int, rng: np.random.Generator) -> tuple[Slices, int, int, int]:
+        """The same, with a voxel of the region anywhere in the patch."""
+        places = self._places[region]
+        subject = list(places)[rng.integers(len(places))]
+        array, _ = self._subjects[subject]
+        index, *voxel = places[subject][rng.integers(len(places[subject]))]
+        corner = (
+            int(np.clip(v - rng.integers(self._size), 0, n - self._size)) for v, n in zip(voxel, array.shape[2:], strict=True)
+        )
+        return array, int(index), *corner
+
+
+def _places(subjects: Sequence[CachedSubject], names: Sequence[str]) -> list[dict[int, np.ndarray]]:
+    """For each region: the number of every subject that has it → (voxel, 3) slices, rows and columns."""
+    places: list[dict[int, np.ndarray]] = [{} for _ in names]
+    for number, subject in enumerate(subjects if names else ()):
+        regions = subject.regions()
+        for name, found in zip(names, places, strict=True):
+            if name in regions:
+                found[number] = np.argwhere(regions[name])
+    for name, found in zip(names, places, strict=True):
+        if not found:
+            raise InputError(f"No training subject has the region {name!r} that patches should focus on; take it out of the focus.")
+    return places
 
 
 def _turn(patch: np.ndarray, which: int) -> np.ndarray:

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from ccdnn.normalisation import VolumePercentile
-from ccdnn_training.data.cache import write_index, write_subject
+from ccdnn_training.data.cache import write_index, write_regions, write_subject
 from ccdnn_training.parallel import processes
-from ccdnn_training.phantom.render import sagittal_grid
+from ccdnn_training.phantom.render import LABELS, sagittal_grid
 from ccdnn_training.physics.protocol import CONTRASTS
 from ccdnn_training.simulate import simulate_study
 
@@ -48,6 +48,7 @@ class Recipe:
         edema, ganglion = (bool(drawn < self.lesions) for drawn in rng.random(2))
         study = simulate_study(seed, grid=grid, protocol=None, edema=edema, ganglion=ganglion)
         arrays = [NORMALISATION.apply(study.volumes[contrast].array) for contrast in CONTRASTS]
+        write_regions(folder, name, study.labels.array)
         write_subject(folder, name, np.stack(arrays))
         return name
 
@@ -69,8 +70,13 @@ def simulate_cache(
         on_subject: called with (subjects done, subjects).
     """
     folder.mkdir(parents=True, exist_ok=True)
+    regions = {name: [value] for value, name in LABELS.items()}
     subjects: list[dict[str, Any]] = [
-        {"name": f"{part}-{seed}", "part": part, "provenance": {"simulation_seed": seed, "recipe": asdict(recipe)}}
+        {
+            "name": f"{part}-{seed}",
+            "part": part,
+            "provenance": {"simulation_seed": seed, "recipe": asdict(recipe), "regions": regions},
+        }
         for part, count in counts.items()
         for seed in range(FIRST_SEED[part], FIRST_SEED[part] + count)
     ]

@@ -13,7 +13,7 @@ import torch
 from ccdnn.errors import InputError, ModelError
 from ccdnn.model.card import MeasuredResult, ModelCard
 from ccdnn.model.catalog import CATALOG_NAME
-from ccdnn.model.file import save_model
+from ccdnn.model.file import load_model, save_model
 from ccdnn.writing import write_text
 from ccdnn_training.code_version import code_version
 from ccdnn_training.data.cache import SliceCache
@@ -39,7 +39,7 @@ def export_checkpoint(
         results: figures of this very network, which `ccdnn-train evaluate` measured on an export without them.
 
     Raises:
-        ModelError: the checkpoint cannot be read or is not of this project's fits.
+        ModelError: the checkpoint, or the model that the fit began with, cannot be read or is not of this project's fits.
         InputError: there is no such cache.
     """
     fitted = read_checkpoint(checkpoint)
@@ -57,6 +57,7 @@ def export_checkpoint(
         code_version=code_version(),
         training={
             "data": cache.made_by,
+            **_started_from(fitted.model),
             **_plain(fitted.model),
             **_plain(fitted.data),
             "epochs": fitted.epochs,
@@ -91,6 +92,21 @@ def read_results(path: Path) -> tuple[MeasuredResult, ...]:
         raise InputError(f"{path} does not hold the results of `ccdnn-train evaluate` ({error}).") from error
 
 
+def _started_from(settings: dict[str, Any]) -> dict[str, str]:
+    """Which model the fit began with, if with any."""
+    if not settings.get("start_from"):
+        return {}
+    start = load_model(settings["start_from"])
+    return {"started_from": f"{start.card.name} {start.card.version}, SHA-256 {start.sha256}"}
+
+
 def _plain(settings: dict[str, Any]) -> dict[str, Any]:
     """The settings that are a figure or a word; a path of the machine that trained says nothing to a reader."""
-    return {k: v for k, v in settings.items() if isinstance(v, (bool, int, float, str)) and k != "cache" and not k.startswith("_")}
+    plain = {**settings, "focus": ", ".join(f"{name} {share:g}" for name, share in (settings.get("focus") or {}).items())}
+    if not plain["focus"]:
+        del plain["focus"]
+    return {
+        k: v
+        for k, v in plain.items()
+        if isinstance(v, (bool, int, float, str)) and k not in ("cache", "start_from") and not k.startswith("_")
+    }

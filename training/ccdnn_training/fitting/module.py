@@ -10,6 +10,8 @@ from lightning import LightningModule
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ccdnn.errors import ModelError
+from ccdnn.model.file import load_model
 from ccdnn.model.network import CCDNN
 from ccdnn_training.losses import PhasedLoss
 
@@ -103,11 +105,25 @@ class ContrastConversion(TwoPhaseTraining):
 
     Args:
         branch_width: 64 in the paper, 32 for the small model.
+        start_from: model file whose weights the fit begins with, to suit a model to other data; None begins at random.
         settings: of `TwoPhaseTraining`.
     """
 
-    def __init__(self, branch_width: int = 32, **settings: float | str) -> None:
+    def __init__(self, branch_width: int = 32, start_from: str | None = None, **settings: float | str) -> None:
         super().__init__(CCDNN(branch_width), **settings)
+
+    def setup(self, stage: str) -> None:
+        """
+        Raises:
+            ModelError: the file of `start_from` cannot be used, or its network has another width.
+        """
+        path, width = self.hparams.start_from, self.hparams.branch_width
+        if path is None or stage != "fit" or self.trainer.ckpt_path:
+            return
+        start = load_model(path)
+        if start.card.branch_width != width:
+            raise ModelError(f"{path} has {start.card.branch_width} maps a branch, not {width}; set branch_width to that.")
+        self.network.load_state_dict(start.network.state_dict())
 
 
 def _cosine_factor(step: int, steps: float) -> float:
