@@ -150,9 +150,10 @@ def _without_repeats(rows: Sequence[Row]) -> list[Row]:
 
 
 def _healthy(layout: Layout, cells: Sequence[Cell]) -> list[tuple[Mapping[str, Stirs], int, tuple[int, int]]]:
-    """A test subject of each fold, in turn until there are enough."""
+    """A test subject of each fold, in turn until there are enough, whose images are there: they may be removed to save space."""
     parts = {fold: SliceCache(layout.cache, fold).part("test") for fold in dict.fromkeys(cell.fold for cell in cells)}
     turns = [(fold, subjects[turn]) for turn in range(EXAMPLES) for fold, subjects in parts.items() if turn < len(subjects)]
+    turns = [(fold, s) for fold, s in turns if all(cell.prediction(s.name).exists() for cell in cells if cell.fold == fold)]
     return [_example(cells, fold, subject) for fold, subject in turns[:EXAMPLES]]
 
 
