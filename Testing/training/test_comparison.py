@@ -26,7 +26,8 @@ from ccdnn_training.comparison import pictures
 from ccdnn_training.comparison.cells import fit_cell, read_prediction, read_record
 from ccdnn_training.comparison.layout import Cell, Layout
 from ccdnn_training.comparison.measurements import ACQUIRED, BRIGHT_SHARE, BRIGHTEST, SCALED_PSNR, Row, Stirs
-from ccdnn_training.comparison.tables import Measured, margin_table, quality_table
+from ccdnn_training.comparison.tables import Measured, margin_table, quality_table, time_table
+from ccdnn_training.comparison.timing import SliceTime
 from ccdnn_training.data.cache import SliceCache
 from ccdnn_training.data.simulated_cohort import cohort_subjects
 from ccdnn_training.methods.catalog import METHODS
@@ -207,6 +208,29 @@ def test_part_of_a_study_has_a_report_that_says_what_is_missing(manifest: Path, 
     assert "**Not complete**" in told
     assert "replica lacks fold 1" in told and "cc-dnn lacks fold 1, 2" in told
     assert "| Replica | 2 |" in told
+
+
+def test_commands_side_by_side_leave_the_report_to_a_last_one(manifest: Path, layout: Layout, tmp_path: Path, capsys) -> None:
+    shutil.copytree(layout.cache, tmp_path / "out" / "cache")
+    for fold in ("1", "2"):
+        assert compare(manifest, tmp_path / "out", "--only-methods", "replica", "--only-folds", fold, "--no-report") == 0
+    part = Layout(tmp_path / "out", layout.configs)
+    assert len(part.measured_cells()) == 2 and not part.report.exists()
+    # Images may be removed to save space: the other fold's are shown.
+    shutil.rmtree(part.measured_cells()[0].prediction("").parent)
+    capsys.readouterr()
+    assert compare(manifest, tmp_path / "out", "--report-only") == 0
+    assert "| Replica | 4 |" in capsys.readouterr().out
+
+
+def test_times_are_compared_on_one_device_alone() -> None:
+    measured = (("CC-DNN", 8.0, "GPU"), ("U-Net", 4.0, "GPU"), ("Replica", 16.0, "CPU"))
+    times = [SliceTime(method, 384, 384, median, 1.0, 99.0, 5, device) for method, median, device in measured]
+    assert [(row[0], *row[3:]) for row in time_table(times).rows] == [
+        ("CC-DNN", "1.00", "GPU"),
+        ("U-Net", "0.50", "GPU"),
+        ("Replica", "–", "CPU"),
+    ]
 
 
 @pytest.mark.parametrize(

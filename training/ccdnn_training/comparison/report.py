@@ -87,24 +87,26 @@ def _sections(layout: Layout, cells: Sequence[Cell], measured: Measured, times: 
         "acquired image, which undoes what series of unknown scale leave open.\n"
     )
     yield tables.markdown(tables.error_table(measured))
-    yield "## Examples (Figure 5)\n"
-    yield picture("Acquired and synthetic STIR", "examples", lambda path: pictures.draw_examples(_healthy(layout, cells), path))
+    if healthy := _healthy(layout, cells):
+        yield "## Examples (Figure 5)\n"
+        yield picture("Acquired and synthetic STIR", "examples", partial(pictures.draw_examples, healthy))
     if measured.lesions():
         yield "## Subjects with a lesion, in no fold (Figure 6)\n"
         yield (
-            "Every subject was predicted by the methods of all folds; the picture shows the first fold's. The CNR has no sign. "
+            "Every subject was predicted by the methods of all folds; the picture shows one fold's. The CNR has no sign. "
             "The contrast to bone has: 1 is as acquired, 0 not to be seen, negative a lesion that is dark.\n"
         )
     for lesion in measured.lesions():
         yield f"### {lesion[:1].upper()}{lesion[1:]}\n"
         yield tables.markdown(tables.lesion_table(measured, lesion))
-        examples = _with_lesion(layout, cells, lesion)
-        yield picture(lesion, file_stem(lesion), partial(pictures.draw_examples, examples))
+        if examples := _with_lesion(layout, cells, lesion):
+            yield picture(lesion, file_stem(lesion), partial(pictures.draw_examples, examples))
     if measured.names(DICE):
         yield "## Menisci and line profiles (Figure 7)\n"
         yield tables.markdown(tables.structure_table(measured))
-        stirs, *_ = _healthy(layout, cells)[0]
-        yield picture("Menisci and profiles", "structures", partial(pictures.draw_structures, stirs))
+        if healthy:
+            stirs, *_ = healthy[0]
+            yield picture("Menisci and profiles", "structures", partial(pictures.draw_structures, stirs))
     if any(measured.of(name, ACQUIRED) for name in measured.names("CNR ")):
         yield "## CNR (Figure 8)\n"
         yield tables.markdown(tables.cnr_table(measured))
@@ -150,17 +152,25 @@ def _without_repeats(rows: Sequence[Row]) -> list[Row]:
 
 
 def _healthy(layout: Layout, cells: Sequence[Cell]) -> list[tuple[Mapping[str, Stirs], int, tuple[int, int]]]:
-    """A test subject of each fold, in turn until there are enough, whose images are there: they may be removed to save space."""
+    """A test subject of each fold, in turn until there are enough."""
     parts = {fold: SliceCache(layout.cache, fold).part("test") for fold in dict.fromkeys(cell.fold for cell in cells)}
     turns = [(fold, subjects[turn]) for turn in range(EXAMPLES) for fold, subjects in parts.items() if turn < len(subjects)]
-    turns = [(fold, s) for fold, s in turns if all(cell.prediction(s.name).exists() for cell in cells if cell.fold == fold)]
-    return [_example(cells, fold, subject) for fold, subject in turns[:EXAMPLES]]
+    there = [(fold, subject) for fold, subject in turns if _images_there(cells, fold, subject)]
+    return [_example(cells, fold, subject) for fold, subject in there[:EXAMPLES]]
 
 
 def _with_lesion(layout: Layout, cells: Sequence[Cell], lesion: str) -> list[tuple[Mapping[str, Stirs], int, tuple[int, int]]]:
-    fold = cells[0].fold
-    apart = SliceCache(layout.cache, fold).apart
-    return [_example(cells, fold, subject) for subject in apart if subject.lesion == lesion][:EXAMPLES]
+    """Subjects with the lesion, by the methods of the first fold that has their images."""
+    for fold in dict.fromkeys(cell.fold for cell in cells):
+        subjects = [subject for subject in SliceCache(layout.cache, fold).apart if subject.lesion == lesion][:EXAMPLES]
+        if all(_images_there(cells, fold, subject) for subject in subjects):
+            return [_example(cells, fold, subject) for subject in subjects]
+    return []
+
+
+def _images_there(cells: Sequence[Cell], fold: int, subject: CachedSubject) -> bool:
+    """Predictions may be removed to save space once they are measured."""
+    return all(cell.prediction(subject.name).exists() for cell in cells if cell.fold == fold)
 
 
 def _example(cells: Sequence[Cell], fold: int, subject: CachedSubject) -> tuple[Mapping[str, Stirs], int, tuple[int, int]]:
