@@ -258,7 +258,7 @@ def test_the_pixel_regressor_learns_what_one_pixel_can_tell(cache: SliceCache) -
 
 def test_evaluate_scores_every_method_on_every_test_subject(checkpoint: Path, cache_folder: Path, tmp_path: Path) -> None:
     test_folder, model, results = tmp_path / "test", tmp_path / "model.safetensors", tmp_path / "results"
-    counts = ["--train", "0", "--validation", "0", "--test", "2", "--slices", "2", "--matrix", "192"]
+    counts = ["--train", "0", "--validation", "0", "--test", "2", "--slices", "3", "--matrix", "192", "--lesions", "1"]
     assert main(["simulate", str(test_folder), *counts]) == 0
     assert main(["export", str(checkpoint), str(cache_folder), "-o", str(model), "--name", "tiny"]) == 0
     arguments = ["evaluate", str(test_folder), "--train", str(cache_folder), "-o", str(results), "--model", str(model)]
@@ -273,6 +273,13 @@ def test_evaluate_scores_every_method_on_every_test_subject(checkpoint: Path, ca
     scored = next(row for row in rows if row["subject"] == subject.name and row["method"] == "T2-w, best fit")
     assert float(scored["MSE"]) == pytest.approx(error, rel=1e-4)
     assert float(scored["PSNR"]) == pytest.approx(-10 * np.log10(error), rel=1e-4)
+    lesions = [name for name in ("bone-marrow edema", "ganglion") if name in subject.regions()]
+    assert lesions
+    for name in lesions:
+        (t2, stir), lesion, marrow = array[[1, 3]], subject.regions()[name], subject.regions()["bone"]
+        slope = np.polyfit(t2.ravel(), stir.ravel(), 1)[0]
+        kept = slope * (t2[lesion].mean() - t2[marrow].mean()) / (stir[lesion].mean() - stir[marrow].mean())
+        assert float(scored[f"contrast of {name}"]) == pytest.approx(kept, rel=1e-3)
     bundled = tmp_path / "models" / "tiny.safetensors"
     bundled.parent.mkdir()
     arguments = ["export", str(checkpoint), str(cache_folder), "-o", str(bundled), "--name", "tiny", "--bundle", "Tiny"]
@@ -286,6 +293,7 @@ def test_evaluate_scores_every_method_on_every_test_subject(checkpoint: Path, ca
     assert measured.n == 2
     summary = (results / "summary.md").read_text()
     assert "tiny | 2 |" in summary
+    assert f"contrast of {lesions[0]} (n = " in summary
     assert "ccdnn-train" in summary
 
 

@@ -21,9 +21,9 @@ from ccdnn.measure.table import Measurement
 from ccdnn.volume import Volume
 from ccdnn_training.data.cache import CachedSubject
 from ccdnn_training.evaluation.baselines import best_affine_fit
+from ccdnn_training.evaluation.lesions import MARROW, contrast_kept
 
 ACQUIRED = "acquired"
-BONE = "bone"  # bone marrow, as the paper calls it
 
 LESION_ERROR, LESION_SIGNAL, LESION_CONTRAST = "lesion error", "lesion signal", "lesion contrast"
 DICE = "Dice"
@@ -142,7 +142,7 @@ def meniscus_surroundings(stirs: Stirs) -> np.ndarray | None:
 
 
 def _contrast_to_noise(image: np.ndarray, regions: Mapping[str, np.ndarray], lesion: str) -> Iterator[Measurement]:
-    pairs: Sequence[TissuePair] = (TissuePair(tissue_name(lesion), BONE),) if lesion else PAPER_PAIRS
+    pairs: Sequence[TissuePair] = (TissuePair(tissue_name(lesion), MARROW),) if lesion else PAPER_PAIRS
     for pair in pairs:
         if pair.foreground in regions and pair.background in regions:
             yield cnr(image[regions[pair.foreground]], image[regions[pair.background]], name=f"CNR {pair}")
@@ -169,11 +169,9 @@ def _lesion(stirs: Stirs, method: str) -> Iterator[Measurement]:
     error, signal, n = float(np.abs(predicted - acquired).mean()), float(predicted.mean() / acquired.mean()), int(inside.sum())
     yield Measurement(LESION_ERROR, error, "1", method, "mean |synthetic − acquired| over the lesion", n)
     yield Measurement(LESION_SIGNAL, signal, "1", method, "mean synthetic / mean acquired of the lesion", n)
-    if BONE in stirs.regions:
-        marrow = stirs.regions[BONE]
-        shown, there = predicted.mean() - stirs.predicted[marrow].mean(), acquired.mean() - stirs.acquired[marrow].mean()
-        kept = float(shown / there) if there else math.nan
-        yield Measurement(LESION_CONTRAST, kept, "1", method, f"(lesion − {BONE}) synthetic / acquired, of means", n)
+    if MARROW in stirs.regions:
+        kept = contrast_kept(stirs.predicted, stirs.acquired, inside, stirs.regions[MARROW])
+        yield Measurement(LESION_CONTRAST, kept, "1", method, f"(lesion − {MARROW}) synthetic / acquired, of means", n)
 
 
 def _meniscus(stirs: Stirs, method: str) -> Iterator[Measurement]:
