@@ -8,6 +8,7 @@ import sys
 from ccdnn import __version__
 from ccdnn.errors import CcdnnError
 from ccdnn_training.cli import (
+    beyond_window,
     bound,
     compare,
     evaluate,
@@ -35,6 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
         search,
         evaluate,
         bound,
+        beyond_window,
         lesion_limit,
         evaluate_simulation,
         export,

@@ -1,0 +1,47 @@
+"""`ccdnn-train beyond-window`: what a model's images lack because it sees a window, and what smoothness is worth to a measure."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("beyond-window", help="what a view of the whole slice, and smoothness, would add to a model")
+    parser.add_argument("cache", type=Path, help="slice cache of `ccdnn-train simulate`, whose test subjects are taken")
+    parser.add_argument("--model", help="bundled model or model file; the default model if left out")
+    parser.add_argument("-o", "--output", type=Path, help="Markdown file to write; standard output in any case")
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    from ccdnn.errors import InputError
+    from ccdnn.model.catalog import resolve_model
+    from ccdnn.writing import require_writable, write_text
+    from ccdnn_training.cli.progress import progress
+    from ccdnn_training.data.cache import SliceCache
+    from ccdnn_training.evaluation.beyond_window import markdown_table, predictions, score_corrections
+
+    if options.output:
+        require_writable(options.output)
+    model, cache = resolve_model(options.model), SliceCache(options.cache)
+    if cache.normalisation.to_card() != dict(model.card.normalisation):
+        raise InputError(f"{cache.folder} is normalised otherwise than the model {model.card.name}; make the cache again.")
+    subjects = cache.part("test")
+    with progress("test subjects") as on_subject:
+        images = predictions(model, subjects, jobs=options.jobs, on_subject=on_subject)
+    name = f"{model.card.name} {model.card.version}"
+    window = 2 * model.network.RECEPTIVE_RADIUS + 1
+    table = markdown_table(score_corrections(name, images, subjects, window))
+    if options.output:
+        command = shlex.join(["ccdnn-train", *sys.argv[1:]])
+        about = (
+            f"Mean ± SD over {len(subjects)} subjects, none of whom the network or the regressor that corrects it had seen; P of "
+            f"Wilcoxon signed-rank tests. The network sees {window} × {window} pixels."
+        )
+        write_text(f"{about}\n\nSubjects: `{cache.made_by}`.\n\nCommand: `{command}`\n\n{table}", options.output)
+    print(table)
+    return 0
