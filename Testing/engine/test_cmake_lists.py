@@ -47,7 +47,7 @@ def test_extension_tells_the_catalogue_what_it_asks_for():
     for name in ("HOMEPAGE", "CONTRIBUTORS", "DESCRIPTION", "ICONURL", "SCREENSHOTURLS", "KEYWORDS"):
         assert re.search(rf'set\(EXTENSION_{name} "[^"]+', text), name
     assert 'set(EXTENSION_DEPENDS "PyTorch")' in text
-    for name in re.findall(r"CCDNNSynth/main/([\w/.]+)", text):
+    for name in re.findall(r"CCDNNSynth/main/([\w/.-]+)", text):
         assert (ROOT / name).is_file(), f"{name} is shown by the catalogue and not there"
     entry = json.loads((ROOT / "CCDNNSynth.json").read_text(encoding="utf-8"))
     assert entry["build_dependencies"] == ["PyTorch"]
