@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from typing import Any
 
 
 def processes(jobs: int) -> ProcessPoolExecutor:
     """So many processes of one thread each: more threads would only compete with the other processes."""
     return ProcessPoolExecutor(jobs, initializer=_one_thread)
+
+
+def fresh_processes(jobs: int, start: Callable[..., None], *arguments: Any) -> ProcessPoolExecutor:
+    """The same, begun anew and not as copies of this process, each with a call of `start(*arguments)`.
+
+    For work after a network or regressor was computed here: a copy would wait forever for OpenMP's threads, which are not copied.
+    """
+    return ProcessPoolExecutor(jobs, get_context("spawn"), _start, (start, arguments))
+
+
+def _start(start: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+    _one_thread()
+    start(*arguments)
 
 
 def _one_thread() -> None:

@@ -9,7 +9,6 @@ that sees the slice could gain. And the network's image, smoothed, tells whether
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,7 @@ from ccdnn.model.file import Model, load_model
 from ccdnn_training.data.cache import CachedSubject
 from ccdnn_training.evaluation.significance import signed_rank_p
 from ccdnn_training.evaluation.study import METRICS, Score, summarise
+from ccdnn_training.parallel import fresh_processes
 
 WITH_WINDOW, WITH_SLICE, SMOOTHED = "corrected by its window", "corrected by the slice, too", "smoothed, Gaussian of 1 pixel"
 WIDER = (3, 9)  # times the window: where the slice is averaged to tell shading
@@ -38,7 +38,7 @@ def predictions(
 ) -> list[np.ndarray]:
     """The network's STIR of each subject, (slice, row, column), in the normalisation of the cache."""
     found = []
-    with ProcessPoolExecutor(jobs, initializer=_start_worker, initargs=(model.path,)) as pool:
+    with fresh_processes(jobs, _start_worker, model.path) as pool:
         for image in pool.map(_predict, subjects):
             found.append(image)
             if on_subject:

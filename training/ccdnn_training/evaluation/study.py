@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from ccdnn_training.data.cache import CachedSubject
 from ccdnn_training.data.simulated_cohort import LESIONS
 from ccdnn_training.evaluation.baselines import PixelRegressor, best_affine_fit
 from ccdnn_training.evaluation.lesions import MARROW, contrast_kept
+from ccdnn_training.parallel import fresh_processes
 from ccdnn_training.physics.protocol import INPUT_CONTRASTS
 
 METRICS = ("MSE", "PSNR", "SSIM", "MS-SSIM")
@@ -56,7 +56,7 @@ def score_subjects(
     """
     regressor = PixelRegressor(train)
     scores: list[Score] = []
-    with ProcessPoolExecutor(jobs, initializer=_start_worker, initargs=(model.path, regressor)) as pool:
+    with fresh_processes(jobs, _start_worker, model.path, regressor) as pool:
         for done, of_subject in enumerate(pool.map(_score_subject, test), start=1):
             scores += of_subject
             if on_subject:
