@@ -148,24 +148,22 @@ def _error(
     found = np.zeros_like(image)
     for n, shown in enumerate(image):
         inputs = np.asarray(array[:-1, n], np.float32)
-        features = _features(inputs, shown, subject.tissue_threshold, window, whole)
         tissue = (inputs[0] > subject.tissue_threshold).ravel()
         if tissue.any():
+            features = _features(inputs, shown, subject.tissue_threshold, window, whole)
             found[n].flat[tissue] = regressor.predict(features[tissue])
     return found
 
 
 def _features(inputs: np.ndarray, image: np.ndarray, threshold: float, window: int, whole: bool) -> np.ndarray:
-    """(pixel, feature) of a slice: the network's value and the inputs' means in its window; of the slice, if `whole`, the means
-    of tissue in wider ones and in all, and where a pixel lies in the patient."""
+    """(pixel, feature) of a slice that shows tissue: the network's value and the inputs' means in its window; of the slice, if
+    `whole`, the means of tissue in wider ones and its percentiles, and where a pixel lies in the patient."""
     features = [image, *(uniform_filter(i, width) for i in inputs for width in (1, 5, window))]
     tissue = inputs[0] > threshold
-    if whole and tissue.any():
+    if whole:
         share = {width: uniform_filter(tissue.astype(np.float32), width) for width in (factor * window for factor in WIDER)}
         features += [uniform_filter(i * tissue, width) / np.maximum(s, 1e-3) for i in inputs for width, s in share.items()]
         features += [np.full_like(image, level) for i in inputs for level in np.percentile(i[tissue], LEVELS)]
         for places, along in zip(np.nonzero(tissue), np.indices(image.shape), strict=True):
             features.append((along - places.min()) / max(np.ptp(places), 1))
-    elif whole:
-        features += [np.zeros_like(image)] * (len(inputs) * (len(WIDER) + len(LEVELS)) + image.ndim)
     return np.stack(features, axis=-1).reshape(image.size, -1).astype(np.float32)
