@@ -18,18 +18,17 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from ccdnn.errors import InputError
     from ccdnn.model.catalog import resolve_model
     from ccdnn.writing import require_writable, write_text
     from ccdnn_training.cli.progress import progress
     from ccdnn_training.data.cache import SliceCache
+    from ccdnn_training.data.for_card import require_normalisation
     from ccdnn_training.evaluation.beyond_window import markdown_table, predictions, score_corrections
 
     if options.output:
         require_writable(options.output)
     model, cache = resolve_model(options.model), SliceCache(options.cache)
-    if cache.normalisation.to_card() != dict(model.card.normalisation):
-        raise InputError(f"{cache.folder} is normalised otherwise than the model {model.card.name}; make the cache again.")
+    require_normalisation(cache, model.card)
     subjects = cache.part("test")
     with progress("test subjects") as on_subject:
         images = predictions(model, subjects, jobs=options.jobs, on_subject=on_subject)

@@ -24,6 +24,7 @@ def run(options: argparse.Namespace) -> int:
     from ccdnn.model.catalog import resolve_model
     from ccdnn_training.cli.progress import progress
     from ccdnn_training.data.cache import SliceCache
+    from ccdnn_training.data.for_card import require_normalisation
     from ccdnn_training.evaluation.study import markdown_table, score_subjects, write_results, write_scores
 
     model = resolve_model(options.model)
@@ -34,8 +35,7 @@ def run(options: argparse.Namespace) -> int:
                 f"The model {model.card.name} was fitted on fold {fitted} and may have seen those tested in fold {options.fold}; "
                 f"score it with --fold {fitted}."
             )
-        if cache.normalisation.to_card() != dict(model.card.normalisation):
-            raise InputError(f"{cache.folder} is normalised otherwise than the model {model.card.name}; make the cache again.")
+        require_normalisation(cache, model.card)
     with progress("test subjects") as on_subject:
         scores = score_subjects(model, train.part("train"), test.part("test"), jobs=options.jobs, on_subject=on_subject)
     options.output.mkdir(parents=True, exist_ok=True)

@@ -1,10 +1,11 @@
-"""What a model's card says of the data it was fitted on: in words, and the protocol of every contrast."""
+"""What a model's card says of data: in words, the protocol of every contrast, and whether a cache is normalised as it says."""
 
 from __future__ import annotations
 
 import statistics
 
-from ccdnn.model.card import PROTOCOL_PARAMETERS, Contrast, Protocol
+from ccdnn.errors import InputError
+from ccdnn.model.card import PROTOCOL_PARAMETERS, Contrast, ModelCard, Protocol
 from ccdnn.series import Role
 from ccdnn_training.data.cache import SliceCache
 from ccdnn_training.physics.protocol import PAPER_PROTOCOL, PARAMETER_RANGES
@@ -35,6 +36,15 @@ def training_data_of(cache: SliceCache) -> str:
 def contrasts_of(cache: SliceCache) -> tuple[Contrast, ...]:
     """The inputs and, last, the target: nominal parameters and the ranges that training covered."""
     return tuple(Contrast(contrast, _protocol(cache, contrast)) for contrast in cache.contrasts)
+
+
+def require_normalisation(cache: SliceCache, card: ModelCard) -> None:
+    """
+    Raises:
+        InputError: the cache is not normalised as the card's model needs it.
+    """
+    if cache.normalisation.to_card() != dict(card.normalisation):
+        raise InputError(f"{cache.folder} is normalised otherwise than the model {card.name}; make the cache again.")
 
 
 def _protocol(cache: SliceCache, contrast: str) -> Protocol:
