@@ -15,12 +15,16 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
+from ccdnn.errors import InputError
+from ccdnn.volume import Grid
 from ccdnn.writing import make_folder, replacing, replacing_folder
 from ccdnn_training.data.manifest import MANIFEST_COLUMNS
 from ccdnn_training.parallel import processes
 from ccdnn_training.phantom.render import LABELS, sagittal_grid
 from ccdnn_training.physics.protocol import CONTRASTS
-from ccdnn_training.simulate import simulate_study, write_study
+from ccdnn_training.simulate import Study, simulate_study, write_study
 
 MANIFEST = "manifest.csv"
 
@@ -28,6 +32,8 @@ MANIFEST = "manifest.csv"
 FIRST_HEALTHY_SEED, FIRST_LESION_SEED, FIRST_TRAINED_LESION_SEED = 50_000, 60_000, 70_000
 
 LESIONS = {"edema": LABELS[13], "ganglion": LABELS[14]}
+# A lesion can lie outside a small field of view; then the knee whose seed is this much higher takes its place.
+NEXT_DRAW, DRAWS = 100, 9
 
 
 @dataclass(frozen=True)
@@ -74,6 +80,9 @@ def simulate_cohort(
         matrix: rows and columns over the field of view, `fov` in mm, centred on the joint.
         jobs: processes.
         on_subject: called with (subjects done, subjects).
+
+    Raises:
+        InputError: the field of view shows no lesion.
     """
     make_folder(folder)
     missing = [subject for subject in subjects if not (folder / subject.name).exists()]
@@ -92,11 +101,19 @@ def simulate_cohort(
 
 
 def _make(folder: Path, slices: int, matrix: int, fov: float, subject: CohortSubject) -> None:
-    study = simulate_study(
-        subject.seed,
-        grid=sagittal_grid(matrix=matrix, slices=slices, fov=fov, slice_spacing=86.4 / slices),
-        edema=subject.lesion == "edema",
-        ganglion=subject.lesion == "ganglion",
-    )
+    grid = sagittal_grid(matrix=matrix, slices=slices, fov=fov, slice_spacing=86.4 / slices)
     with replacing_folder(folder / subject.name) as temporary:
-        write_study(study, temporary)
+        write_study(_with_its_lesion(subject, grid), temporary)
+
+
+def _with_its_lesion(subject: CohortSubject, grid: Grid) -> Study:
+    """
+    Raises:
+        InputError: the field of view is so small that no draw shows the lesion.
+    """
+    for draw in range(DRAWS):
+        seed = subject.seed + draw * NEXT_DRAW
+        study = simulate_study(seed, grid=grid, edema=subject.lesion == "edema", ganglion=subject.lesion == "ganglion")
+        if not subject.lesion or LESIONS[subject.lesion] in {LABELS.get(value) for value in np.unique(study.labels.array)}:
+            return study
+    raise InputError(f"No knee of {DRAWS} shows its {subject.lesion} in so small a field of view; take a larger --fov.")
