@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ccdnn.errors import ModelError
 from ccdnn.model.card import ModelCard
-from ccdnn.model.header import CARD_KEY, card_of, header_size
+from ccdnn.model.header import CARD_KEY, card_of, header_size, naming
 from ccdnn.model.network import CCDNN
 from ccdnn.writing import write_bytes
 
@@ -66,23 +66,18 @@ def load_model(path: str | Path, sha256: str | None = None) -> Model:
         ModelError: naming the file and what is wrong with it.
     """
     path = Path(path)
-    try:
+    with naming(path):
         found = _sha256_of(path)
         if sha256 is not None and found != sha256.lower():
             raise ModelError(f"its SHA-256 is {found}, not {sha256.lower()} as listed: it was altered or damaged; fetch it again.")
         with path.open("rb") as file:
             header_size(file)
-        with safe_open(path, framework="pt", device="cpu") as file:
-            card = card_of(file.metadata())
-            network = _read_network(file, card)
-    except ModelError as error:
-        raise ModelError(f"The model file {path} cannot be used: {error}") from error
-    except FileNotFoundError as error:
-        raise ModelError(f"There is no model file {path}.") from error
-    except OSError as error:
-        raise ModelError(f"The model file {path} cannot be read: {error.strerror or error}.") from error
-    except SafetensorError as error:
-        raise ModelError(f"The model file {path} is truncated or no safetensors file ({error}).") from error
+        try:
+            with safe_open(path, framework="pt", device="cpu") as file:
+                card = card_of(file.metadata())
+                network = _read_network(file, card)
+        except SafetensorError as error:
+            raise ModelError(f"it is truncated or no safetensors file ({error}).") from error
     return Model(card, network, path, found)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,18 +26,29 @@ def read_card(path: str | Path) -> ModelCard:
         ModelError: naming the file and what is wrong with it.
     """
     path = Path(path)
-    try:
-        with path.open("rb") as file:
+    with naming(path), path.open("rb") as file:
+        try:
             header = json.loads(file.read(header_size(file)))
+        except (ValueError, RecursionError) as error:
+            raise ModelError("its header is no JSON.") from error
         return card_of(header.get("__metadata__") if isinstance(header, dict) else None)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """What goes wrong while the model file `path` is read is told with its name.
+
+    Raises:
+        ModelError: the file is missing or cannot be read, or a ModelError was raised within.
+    """
+    try:
+        yield
     except ModelError as error:
         raise ModelError(f"The model file {path} cannot be used: {error}") from error
     except FileNotFoundError as error:
         raise ModelError(f"There is no model file {path}.") from error
     except OSError as error:
         raise ModelError(f"The model file {path} cannot be read: {error.strerror or error}.") from error
-    except (ValueError, RecursionError) as error:
-        raise ModelError(f"The model file {path} cannot be used: its header is no JSON.") from error
 
 
 def header_size(file: BinaryIO) -> int:
