@@ -101,7 +101,12 @@ def mean_squared_error(image: np.ndarray, reference: np.ndarray) -> float:
 
 def peak_signal_to_noise_ratio(image: np.ndarray, reference: np.ndarray) -> float:
     """10·log10(1 / MSE) in dB; infinite for equal arrays."""
-    return _psnr(mean_squared_error(image, reference))
+    return psnr_of(mean_squared_error(image, reference))
+
+
+def psnr_of(mean_squared_error: float, data_range: float = DATA_RANGE) -> float:
+    """10·log10(range² / MSE) in dB; infinite where there is no error."""
+    return math.inf if mean_squared_error == 0 else 10 * math.log10(data_range**2 / mean_squared_error)
 
 
 def scaled_pair(
@@ -153,7 +158,7 @@ def similarity_by_slice(pair: ScaledPair) -> Iterator[SliceSimilarity]:
         weight = weight_of(x.shape, *where) if structural and count else 0.0
         values = {
             Measure.MSE: error,
-            Measure.PSNR: _psnr(error),
+            Measure.PSNR: psnr_of(error),
             Measure.SSIM: ssim(x, y, *where) if weight else math.nan,
             Measure.MS_SSIM: ms_ssim(x, y, *where) if weight else math.nan,
         }
@@ -167,7 +172,7 @@ def of_volume(slices: Sequence[SliceSimilarity]) -> dict[Measure, float]:
         measure: _weighted_mean([(one.values[measure], one.weight) for one in slices])
         for measure in (Measure.SSIM, Measure.MS_SSIM)
     }
-    return {Measure.MSE: error, Measure.PSNR: _psnr(error), **means}
+    return {Measure.MSE: error, Measure.PSNR: psnr_of(error), **means}
 
 
 def notes_on(pair: ScaledPair, slices: Sequence[SliceSimilarity]) -> dict[Measure, str]:
@@ -243,10 +248,6 @@ def similarity(
 def _count(slices: Sequence[SliceSimilarity], measure: Measure) -> int:
     """How many slices have a value."""
     return sum(not math.isnan(one.values[measure]) for one in slices)
-
-
-def _psnr(error: float) -> float:
-    return math.inf if error == 0 else 10 * math.log10(DATA_RANGE**2 / error)
 
 
 def _weighted_mean(values: list[tuple[float, float]]) -> float:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import cKDTree
 
+from ccdnn.measure.similarity import psnr_of
 from ccdnn_training.data.tuples import draw_tuples, signal_maxima, signals_of
 from ccdnn_training.physics.noise import add_rician_noise, rician_mean
 
@@ -117,12 +118,7 @@ def markdown_table(bounds: list[Bound]) -> str:
         "|---|---|---|---|",
     ]
     lines += [
-        f"| {b.noise:g} % | {psnr(b.one_pixel, top):.2f} | {psnr(b.one_pixel, 1):.2f} | {psnr(b.regions_known, top):.2f} |"
+        f"| {b.noise:g} % | {psnr_of(b.one_pixel, top):.2f} | {psnr_of(b.one_pixel, 1):.2f} | {psnr_of(b.regions_known, top):.2f} |"
         for b in bounds
     ]
     return "\n".join(lines) + "\n"
-
-
-def psnr(mean_squared_error: float, data_range: float) -> float:
-    """10 · log10(range² / MSE) in dB."""
-    return float(10 * np.log10(data_range**2 / mean_squared_error))

@@ -18,12 +18,12 @@ import numpy as np
 import torch
 
 from ccdnn.errors import ModelError
-from ccdnn.measure.similarity import mean_squared_error, ssim
+from ccdnn.measure.similarity import mean_squared_error, psnr_of, ssim
 from ccdnn.model.network import CCDNN
 from ccdnn_training.data.label_maps import LabelMaps
 from ccdnn_training.data.tuple_images import TupleImages
 from ccdnn_training.data.tuples import signal_maxima
-from ccdnn_training.evaluation.bound import STIR, NearestNeighbourMean, conditional_mean, psnr
+from ccdnn_training.evaluation.bound import STIR, NearestNeighbourMean, conditional_mean
 from ccdnn_training.fitting.checkpoint import read_checkpoint
 from ccdnn_training.physics.noise import rician_mean
 
@@ -209,4 +209,4 @@ def score(image: int, method: str, prediction: np.ndarray, label: np.ndarray) ->
     top = signal_maxima()[STIR]
     scaled, reference = prediction / top, label / top
     error = mean_squared_error(scaled, reference)
-    return ImageScore(image, method, error, psnr(error, 1) if error else float("inf"), ssim(scaled, reference))
+    return ImageScore(image, method, error, psnr_of(error), ssim(scaled, reference))

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from ccdnn.errors import InputError
+from ccdnn.measure.similarity import psnr_of
 from ccdnn.writing import replacing, write_text
 from ccdnn_training.data.label_maps import LabelMaps
 from ccdnn_training.data.tuples import signal_maxima
-from ccdnn_training.evaluation.bound import STIR, psnr
+from ccdnn_training.evaluation.bound import STIR
 from ccdnn_training.evaluation.simulation import ABLATIONS, NETWORK, PAPER, ImageScore, Setting, TrainedNetwork
 
 COLUMNS = ("image", "method", "MSE", "PSNR", "SSIM")
@@ -66,10 +67,10 @@ def markdown_table(results: Sequence[SettingScores]) -> str:
             name = f"{method} ({result.size})" if method == NETWORK else method
             # A bound of some of the images is to be held against the network on the same ones.
             same = (
-                f"; network on these {psnr(_mean_error([network[i] for i in scores]), 1):.2f}" if len(scores) < len(network) else ""
+                f"; network on these {psnr_of(_mean_error([network[i] for i in scores])):.2f}" if len(scores) < len(network) else ""
             )
             lines.append(
-                f"| {result.setting.title} | {name} | {len(scores)} | {error * 1e4:.3f} | **{psnr(error, 1):.2f}**{same} "
+                f"| {result.setting.title} | {name} | {len(scores)} | {error * 1e4:.3f} | **{psnr_of(error):.2f}**{same} "
                 f"| {_spread([s.psnr for s in scores.values()], 2)} | {_spread([s.ssim for s in scores.values()], 3)} |"
             )
         if result.setting in PAPER:
