@@ -37,7 +37,7 @@ images, Magnetic Resonance in Medicine, 2020.</p>
 
 def registerSampleData():
     """Offer the bundled study in the Sample Data module."""
-    from CCDNNSynthLib.SampleStudy import registerSampleStudy
+    from CCDNNSynthLib.Inputs.SampleStudy import registerSampleStudy
 
     registerSampleStudy()
 
@@ -52,14 +52,14 @@ class CCDNNSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def setup(self):
         ScriptedLoadableModuleWidget.setup(self)
-        from CCDNNSynthLib.CnrPanel import CnrPanel
-        from CCDNNSynthLib.InputsPanel import InputsPanel
-        from CCDNNSynthLib.ProfilesPanel import ProfilesPanel
-        from CCDNNSynthLib.ReaderStudyPanel import ReaderStudyPanel
-        from CCDNNSynthLib.ReportPanel import ReportPanel
-        from CCDNNSynthLib.ReviewPanel import ReviewPanel
-        from CCDNNSynthLib.SimilarityPanel import SimilarityPanel
-        from CCDNNSynthLib.SynthesisPanel import SynthesisPanel
+        from CCDNNSynthLib.Inputs.InputsPanel import InputsPanel
+        from CCDNNSynthLib.Measure.CnrPanel import CnrPanel
+        from CCDNNSynthLib.Measure.ProfilesPanel import ProfilesPanel
+        from CCDNNSynthLib.Measure.SimilarityPanel import SimilarityPanel
+        from CCDNNSynthLib.Readers.ReaderStudyPanel import ReaderStudyPanel
+        from CCDNNSynthLib.Report.ReportPanel import ReportPanel
+        from CCDNNSynthLib.Review.ReviewPanel import ReviewPanel
+        from CCDNNSynthLib.Synthesis.SynthesisPanel import SynthesisPanel
 
         self.logic = CCDNNSynthLogic()
         self.inputs = InputsPanel(self._section("Inputs"))
@@ -152,14 +152,14 @@ class CCDNNSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 class CCDNNSynthLogic(ScriptedLoadableModuleLogic):
     """Runs jobs, one at a time, in a worker process that is kept warm between them. Needs no widget.
 
-    A job and how it ends: `CCDNNSynthLib.Run`. The listener of a run has onProgress(done, total), onLog(level, text) and
+    A job and how it ends: `CCDNNSynthLib.Synthesis.Run`. The listener of a run has onProgress(done, total), onLog(level, text) and
     onEnd(outcome).
     """
 
     def __init__(self):
         ScriptedLoadableModuleLogic.__init__(self)
         from CCDNNSynthLib.Packages import ensurePackages
-        from CCDNNSynthLib.WorkerClient import WorkerClient
+        from CCDNNSynthLib.Synthesis.WorkerClient import WorkerClient
 
         self.worker = WorkerClient(onLog=self._onWorkerLog)
         self.ensurePackages = ensurePackages
@@ -176,7 +176,7 @@ class CCDNNSynthLogic(ScriptedLoadableModuleLogic):
 
     def start(self, job, listener):
         """Begin a run. Raises ccdnn.errors.InputError when the job cannot be computed."""
-        from CCDNNSynthLib.Run import Run
+        from CCDNNSynthLib.Synthesis.Run import Run
 
         if self.running:
             raise RuntimeError("A run is in progress.")

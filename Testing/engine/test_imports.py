@@ -59,6 +59,15 @@ ENGINE = modules_under(ENGINE_ROOT, "ccdnn")
 SLICER_SIDE = modules_under(ENGINE_ROOT, "CCDNNSynthLib")
 TRAINING = modules_under(TRAINING_ROOT, "ccdnn_training")
 
+# Folders of CCDNNSynthLib: what all share, then the panel from top to bottom.
+SECTIONS = ("", "Scene", "Views", "Inputs", "Synthesis", "Review", "Measure", "Report", "Readers")
+
+
+def section_of(module: str) -> str:
+    """The folder of CCDNNSynthLib that a module is in, or is; "" for what lies beside the folders."""
+    folder = module.split(".")[1]
+    return folder if (ENGINE_ROOT / "CCDNNSynthLib" / folder).is_dir() else ""
+
 
 def top_level(path: Path) -> set[str]:
     return {found.module.split(".")[0] for found in imports_of(path)}
@@ -99,18 +108,19 @@ def test_only_the_command_line_imports_the_command_line(module):
     assert not [found.module for found in imports_of(ENGINE[module]) if found.module.startswith("ccdnn.cli")]
 
 
-def test_importing_the_engine_never_goes_in_a_circle():
+@pytest.mark.parametrize("modules", [ENGINE, SLICER_SIDE], ids=["engine", "Slicer side"])
+def test_importing_never_goes_in_a_circle(modules):
     done: set[str] = set()
 
     def visit(module: str, trail: tuple[str, ...]) -> None:
         assert module not in trail, f"circle of imports: {' → '.join((*trail, module))}"
-        if module in ENGINE and module not in done:
-            for found in imports_of(ENGINE[module]):
+        if module in modules and module not in done:
+            for found in imports_of(modules[module]):
                 if not found.lazy:
                     visit(found.module, (*trail, module))
             done.add(module)
 
-    for module in ENGINE:
+    for module in modules:
         visit(module, ())
 
 
@@ -118,6 +128,13 @@ def test_importing_the_engine_never_goes_in_a_circle():
 def test_slicer_side_knows_the_engine_and_not_the_training(module):
     assert "ccdnn_training" not in top_level(SLICER_SIDE[module])
     assert not [found.module for found in imports_of(SLICER_SIDE[module]) if found.module.startswith("ccdnn.cli")]
+
+
+@pytest.mark.parametrize("module", sorted(SLICER_SIDE))
+def test_a_section_of_the_panel_knows_only_what_lies_before_it(module):
+    place = SECTIONS.index(section_of(module))
+    imported = [found.module for found in imports_of(SLICER_SIDE[module]) if found.module.startswith("CCDNNSynthLib.")]
+    assert not [name for name in imported if SECTIONS.index(section_of(name)) > place]
 
 
 @pytest.mark.parametrize("module", sorted(TRAINING))

@@ -9,7 +9,7 @@ import slicer
 import slicer_host
 import vtk
 
-from CCDNNSynthLib.SampleStudy import SAMPLE_FOLDER
+from CCDNNSynthLib.Inputs.SampleStudy import SAMPLE_FOLDER
 
 NAMES = {int(value): name for value, name in json.loads((SAMPLE_FOLDER / "labels.json").read_text(encoding="utf-8")).items()}
 LABEL_OF_TISSUE = {"bone" if name == "bone marrow" else name: value for value, name in NAMES.items()}

@@ -11,7 +11,7 @@ import vtk
 from PySide6 import QtCore, QtTest
 
 from ccdnn.series import Role
-from CCDNNSynthLib.Tables import tableOf
+from CCDNNSynthLib.Scene.Tables import tableOf
 
 
 def open_pair(panel):

@@ -19,8 +19,8 @@ from skimage.metrics import structural_similarity
 
 from ccdnn.cli.main import main as ccdnn
 from ccdnn.files import read_volume, write_volume
-from CCDNNSynthLib.SampleStudy import SAMPLE_FOLDER
-from CCDNNSynthLib.Tables import tableOf
+from CCDNNSynthLib.Inputs.SampleStudy import SAMPLE_FOLDER
+from CCDNNSynthLib.Scene.Tables import tableOf
 
 # R, A, S in mm: through patella, fluid and femur.
 LINE = ((-3.0, 40.0, 10.0), (-3.0, 12.0, -28.0))

@@ -15,8 +15,8 @@ from cnr_scene import HIGH, LOW, draw_pair, masks, open_leg, settle, status, wai
 
 from ccdnn.cli.main import main as ccdnn
 from ccdnn.measure.cnr import PAPER_PAIRS, CnrForm
-from CCDNNSynthLib.Regions import OutlineRegion
-from CCDNNSynthLib.SampleStudy import SAMPLE_FOLDER
+from CCDNNSynthLib.Inputs.SampleStudy import SAMPLE_FOLDER
+from CCDNNSynthLib.Scene.Regions import OutlineRegion
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ from mouse import Mouse
 
 from ccdnn.measure.cnr import CnrForm
 from ccdnn.series import Role
-from CCDNNSynthLib import OutlineDrawing
-from CCDNNSynthLib.Regions import OutlineRegion, outlinesOf
+from CCDNNSynthLib.Measure import OutlineDrawing
+from CCDNNSynthLib.Scene.Regions import OutlineRegion, outlinesOf
 
 
 @pytest.fixture

@@ -21,9 +21,9 @@ import slicer_host
 from ccdnn.provenance import NOTICE
 from ccdnn.report.page import file_stem
 from ccdnn.series import Role
-from CCDNNSynthLib.Plots import chartOf
-from CCDNNSynthLib.Result import addVolume, fileResult, showLike
-from CCDNNSynthLib.Tables import tableOf
+from CCDNNSynthLib.Scene.Result import addVolume, fileResult, showLike
+from CCDNNSynthLib.Scene.Tables import tableOf
+from CCDNNSynthLib.Views.Plots import chartOf
 
 SECRETS = ("DOE^", "JANE", "SECRET", "19700101")
 

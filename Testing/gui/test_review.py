@@ -21,8 +21,8 @@ from ccdnn.measure.scaling import Scaling
 from ccdnn.resample import resample_onto
 from ccdnn.series import Role
 from ccdnn.volume import Volume
-from CCDNNSynthLib.DifferenceVolume import COLORS_NAME, isDifference, makeDifference, removeDifference, updateDifference
 from CCDNNSynthLib.Parameters import CompareMode, ReviewLayout
+from CCDNNSynthLib.Scene.DifferenceVolume import COLORS_NAME, isDifference, makeDifference, removeDifference, updateDifference
 
 needs_rendering = pytest.mark.skipif(
     not layout.can_render(),

@@ -64,7 +64,7 @@ def load_result(parameters, path: Path) -> None:
 
     from ccdnn.files import read_volume
     from CCDNNSynthLib.Parameters import volumesOf
-    from CCDNNSynthLib.Result import addVolume, fileResult, resultName, showLike
+    from CCDNNSynthLib.Scene.Result import addVolume, fileResult, resultName, showLike
 
     volume = read_volume(path)
     node = addVolume(parameters.t1Volume, resultName(volume.metadata))
@@ -78,7 +78,7 @@ def review(panel, options) -> None:
     import layout
     import slicer
 
-    from CCDNNSynthLib.SliceViews import showSlice
+    from CCDNNSynthLib.Views.SliceViews import showSlice
 
     if not layout.can_render():
         print("The review is left out: nothing can be drawn on this machine (see Testing/gui/test_review.py).")

@@ -99,7 +99,7 @@ class PanelStories(Story):
             import SampleData
         except ImportError:
             self.skipTest("this application has no Sample Data module")
-        from CCDNNSynthLib.SampleStudy import CATEGORY, SAMPLE_NAME, VOLUMES, registerSampleStudy
+        from CCDNNSynthLib.Inputs.SampleStudy import CATEGORY, SAMPLE_NAME, VOLUMES, registerSampleStudy
 
         if not any(
             source.sampleName == SAMPLE_NAME for source in getattr(slicer.modules, "sampleDataSources", {}).get(CATEGORY, [])

@@ -6,7 +6,7 @@ import vtk
 from story import Story
 
 from ccdnn.measure.profile import Image
-from CCDNNSynthLib.SceneVolumes import gridOf
+from CCDNNSynthLib.Scene.SceneVolumes import gridOf
 
 # Across the knee, in voxels of the sample study's STIR (column, row, slice).
 ENDS = ((120.0, 190.0, 12.0), (260.0, 200.0, 12.0))

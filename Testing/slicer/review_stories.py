@@ -324,7 +324,7 @@ class ReviewStories(Story):
         self.assertEqual(self.background("ReviewAcquired"), self.acquired.GetID())
 
     def test_aPlotComesBelowTheViews(self):
-        from CCDNNSynthLib.Plots import showInLayout
+        from CCDNNSynthLib.Views.Plots import showInLayout
 
         chart = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotChartNode")
         self.open(self.panel.ui.sideBySideButton)

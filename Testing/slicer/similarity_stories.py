@@ -9,8 +9,8 @@ from story import Story
 
 from ccdnn.measure.similarity import Measure, scaled_pair, similarity
 from ccdnn.measure.similarity_table import overlap_by_slice
-from CCDNNSynthLib.SceneVolumes import gridOf
-from CCDNNSynthLib.Tables import tableOf
+from CCDNNSynthLib.Scene.SceneVolumes import gridOf
+from CCDNNSynthLib.Scene.Tables import tableOf
 
 SLICES = 5  # of the study's 24, so that a story takes seconds
 

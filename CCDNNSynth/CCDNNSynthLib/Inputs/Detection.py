@@ -1,0 +1,100 @@
+"""Which volume of the scene plays which role: told by its DICOM headers, by entries of its file, or else by its name."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import slicer
+from slicer.i18n import tr as _
+
+from ccdnn.errors import InputError
+from ccdnn.roles import Evidence, classify
+from ccdnn.series import Protocol, Role
+from ccdnn.sidecar import protocol_in_header
+from CCDNNSynthLib.Scene.Result import isSynthetic
+from CCDNNSynthLib.Scene.SceneVolumes import gridOf
+
+
+@dataclass(frozen=True)
+class Description:
+    """How a volume was acquired, as far as it is known, and what it can be used as, with the reason in words."""
+
+    protocol: Protocol
+    role: Role
+    reason: str
+    study: str = ""
+
+
+@dataclass(frozen=True)
+class Detection:
+    """The volume chosen for each role, and a sentence for each role: why it was chosen, or why none was."""
+
+    volumes: dict
+    sentences: tuple
+
+
+def describe(node) -> Description:
+    """What can be told of a volume node without looking at its voxels."""
+    image = node.GetImageData()
+    slices = image.GetDimensions()[2] if image is not None else 1
+    if isSynthetic(node):
+        return Description(Protocol(), Role.OTHER, _("a synthetic image, so it is no acquired one"))
+    frame = _dicomFrame(node)
+    if frame is not None:
+        evidence = Evidence(frame.protocol, frame.description or node.GetName(), frame.derivation, frame.modality, slices)
+        return Description(frame.protocol, *classify(evidence), study=frame.study_uid)
+    entries = {name: node.GetAttribute(name) for name in node.GetAttributeNames()}
+    protocol = protocol_in_header(entries)
+    return Description(protocol, *classify(Evidence(protocol, node.GetName(), slices=slices)))
+
+
+def detect(nodes) -> Detection:
+    """Choose among volume nodes. Of several that fit a role, one is chosen only where it alone lies on the grid of the others."""
+    described = {node: describe(node) for node in nodes}
+    candidates = {
+        role: [node for node in nodes if described[node].role is role] for role in (Role.T1, Role.T2, Role.GRE, Role.STIR)
+    }
+    chosen = {role: found[0] for role, found in candidates.items() if len(found) == 1}
+    settled = list(chosen.values())
+    for role, found in candidates.items():
+        fitting = [node for node in found if settled and all(_sameGrid(node, other) for other in settled)]
+        if len(found) > 1 and len(fitting) == 1:
+            chosen[role] = fitting[0]
+    sentences = [_sentence(role, candidates[role], chosen.get(role), described) for role in candidates]
+    studies = {described[node].study for role, node in chosen.items() if role is not Role.STIR} - {""}
+    if len(studies) > 1:
+        sentences.append(_("These volumes come from different examinations; check that they show the same knee and visit."))
+    return Detection(chosen, tuple(filter(None, sentences)))
+
+
+def _sentence(role, candidates, chosen, described) -> str:
+    if chosen is not None:
+        return _("{role}: {volume} ({reason})").format(role=role.label, volume=chosen.GetName(), reason=described[chosen].reason)
+    if candidates:
+        names = ", ".join(node.GetName() for node in candidates)
+        return _("{role}: {volumes} all fit; choose one.").format(role=role.label, volumes=names)
+    # An acquired STIR is optional, so nothing need be said when there is none.
+    return "" if role is Role.STIR else _("{role}: no volume fits; choose one.").format(role=role.label)
+
+
+def _sameGrid(node, other) -> bool:
+    try:
+        return gridOf(node, other).same_as(gridOf(other))
+    except InputError:
+        return False
+
+
+def _dicomFrame(node):
+    """The first DICOM frame of a volume that was loaded from Slicer's DICOM database; None where that cannot be had."""
+    uids = (node.GetAttribute("DICOM.instanceUIDs") or "").split()
+    # Some builds have no DICOM module.
+    database = getattr(slicer, "dicomDatabase", None)
+    path = database.fileForInstance(uids[0]) if uids and database else ""
+    if not path:
+        return None
+    try:
+        from ccdnn.dicom.headers import read_frames
+
+        frames = read_frames(Path(path))
+    except (ImportError, InputError, OSError):
+        return None
+    return frames[0] if frames else None

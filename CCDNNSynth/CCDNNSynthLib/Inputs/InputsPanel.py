@@ -1,0 +1,167 @@
+"""The section "Inputs": which volumes, what they are, where they lie, and what looks wrong with them."""
+
+from dataclasses import dataclass
+
+import slicer
+import vtk
+from slicer.i18n import tr as _
+
+from ccdnn.errors import CcdnnError, InputError
+from ccdnn.plausibility import fat_suppression_warning, protocol_warnings, swap_warning
+from ccdnn.series import Role, plane_of
+from ccdnn.volume import Volume
+from CCDNNSynthLib import Messages
+from CCDNNSynthLib.Inputs.Detection import describe, detect
+from CCDNNSynthLib.Inputs.ModelChoices import chosenModel
+from CCDNNSynthLib.Inputs.SampleStudy import loadSampleStudy
+from CCDNNSynthLib.Panel import Panel
+from CCDNNSynthLib.Parameters import VOLUME_OF_ROLE, volumesOf
+from CCDNNSynthLib.Scene.SceneVolumes import gridOf, voxelsOf
+
+# Slices looked at to tell T1-w from T2-w where no header does.
+SLICES_COMPARED = 12
+
+
+@dataclass(frozen=True)
+class _Described:
+    """A description, and what it was made from: when that changes, it is made anew."""
+
+    key: tuple
+    description: object
+
+
+class InputsPanel(Panel):
+    def __init__(self, widget):
+        """:param widget: of Inputs.ui."""
+        super().__init__(widget)
+        self._described, self._swap = {}, ((), None)
+        self._lines = {
+            Role.T1: self.ui.t1Grid,
+            Role.T2: self.ui.t2Grid,
+            Role.GRE: self.ui.greGrid,
+            Role.STIR: self.ui.stirGrid,
+        }
+        self.ui.detectButton.clicked.connect(self.onDetect)
+        self.ui.sampleLink.linkActivated.connect(self.onSampleLink)
+        self._tellDetection(())
+
+    def setParameterNode(self, parameterNode) -> None:
+        self._described, self._swap = {}, ((), None)
+        self._tellDetection(())
+        super().setParameterNode(parameterNode)
+
+    def setEnabled(self, enabled: bool) -> None:
+        """Let the inputs be changed, or, in a run, not."""
+        for name in ("t1Selector", "t2Selector", "greSelector", "stirSelector", "detectButton", "sampleLink"):
+            getattr(self.ui, name).enabled = enabled
+
+    def protocols(self) -> dict:
+        """Role → how the chosen volume was acquired, as far as that is known."""
+        return {role: self._description(role, node).protocol for role, node in self._volumes().items()}
+
+    def onDetect(self) -> None:
+        nodes = [
+            node
+            for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+            if node.GetClassName() == "vtkMRMLScalarVolumeNode" and not node.GetHideFromEditors()
+        ]
+        if not nodes:
+            self._tellDetection((_("There is no volume in the scene; load a study first."),))
+            return
+        detection = detect(nodes)
+        with slicer.util.NodeModify(self._parameterNode):
+            for role, member in VOLUME_OF_ROLE.items():
+                if role in detection.volumes:
+                    setattr(self._parameterNode, member, detection.volumes[role])
+        self._tellDetection(detection.sentences)
+
+    def onSampleLink(self, link="") -> None:
+        try:
+            nodes = loadSampleStudy()
+        except RuntimeError as error:
+            Messages.show(self.ui.warningLabel, "error", _("The sample study cannot be loaded: {reason}").format(reason=error))
+            return
+        with slicer.util.NodeModify(self._parameterNode):
+            for role, node in nodes.items():
+                setattr(self._parameterNode, VOLUME_OF_ROLE[role], node)
+        self._tellDetection(())
+
+    def refresh(self) -> None:
+        """Bring the lines and the warnings up to date with the choices."""
+        volumes = self._volumes()
+        self._observe(volumes.values())
+        for role, line in self._lines.items():
+            text = self._line(role, volumes) if role in volumes else ""
+            line.text, line.visible = text, bool(text)
+        Messages.show(self.ui.warningLabel, "warning", *self._warnings(volumes))
+
+    def refreshWhenChanged(self, caller, event) -> None:
+        self.refreshSoon()
+
+    def _observe(self, nodes) -> None:
+        """Hear of what is done to the chosen volumes: other voxels, another place, another transform."""
+        self.removeObservers()
+        for node in set(nodes):
+            for event in (node.ImageDataModifiedEvent, node.TransformModifiedEvent, vtk.vtkCommand.ModifiedEvent):
+                self.addObserver(node, event, self.refreshWhenChanged)
+
+    def _volumes(self) -> dict:
+        return volumesOf(self._parameterNode) if self._parameterNode is not None else {}
+
+    def _tellDetection(self, sentences) -> None:
+        Messages.show(self.ui.detectLabel, "note", *sentences)
+
+    def _description(self, role, node):
+        key = (node.GetID(), node.GetName(), node.GetAttribute("DICOM.instanceUIDs"))
+        if role not in self._described or self._described[role].key != key:
+            self._described[role] = _Described(key, describe(node))
+        return self._described[role].description
+
+    def _line(self, role, volumes) -> str:
+        """Where a volume lies, what will be done about that, and what it looks like if not like its role."""
+        node, reference = volumes[role], volumes.get(Role.T1)
+        try:
+            grid = gridOf(node, reference)
+            parts = [f"{grid}, {plane_of(grid.ijk_to_ras)}"]
+            if role is Role.T1:
+                parts.append(_("the result's grid"))
+            elif role is not Role.STIR and reference is not None and not grid.same_as(gridOf(reference)):
+                parts.append(_("will be resampled onto {reference}").format(reference=Role.T1.label))
+        except InputError as error:
+            return str(error)
+        description = self._description(role, node)
+        if description.role is not role and description.role is not Role.OTHER:
+            parts.append(_("looks like {role}: {reason}").format(role=description.role.label, reason=description.reason))
+        return "; ".join(parts)
+
+    def _warnings(self, volumes) -> list:
+        protocols = self.protocols()
+        warnings = [sentence for role in volumes if (sentence := fat_suppression_warning(protocols[role], role))]
+        try:
+            card = chosenModel(self._parameterNode.model).card() if volumes else None
+        except CcdnnError:  # said in the section below
+            card = None
+        if card is not None:
+            warnings += protocol_warnings(protocols, card)
+        if Role.T1 in volumes and Role.T2 in volumes:
+            warnings.append(self._swapWarning(volumes[Role.T1], volumes[Role.T2], protocols))
+        return warnings
+
+    def _swapWarning(self, t1, t2, protocols):
+        """See `ccdnn.plausibility.swap_warning`; asked anew only for other volumes, since it may look at voxels."""
+        key = tuple((node.GetID(), node.GetImageData() and node.GetImageData().GetMTime()) for node in (t1, t2))
+        if self._swap[0] != key:
+            self._swap = (key, self._compare(t1, t2, protocols))
+        return self._swap[1]
+
+    @staticmethod
+    def _compare(t1, t2, protocols):
+        try:
+            grid = gridOf(t1)
+            if not grid.same_as(gridOf(t2, t1)):
+                return None
+            step = max(1, grid.shape[0] // SLICES_COMPARED)
+            first, second = (Volume(voxelsOf(node)[::step], grid.ijk_to_ras, name=node.GetName()) for node in (t1, t2))
+            return swap_warning(first, second, protocols)
+        except InputError:  # said in the volume's line, or when Apply is pressed
+            return None

@@ -1,0 +1,268 @@
+"""The section "Contrast (CNR)": tissue regions, their contrast in the acquired and the synthetic STIR, its table and plot."""
+
+from pathlib import Path
+
+import qt
+import slicer
+import vtk
+from slicer.i18n import tr as _
+
+from ccdnn.errors import CcdnnError
+from ccdnn.measure.cnr import PAPER_PAIRS, cnr_chart, parse_pairs
+from ccdnn.writing import write_text
+from CCDNNSynthLib import Messages
+from CCDNNSynthLib.Measure.CnrMeasurement import CnrMeasurement
+from CCDNNSynthLib.Measure.OutlineDrawing import OutlineDrawing, OutlineShape
+from CCDNNSynthLib.Panel import Panel
+from CCDNNSynthLib.Scene import Tables
+from CCDNNSynthLib.Scene.Regions import addOutline, addTissueSegmentation, outlinesOf, regionsOf, removeOutline, sliceNormal
+from CCDNNSynthLib.Views import Plots
+
+# Between a change and the measurement that follows it: a dragged point moves more often than a screen is drawn.
+LIVE_MS = 20
+
+
+class CnrPanel(Panel):
+    def __init__(self, widget):
+        """:param widget: of Cnr.ui."""
+        super().__init__(widget)
+        self._measurement, self._shown = CnrMeasurement(), False
+        self._drawing = OutlineDrawing(self._onDrawn)
+        self._listed = []
+        self._live = qt.QTimer()
+        self._live.interval = LIVE_MS
+        self._live.timeout.connect(self._onLive)
+        self.ui.editButton.clicked.connect(self.onEdit)
+        self.ui.freehandButton.clicked.connect(lambda *_checked: self.onDraw(OutlineShape.FREEHAND))
+        self.ui.circleButton.clicked.connect(lambda *_checked: self.onDraw(OutlineShape.CIRCLE))
+        self.ui.regionList.currentRowChanged.connect(self.onRegionChosen)
+        self.ui.removeButton.clicked.connect(self.onRemove)
+        self.ui.measureButton.clicked.connect(self.onMeasure)
+        self.ui.plotButton.clicked.connect(self.onPlot)
+        self.ui.csvButton.clicked.connect(self.onSave)
+
+    def setParameterNode(self, parameterNode) -> None:
+        if (
+            parameterNode is None
+            or self._parameterNode is None
+            or parameterNode.parameterNode is not self._parameterNode.parameterNode
+        ):
+            self._drawing.finish()
+        self._shown = parameterNode is not None
+        super().setParameterNode(parameterNode)
+
+    def exit(self) -> None:
+        """Another module is shown. From now on only a plot that is still in the layout follows the regions."""
+        self._drawing.finish()
+        self._shown = False
+
+    def close(self) -> None:
+        self._drawing.finish()
+        self._live.stop()
+        super().close()
+
+    def refresh(self) -> None:
+        """Bring widgets, observers and, where it is live, the measurement up to date with the choices."""
+        node = self._parameterNode
+        self._observe()
+        regions = regionsOf(node) if node is not None else []
+        self._showRegions(regions)
+        self._showTissues()
+        self._showVolumes()
+        self.ui.cnrTableView.setMRMLTableNode(node.cnrTable if node is not None else None)
+        for name in ("freehandButton", "circleButton"):
+            getattr(self.ui, name).enabled = bool(self._volumes())
+        self.ui.editButton.enabled = bool(self._volumes()) and hasattr(slicer.modules, "segmenteditor")
+        measurable = bool(regions and self._volumes())
+        self.ui.measureButton.enabled = self.ui.csvButton.enabled = measurable
+        self.ui.plotButton.enabled = measurable and Plots.canBeShown()
+        if node is None:
+            Messages.show(self.ui.cnrStatusLabel, "note")
+        elif node.cnrLive:
+            self._live.start()
+
+    def onEdit(self) -> None:
+        """Paint the tissues in the Segment Editor."""
+        node, volume = self._parameterNode, next(iter(self._volumes().values()))
+        if node.regionSegmentation is None:
+            node.regionSegmentation = addTissueSegmentation(volume, self._tissues())
+        slicer.util.selectModule("SegmentEditor")
+        editor = slicer.modules.segmenteditor.widgetRepresentation().self().editor
+        editor.setSegmentationNode(node.regionSegmentation)
+        editor.setSourceVolumeNode(volume)
+
+    def onDraw(self, shape: OutlineShape) -> None:
+        """Begin an outline, or end the one that is being drawn."""
+        if self._drawing.node is not None:
+            self._drawing.finish()
+            return
+        tissue = self.ui.tissueSelector.currentText.strip()
+        if not tissue:
+            self._showDrawing(None)
+            self._tell("warning", _("Name the tissue first."))
+            return
+        normal = sliceNormal(next(iter(self._volumes().values())))
+        self._drawing.start(addOutline(self._parameterNode, tissue), shape, normal)
+        self._showDrawing(shape)
+        self.refreshSoon()
+
+    def onRegionChosen(self, row: int) -> None:
+        outline = self._outlineAt(row)
+        self.ui.removeButton.enabled = outline is not None
+        if outline is not None and outline is not self._drawing.node and outline.GetNumberOfControlPoints():
+            slicer.modules.markups.logic().JumpSlicesToNthPointInMarkup(outline.GetID(), 0, True)
+
+    def onRemove(self) -> None:
+        outline = self._outlineAt(self.ui.regionList.currentRow)
+        if outline is not None:
+            removeOutline(outline)
+
+    def onMeasure(self) -> None:
+        self.measure()
+
+    def onPlot(self) -> None:
+        if self.measure() is not None:
+            Plots.showInLayout(self._parameterNode.cnrChart)
+
+    def onSave(self) -> None:
+        path = qt.QFileDialog.getSaveFileName(None, _("CNR table"), "CNR.csv", _("Comma-separated values (*.csv)"))
+        if not path:
+            return
+        table = self.measure()
+        if table is None:
+            return
+        path = Path(path) if Path(path).suffix else Path(f"{path}.csv")
+        try:
+            write_text(table.to_csv(), path)
+        except CcdnnError as error:
+            self._tell("error", str(error))
+            return
+        self._tell("done", _("The table was written to {path}.").format(path=path))
+
+    def measure(self):
+        """Bring table and plot up to date; returns the table, or None where a sentence says why there is none."""
+        node = self._parameterNode
+        try:
+            pairs, regions = parse_pairs(node.cnrPairs), regionsOf(node)
+            table = self._measurement.table(self._volumes(), regions, pairs, node.cnrForm)
+        except CcdnnError as error:
+            self._tell("error", str(error))
+            return None
+        Tables.showTable(Tables.tableNode(node, "cnrTable", _("CNR")), table)
+        Plots.showChart(Plots.chartNode(node, "cnrChart", _("CNR plot")), cnr_chart(table))
+        self._tellNotes(table, {region.tissue for region in regions})
+        return table
+
+    def _onLive(self) -> None:
+        self._live.stop()
+        node = self._parameterNode
+        if node is None or not node.cnrLive or not (self._shown or Plots.isInLayout(node.cnrChart)):
+            return
+        # Nothing is put into the scene before there is something to measure.
+        if node.cnrTable is not None or (self._volumes() and regionsOf(node)):
+            self.measure()
+
+    def _observe(self) -> None:
+        """Hear of all that changes a measurement."""
+        self.removeObservers()
+        if self._parameterNode is None:
+            return
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeRemovedEvent, self._onNodeRemoved)
+        segmentation = self._parameterNode.regionSegmentation
+        if segmentation is not None:
+            kinds = slicer.vtkSegmentation
+            for event in (kinds.SegmentAdded, kinds.SegmentRemoved, kinds.SegmentModified, segmentation.SegmentationChangedEvent):
+                self.addObserver(segmentation, event, self._onRegionsChanged)
+            for event in (kinds.SourceRepresentationModified, segmentation.TransformModifiedEvent):
+                self.addObserver(segmentation, event, self._onChanged)
+        for outline in outlinesOf(self._parameterNode):
+            self.addObserver(outline, vtk.vtkCommand.ModifiedEvent, self._onRegionsChanged)
+            for event in (outline.PointModifiedEvent, outline.PointRemovedEvent, outline.TransformModifiedEvent):
+                self.addObserver(outline, event, self._onChanged)
+        for volume in self._volumes().values():
+            for event in (volume.ImageDataModifiedEvent, volume.TransformModifiedEvent, vtk.vtkCommand.ModifiedEvent):
+                self.addObserver(volume, event, self._onChanged)
+
+    def _onChanged(self, caller, event) -> None:
+        # Not started anew by each of many changes, which would put the measurement off until they are over.
+        if self._parameterNode is not None and self._parameterNode.cnrLive and not self._live.active:
+            self._live.start()
+
+    def _onRegionsChanged(self, caller, event) -> None:
+        self.refreshSoon()
+
+    def _onNodeRemoved(self, caller, event) -> None:
+        self.refreshSoon()
+
+    def _onDrawn(self, outline) -> None:
+        self._showDrawing(None)
+        self.refreshSoon()
+
+    def _volumes(self) -> dict:
+        """Name of an image → its volume node; acquired first."""
+        node = self._parameterNode
+        if node is None:
+            return {}
+        chosen = {"acquired": node.stirVolume, "synthetic": node.syntheticVolume}
+        return {name: volume for name, volume in chosen.items() if volume is not None}
+
+    def _tissues(self) -> list:
+        try:
+            pairs = parse_pairs(self._parameterNode.cnrPairs)
+        except CcdnnError:
+            pairs = PAPER_PAIRS
+        return list(dict.fromkeys(name for pair in pairs for name in (pair.foreground, pair.background)))
+
+    def _outlineAt(self, row: int):
+        node = self._listed[row].node if 0 <= row < len(self._listed) else None
+        return node if node is not None and node.IsA("vtkMRMLMarkupsNode") and slicer.mrmlScene.IsNodePresent(node) else None
+
+    def _showRegions(self, regions) -> None:
+        """List what is measured; a segment of another tissue is not."""
+        shown, tissues = self.ui.regionList, self._tissues() if self._parameterNode is not None else []
+        regions = [region for region in regions if region.tissue in tissues or region.node.IsA("vtkMRMLMarkupsNode")]
+        if [(region.key, region.title) for region in regions] == [(region.key, region.title) for region in self._listed]:
+            return
+        self._listed = regions
+        blocked = shown.blockSignals(True)
+        shown.clear()
+        for region in regions:
+            shown.addItem(region.title)
+        shown.blockSignals(blocked)
+        self.ui.removeButton.enabled = False
+
+    def _showTissues(self) -> None:
+        selector = self.ui.tissueSelector
+        tissues = self._tissues() if self._parameterNode is not None else []
+        if [selector.itemText(index) for index in range(selector.count)] != tissues:
+            typed = selector.currentText
+            selector.clear()
+            for tissue in tissues:
+                selector.addItem(tissue)
+            if typed:
+                selector.currentText = typed
+
+    def _showVolumes(self) -> None:
+        titles = {"acquired": _("Acquired: {name}"), "synthetic": _("Synthetic: {name}")}
+        texts = [titles[name].format(name=volume.GetName()) for name, volume in self._volumes().items()]
+        missing = _("Choose an acquired STIR (Inputs), or compute a synthetic one.")
+        Messages.show(self.ui.volumesLabel, "note" if texts else "warning", *(texts or [missing]))
+
+    def _showDrawing(self, shape) -> None:
+        self.ui.freehandButton.checked = shape is OutlineShape.FREEHAND
+        self.ui.circleButton.checked = shape is OutlineShape.CIRCLE
+
+    def _tellNotes(self, table, drawn) -> None:
+        """Why numbers are missing; that regions were not drawn yet in one sentence for all of them."""
+        missing = [tissue for tissue in self._tissues() if tissue not in drawn]
+        notes = [
+            f"{pair}: {note}"
+            for pair, note in zip(table.column("Pair"), table.column("Note"), strict=True)
+            if note and not any(tissue in missing for tissue in str(pair).split("–"))
+        ]
+        if missing:
+            notes.append(_("Not drawn yet: {tissues}.").format(tissues=", ".join(missing)))
+        self._tell("note", *notes)
+
+    def _tell(self, kind: str, *sentences) -> None:
+        Messages.show(self.ui.cnrStatusLabel, kind, *sentences)

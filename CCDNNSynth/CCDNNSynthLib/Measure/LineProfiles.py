@@ -1,0 +1,83 @@
+"""Profiles of the scene's volumes along a markup, which may lie under other transforms than the volumes, bending ones too."""
+
+import numpy as np
+import slicer
+import vtk
+from slicer.i18n import tr as _
+from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+
+from ccdnn.errors import InputError
+from ccdnn.measure.line import default_step, sample_image, sample_line
+from ccdnn.measure.profile import Image, LineProfiles, scales_of
+from ccdnn.series import Role
+from CCDNNSynthLib.Parameters import volumeOf
+from CCDNNSynthLib.Scene.SceneVolumes import gridOf, voxelsOf
+
+_INPUTS = {Image.T1: Role.T1, Image.T2: Role.T2, Image.GRE: Role.GRE}
+
+
+def profiledVolumes(parameterNode) -> dict:
+    """Image → volume node, of those that are chosen and asked for."""
+    volumes = {Image.ACQUIRED: parameterNode.stirVolume, Image.SYNTHETIC: parameterNode.syntheticVolume}
+    if parameterNode.profileInputs:
+        volumes.update({image: volumeOf(parameterNode, role) for image, role in _INPUTS.items()})
+    return {image: node for image, node in volumes.items() if node is not None}
+
+
+class ProfileMeter:
+    """Measures again and again while a point is dragged; remembers the volumes' scales, which need every voxel."""
+
+    def __init__(self):
+        self._scales = {}
+
+    def measure(self, volumes: dict, markup) -> LineProfiles:
+        """
+        :param volumes: image → volume node.
+        :param markup: a line or curve node.
+
+        Raises ccdnn.errors.InputError: no voxels, or no line through them.
+        """
+        if not volumes:
+            raise InputError(_("Compute a synthetic STIR first, or choose a volume to take a profile of."))
+        grids = {image: gridOf(node) for image, node in volumes.items()}
+        line = sample_line(worldPointsOf(markup), default_step(*grids.values()))
+        values = {
+            image: sample_image(voxelsOf(node), grids[image].ijk_to_ras, pointsFromWorld(line.points, node))
+            for image, node in volumes.items()
+        }
+        return LineProfiles(line, values, *self._scalesOf(volumes))
+
+    def _scalesOf(self, volumes: dict) -> tuple:
+        """Acquired and synthetic have theirs as a pair, every input by itself, see `ccdnn.measure.profile.scales_of`."""
+        pair = {image: node for image, node in volumes.items() if image not in _INPUTS}
+        groups = [group for group in (pair, *({image: node} for image, node in volumes.items() if image in _INPUTS)) if group]
+        known, self._scales = self._scales, {}
+        for group in groups:
+            key = tuple((image, node.GetID(), node.GetImageData().GetMTime()) for image, node in group.items())
+            self._scales[key] = known.get(key) or scales_of({image: voxelsOf(node) for image, node in group.items()})
+        scales = {image: scale for found, _problem in self._scales.values() for image, scale in found.items()}
+        return scales, " ".join(problem for _found, problem in self._scales.values() if problem)
+
+
+def worldPointsOf(markup) -> np.ndarray:
+    """(n, 3) in mm RAS of the world: a line's ends, or the corners of the polyline as which a curve is drawn."""
+    if markup.IsA("vtkMRMLMarkupsCurveNode"):
+        points = markup.GetCurvePointsWorld()
+        return vtk_to_numpy(points.GetData()).astype(float) if points is not None else np.empty((0, 3))
+    # Of a line the control points, for its drawn points have single precision. One that follows the mouse counts already.
+    placed = (markup.PositionDefined, markup.PositionPreview)
+    indices = [n for n in range(markup.GetNumberOfControlPoints()) if markup.GetNthControlPointPositionStatus(n) in placed]
+    return np.array([markup.GetNthControlPointPositionWorld(index) for index in indices]).reshape(-1, 3)
+
+
+def pointsFromWorld(points: np.ndarray, node) -> np.ndarray:
+    """Take (n, 3) points of the world back through the transforms above a volume node: into the coordinates of its own grid."""
+    if node.GetParentTransformNode() is None:
+        return points
+    transform = vtk.vtkGeneralTransform()
+    slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(None, node.GetParentTransformNode(), transform)
+    before, after = vtk.vtkPoints(), vtk.vtkPoints()
+    before.SetData(numpy_to_vtk(np.ascontiguousarray(points, np.float64), deep=True))
+    after.SetDataTypeToDouble()
+    transform.TransformPoints(before, after)
+    return vtk_to_numpy(after.GetData()).copy()

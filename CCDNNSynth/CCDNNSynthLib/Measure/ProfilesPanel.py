@@ -1,0 +1,203 @@
+"""The section "Line profiles": the volumes' intensities along a line or curve, and how alike acquired and synthetic STIR are."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import qt
+import slicer
+import vtk
+from slicer.i18n import tr as _
+
+from ccdnn.chart import Chart
+from ccdnn.errors import CcdnnError, InputError, OutputError
+from ccdnn.measure.profile import profile_chart, profile_table, profile_values
+from ccdnn.measure.table import Table
+from ccdnn.writing import write_text
+from CCDNNSynthLib import Messages
+from CCDNNSynthLib.Measure.LineProfiles import ProfileMeter, profiledVolumes
+from CCDNNSynthLib.Panel import Panel
+from CCDNNSynthLib.Scene.Tables import showTable, tableNode
+from CCDNNSynthLib.Views.Plots import canBeShown, chartNode, isInLayout, showChart, showInLayout
+
+# A point that is dragged moves with every event of the mouse; the plot follows at most this often.
+INTERVAL_MS = 10
+
+_NOTHING = Table("Line profile", (), ())
+_NO_CHART = Chart("Line profiles", "", "", ())
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """What is measured; when it changes, it is measured anew."""
+
+    parameters: str
+    line: str
+    volumes: tuple
+    scaled: bool
+    live: bool
+
+
+class ProfilesPanel(Panel):
+    def __init__(self, widget):
+        """:param widget: of Profiles.ui."""
+        super().__init__(widget)
+        self.profiles = None  # what the table and the plot show, a ccdnn.measure.profile.LineProfiles
+        self._meter, self._chosen, self._observed = ProfileMeter(), None, ()
+        self._shown = self._showing = False
+        self._throttle = qt.QTimer()
+        self._throttle.interval = INTERVAL_MS
+        self._throttle.timeout.connect(self.measure)
+        # Bound by hand: a connected selector would offer all markups, for that is the parameter's type.
+        self.ui.lineSelector.currentNodeChanged.connect(self.onLineChosen)
+        self.ui.drawLineButton.clicked.connect(lambda: self.draw("vtkMRMLMarkupsLineNode", _("Profile line")))
+        self.ui.drawCurveButton.clicked.connect(lambda: self.draw("vtkMRMLMarkupsCurveNode", _("Profile curve")))
+        self.ui.updateButton.clicked.connect(self.measure)
+        self.ui.plotButton.clicked.connect(self.onShowPlot)
+        self.ui.csvButton.clicked.connect(self.onSave)
+        self.refresh()
+
+    def setParameterNode(self, parameterNode) -> None:
+        self._throttle.stop()
+        self.profiles, self._chosen = None, None
+        self._shown = parameterNode is not None
+        super().setParameterNode(parameterNode)
+
+    def exit(self) -> None:
+        """Another module is shown. From now on only a plot that is still in the layout follows the line."""
+        self._shown = False
+
+    def close(self) -> None:
+        self._throttle.stop()
+        super().close()
+
+    def refresh(self) -> None:
+        """Show the choices, and measure anew if they have changed."""
+        node = self._parameterNode
+        self._showing = True
+        self.ui.lineSelector.setCurrentNode(node.profileLine if node is not None else None)
+        self._showing = False
+        line, volumes = (node.profileLine, profiledVolumes(node)) if node is not None else (None, {})
+        self._observe(line, volumes.values())
+        if node is None:
+            self._show(None)
+            return
+        shown = tuple((image, volume.GetID()) for image, volume in volumes.items())
+        lineID = line.GetID() if line is not None else ""
+        chosen = _Chosen(node.parameterNode.GetID(), lineID, shown, node.profileScaled, node.profileLive)
+        if chosen != self._chosen:
+            self._chosen = chosen
+            self.measure()
+
+    def draw(self, className: str, name: str) -> None:
+        """Make a new line or curve and let the user place its points."""
+        line = slicer.mrmlScene.AddNewNodeByClass(className, slicer.mrmlScene.GenerateUniqueName(name))
+        line.CreateDefaultDisplayNodes()
+        self._parameterNode.profileLine = line
+        logic = slicer.app.applicationLogic()
+        logic.GetSelectionNode().SetReferenceActivePlaceNodeClassName(className)
+        logic.GetSelectionNode().SetActivePlaceNodeID(line.GetID())
+        logic.GetInteractionNode().SwitchToSinglePlaceMode()
+
+    def measure(self) -> None:
+        """Measure along the line, and show it in table and plot; a sentence, and empty ones, where that cannot be."""
+        self._throttle.stop()
+        node = self._parameterNode
+        if node is None:
+            return
+        self.profiles = None
+        if node.profileLine is None:
+            self._show(None, _("Draw a line across an edge, or choose one."))
+            return
+        try:
+            self.profiles = self._meter.measure(profiledVolumes(node), node.profileLine)
+        except InputError as error:
+            self._show(None, str(error))
+            return
+        self._show(self.profiles)
+
+    def onLineChosen(self, _node=None) -> None:
+        if self._parameterNode is not None and not self._showing:
+            self._parameterNode.profileLine = self.ui.lineSelector.currentNode()
+
+    def onMoved(self, caller, event) -> None:
+        """The line or a volume is not what it was when it was measured."""
+        node = self._parameterNode
+        if node is None or not (self._shown or isInLayout(node.profileChart)):
+            return
+        if not node.profileLive:
+            self.ui.updateButton.enabled = True
+        elif not self._throttle.active:
+            self._throttle.start()
+
+    def onShowPlot(self) -> None:
+        if self._parameterNode is not None and self._parameterNode.profileChart is not None:
+            showInLayout(self._parameterNode.profileChart)
+
+    def onSave(self) -> None:
+        if self.profiles is None:
+            return
+        chosen = qt.QFileDialog.getSaveFileName(None, _("Save the line profiles"), "line-profile.csv", _("Tables (*.csv)"))
+        if not chosen:
+            return
+        try:
+            paths = _save(self.profiles, Path(chosen))
+        except CcdnnError as error:
+            Messages.show(self.ui.profilesLabel, "error", str(error))
+            return
+        Messages.show(self.ui.profilesLabel, "done", _("Written: {files}.").format(files=", ".join(map(str, paths))))
+
+    def _observe(self, line, volumes) -> None:
+        """Hear of every move of the line and of the volumes. This is the one place where they are observed."""
+        observed = (line, *volumes)
+        if observed == self._observed:
+            return
+        self.removeObservers()
+        self._observed = observed
+        if line is not None:
+            for event in (
+                line.PointModifiedEvent,
+                line.PointRemovedEvent,
+                line.TransformModifiedEvent,
+                vtk.vtkCommand.ModifiedEvent,
+            ):
+                self.addObserver(line, event, self.onMoved)
+        for volume in set(volumes):
+            for event in (volume.ImageDataModifiedEvent, volume.TransformModifiedEvent, vtk.vtkCommand.ModifiedEvent):
+                self.addObserver(volume, event, self.onMoved)
+
+    def _show(self, profiles, *sentences) -> None:
+        node, ui = self._parameterNode, self.ui
+        ui.drawLineButton.enabled = ui.drawCurveButton.enabled = ui.lineSelector.enabled = node is not None
+        ui.updateButton.enabled = False
+        ui.csvButton.enabled = profiles is not None
+        ui.plotButton.enabled = profiles is not None and canBeShown()
+        table = profile_table(profiles) if profiles is not None else _NOTHING
+        if profiles is not None:
+            showTable(tableNode(node, "profileTable", _("Line profile")), table)
+            showChart(chartNode(node, "profileChart", _("Line profiles")), profile_chart(profiles, node.profileScaled))
+        elif node is not None:
+            # Numbers of a line that is no more would be taken for this one's.
+            if node.profileTable is not None:
+                showTable(node.profileTable, table)
+            if node.profileChart is not None:
+                showChart(node.profileChart, _NO_CHART)
+        ui.profilesTable.setMRMLTableNode(node.profileTable if node is not None else None)
+        ui.profilesTable.visible = bool(table.rows)
+        ui.profilesTable.resizeColumnsToContents()
+        Messages.show(ui.profilesLabel, "note", *sentences, *table.notes)
+
+
+def _save(profiles, chosen: Path) -> tuple:
+    """Write the comparison, as the file that was chosen, and the samples beside it; returns both paths.
+
+    Raises ccdnn.errors.OutputError.
+    """
+    table = chosen if chosen.suffix else chosen.with_suffix(".csv")
+    samples = table.with_name(f"{table.stem}-samples{table.suffix}")
+    # The file dialog asked before it gave the name of a file that exists, but only of the one that was chosen.
+    for path, asked in ((table, table == chosen), (samples, chosen.exists())):
+        if path.exists() and not asked:
+            raise OutputError(_("{file} exists already; choose another name.").format(file=path))
+    write_text(profile_values(profiles).to_csv(), samples)
+    write_text(profile_table(profiles).to_csv(), table)
+    return table, samples

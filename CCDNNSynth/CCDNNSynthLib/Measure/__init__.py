@@ -1,0 +1,1 @@
+"""The sections "Contrast (CNR)", "Line profiles" and "Image similarity"."""

@@ -1,0 +1,130 @@
+"""One reader at work on a study: the study, the scores, which item is before the reader, and the volumes of its case."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from slicer.i18n import tr as _
+
+from ccdnn.errors import InputError
+from ccdnn.readers.regions import PLACES_IN_WORDS, Region
+from ccdnn.readers.scores import ScoreSheet
+from ccdnn.readers.study import Case, open_study
+from ccdnn.writing import require_writable
+from CCDNNSynthLib.Readers.ReaderVolumes import ReaderVolumes
+
+
+@dataclass(frozen=True)
+class Item:
+    """What gets one score.
+
+    number - of the case, counted from 1.
+    letter - of the blinded image.
+    """
+
+    case: Case
+    number: int
+    region: Region
+    letter: str
+
+
+class ReaderSession:
+    """
+    items - in the order they are read: case by case, region by region, image by image.
+    index - of the item before the reader.
+    volumes - of its case, ReaderVolumes; None while none are loaded.
+    """
+
+    def __init__(self, folder: Path, scores: Path, reader: str):
+        """Open a study, to go on where the scores end. Nothing is loaded yet.
+
+        Raises CcdnnError: there is no study, or no scores can be read or written.
+        """
+        if not reader:
+            raise InputError(_("Type the name of the reader first; it goes into the file of scores."))
+        self.study = open_study(folder)
+        self.sheet = ScoreSheet(scores, self.study, reader)
+        require_writable(scores)
+        self.items = [
+            Item(case, number, region, letter)
+            for number, case in enumerate(self.study.cases, start=1)
+            for region in self.study.regions
+            for letter in case.images
+        ]
+        self.volumes = None
+        self.index = self.firstMissing() or 0
+
+    @property
+    def item(self) -> Item:
+        return self.items[self.index]
+
+    @property
+    def score(self):
+        """Of the item before the reader; None if it has none yet."""
+        return self._score(self.item)
+
+    def scoresOfRegion(self) -> dict:
+        """Letter → score, or None, of each image in the region before the reader."""
+        return {letter: self._score(self.items[index]) for letter, index in self._imagesOfRegion().items()}
+
+    def firstMissing(self):
+        """Index of the first item without a score, or None."""
+        return self._missingAfter(-1)
+
+    def nextMissing(self):
+        """Index of the next item without a score, from the beginning again after the last; None if all have one."""
+        return self._missingAfter(self.index)
+
+    def indexOfImage(self, letter: str) -> int:
+        """Of the item of another image of this case, in the same region."""
+        return self._imagesOfRegion()[letter]
+
+    def goTo(self, index: int) -> None:
+        """Bring an item before the reader, with the volumes of its case, in place of those of another one.
+
+        Raises InputError, with everything as it was: a file is gone or damaged.
+        """
+        item = self.items[index]
+        if self.volumes is None or self.volumes.case is not item.case or not self.volumes.isWhole:
+            volumes = ReaderVolumes(item.case, item.number)
+            self.unload()
+            self.volumes = volumes
+        self.index = index
+
+    def setScore(self, score) -> None:
+        """Give the item before the reader a score, None taking it back, and write the file.
+
+        Raises OutputError: it cannot be written; the score then is as it was.
+        """
+        item = self.item
+        self.sheet.set(item.case.name, item.letter, item.region, score)
+
+    def unload(self) -> None:
+        """Take the volumes out of the scene."""
+        if self.volumes is not None:
+            self.volumes.remove()
+            self.volumes = None
+
+    def _score(self, item: Item):
+        return self.sheet.score(item.case.name, item.letter, item.region)
+
+    def _missingAfter(self, index: int):
+        order = [*range(index + 1, len(self.items)), *range(index + 1)]
+        return next((candidate for candidate in order if self._score(self.items[candidate]) is None), None)
+
+    def _imagesOfRegion(self) -> dict:
+        letters = list(self.item.case.images)
+        first = self.index - letters.index(self.item.letter)
+        return {letter: first + place for place, letter in enumerate(letters)}
+
+
+def defaultScores(folder: Path, reader: str) -> Path:
+    """Where a reader's scores go unless another file is chosen: beside the study's folder, not in it, for others read it too."""
+    name = re.sub(r"[^\w-]+", "-", reader).strip("-") or "reader"
+    return folder.parent / f"{folder.name}-scores-{name}.csv"
+
+
+def inWords(region: Region) -> str:
+    """A region as a reader reads it: "Cartilage: medial femoral condyle (MFC)"."""
+    words = PLACES_IN_WORDS.get(region.name)
+    return f"{region.group}: {words} ({region.name})" if words else str(region)

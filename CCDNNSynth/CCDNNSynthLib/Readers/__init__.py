@@ -1,0 +1,1 @@
+"""The section "Reader study": blinded scoring, and the coordinator's part."""

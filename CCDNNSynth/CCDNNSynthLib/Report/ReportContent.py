@@ -1,0 +1,139 @@
+"""From the scene to a report of the engine: volumes and their slices, what was measured on them, and whose they are if asked."""
+
+from dataclasses import replace
+
+import slicer
+from slicer.i18n import tr as _
+
+from ccdnn import __version__
+from ccdnn.measure.profile import profile_values
+from ccdnn.report.content import Report, Section
+from ccdnn.report.study import Shown, difference_picture, pictures, provenance_entries, volumes_table
+from ccdnn.series import Protocol, Role
+from ccdnn.volume import Volume
+from CCDNNSynthLib.Measure.SimilarityMeasurement import SimilarityChoices
+from CCDNNSynthLib.Measure.SimilarityPanel import STAMP_ATTRIBUTE
+from CCDNNSynthLib.Parameters import volumeOf
+from CCDNNSynthLib.Scene.DifferenceVolume import differenceOf
+from CCDNNSynthLib.Scene.SceneVolumes import gridOf, voxelsOf
+from CCDNNSynthLib.Scene.Tables import tableOf
+from CCDNNSynthLib.Views.Plots import chartOf
+from CCDNNSynthLib.Views.PreviewSlice import sliceInView
+
+# What volumes are called in a report: by what they are, since their own names may hold a patient's.
+ACQUIRED, SYNTHETIC = "acquired STIR", "synthetic STIR"
+
+
+def volumesOfReport(parameterNode) -> dict:
+    """What the chosen volumes are → their nodes, in the order to read them."""
+    chosen = {role.label: volumeOf(parameterNode, role) for role in (Role.T1, Role.T2, Role.GRE)}
+    chosen |= {ACQUIRED: parameterNode.stirVolume, SYNTHETIC: parameterNode.syntheticVolume}
+    return {label: node for label, node in chosen.items() if node is not None}
+
+
+def measuredNodes(parameterNode) -> dict:
+    """What was measured → its table node, which may be None, and its chart node, which may be None."""
+    made = {
+        _("Contrast-to-noise ratio"): (parameterNode.cnrTable, parameterNode.cnrChart),
+        _("Line profiles"): (parameterNode.profileTable, parameterNode.profileChart),
+        _("Image similarity"): (parameterNode.similarityTable, parameterNode.similarityChart),
+    }
+    return {title: nodes for title, nodes in made.items() if any(_isFilled(node) for node in nodes)}
+
+
+def reportOf(parameterNode, protocols, profiles, identified: bool) -> Report:
+    """The report on the chosen volumes, as they are shown, and on what was measured on them, as the sections show it.
+
+    :param protocols: role → how that input was acquired.
+    :param profiles: the `ccdnn.measure.profile.LineProfiles` behind the plot, or None.
+    :param identified: whether it tells the patient's identity and the volumes' names.
+    Raises ccdnn.errors.InputError: a volume that cannot be read, or volumes that do not overlap.
+    """
+    nodes = volumesOfReport(parameterNode)
+    acquired, synthetic = nodes.get(ACQUIRED), nodes.get(SYNTHETIC)
+    reference = acquired or synthetic or next(iter(nodes.values()))
+    protocol = {role.label: found for role, found in protocols.items() if role is not Role.STIR}
+    protocol[ACQUIRED] = protocols.get(Role.STIR, Protocol())
+    items = [_shown(label, node, reference, protocol.get(label, Protocol())) for label, node in nodes.items()]
+    index = sliceInView(reference)
+    drawn = pictures(items, gridOf(reference), index)
+    if acquired is not None and synthetic is not None:
+        scaling = parameterNode.similarityScaling
+        drawn += (difference_picture(differenceOf(acquired, synthetic, scaling), gridOf(acquired), scaling, index),)
+    return Report(
+        title=_("Acquired and synthetic STIR"),
+        inputs=volumes_table(items, identified),
+        provenance=_provenance(synthetic, identified),
+        pictures=drawn,
+        sections=_sections(parameterNode, profiles),
+        identity=_identity(nodes.values()) if identified else None,
+    )
+
+
+def _shown(label: str, node, reference, protocol: Protocol) -> Shown:
+    display = node.GetDisplayNode()
+    window = None
+    if display is not None and display.GetWindow() > 0:
+        window = (display.GetLevel() - display.GetWindow() / 2, display.GetLevel() + display.GetWindow() / 2)
+    volume = Volume(voxelsOf(node), gridOf(node, reference).ijk_to_ras, name=node.GetName())
+    return Shown(label, volume, protocol, window, synthetic=label == SYNTHETIC)
+
+
+def _provenance(synthetic, identified: bool) -> dict:
+    attributes = synthetic.GetAttributeNames() if synthetic is not None else ()
+    entries = provenance_entries({name: synthetic.GetAttribute(name) for name in attributes}, identified) if attributes else {}
+    slicerVersion = f"3D Slicer {slicer.app.majorVersion}.{slicer.app.minorVersion}"
+    return {**entries, _("Measured in"): f"{slicerVersion}, ccdnn {__version__}"}
+
+
+def _sections(parameterNode, profiles) -> tuple:
+    sections = []
+    for title, (table, chart) in measuredNodes(parameterNode).items():
+        tables = [_table(parameterNode, table)] if _isFilled(table) else []
+        if profiles is not None and table is parameterNode.profileTable:
+            tables.append(profile_values(profiles))
+        sections.append(Section(title, tuple(tables), (chartOf(chart),) if _isFilled(chart) else ()))
+    return tuple(sections)
+
+
+def _table(parameterNode, node):
+    """The table of a node, with a note where its numbers may not be those of the volumes as they are now."""
+    live = {parameterNode.cnrTable: parameterNode.cnrLive, parameterNode.profileTable: parameterNode.profileLive}
+    if node is parameterNode.similarityTable:
+        current = SimilarityChoices.of(parameterNode)
+        old = not current.complete or current.stamp() != node.GetAttribute(STAMP_ATTRIBUTE)
+        note = _("Since this was measured, the volumes, the mask or the scaling have changed.") if old else ""
+    else:
+        note = "" if live[node] else _("As it was measured last; the table did not follow later changes.")
+    table = tableOf(node)
+    return replace(table, notes=(note, *table.notes)) if note else table
+
+
+def _isFilled(node) -> bool:
+    if node is None:
+        return False
+    return bool(node.GetNumberOfColumns() if node.IsA("vtkMRMLTableNode") else node.GetNumberOfPlotSeriesNodes())
+
+
+def _identity(nodes) -> dict:
+    """What the subject hierarchy, which is filled from DICOM, says of the patient and the study of the volumes."""
+    constants = slicer.vtkMRMLSubjectHierarchyConstants
+    wanted = {
+        _("Patient name"): constants.GetDICOMPatientNameAttributeName(),
+        _("Patient ID"): constants.GetDICOMPatientIDAttributeName(),
+        _("Birth date"): constants.GetDICOMPatientBirthDateAttributeName(),
+        _("Sex"): constants.GetDICOMPatientSexAttributeName(),
+        _("Study"): constants.GetDICOMStudyDescriptionAttributeName(),
+        _("Study date"): constants.GetDICOMStudyDateAttributeName(),
+    }
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    found = {}
+    for node in nodes:
+        item = hierarchy.GetItemByDataNode(node)
+        while item and item != hierarchy.GetSceneItemID():
+            for title, attribute in wanted.items():
+                if hierarchy.GetItemAttribute(item, attribute):
+                    found.setdefault(title, hierarchy.GetItemAttribute(item, attribute))
+            item = hierarchy.GetItemParent(item)
+    told = {title: found[title] for title in wanted if title in found}
+    return told or {_("Patient"): _("The scene does not say whose these volumes are.")}

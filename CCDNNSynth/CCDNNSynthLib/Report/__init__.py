@@ -1,0 +1,1 @@
+"""The section "Report": volumes, pictures and what was measured, as one page."""

@@ -1,0 +1,137 @@
+"""Both volumes in one view: a swipe line, a fade, a blink or a checkerboard."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import qt
+import slicer
+import vtk
+from slicer.i18n import tr as _
+from slicer.util import VTKObservationMixin
+
+from CCDNNSynthLib.Parameters import CompareMode
+from CCDNNSynthLib.Review.MaskedLayer import MaskedLayer
+from CCDNNSynthLib.Review.SwipeLine import SwipeLine
+from CCDNNSynthLib.Views.ViewLabels import NO_LABEL, Label, ViewLabels
+
+
+@dataclass(frozen=True)
+class CompareSettings:
+    """How to compare, see `CCDNNSynthLib.Parameters`."""
+
+    mode: CompareMode
+    position: float
+    blinkRate: float
+    tileSize: float
+
+    @classmethod
+    def of(cls, parameterNode) -> "CompareSettings":
+        return cls(parameterNode.compareMode, parameterNode.comparePosition, parameterNode.blinkRate, parameterNode.tileSize)
+
+
+class Comparison(VTKObservationMixin):
+    """Of the foreground of one slice view, the synthetic volume, with its background.
+
+    swipe - the synthetic lies left of a line that can be dragged.
+    fade - the synthetic lies over the background, more or less transparent.
+    blink - the two take turns.
+    checkerboard - every second tile is synthetic; the one in the upper left corner is not.
+    """
+
+    def __init__(self, viewName: str, background: Label, foreground: Label, onPosition):
+        """
+        :param background: what is written over the background, and `foreground` over the foreground.
+        :param onPosition: called with the new position when the user has dragged the swipe line.
+        """
+        VTKObservationMixin.__init__(self)
+        widget = slicer.app.layoutManager().sliceWidget(viewName)
+        self._composite, self._node, self._viewName = widget.mrmlSliceCompositeNode(), widget.mrmlSliceNode(), viewName
+        self._background, self._foreground, self._onPosition = background, foreground, onPosition
+        self.labels, self._layer, self._line = ViewLabels(viewName), MaskedLayer(viewName), None
+        self._settings, self._geometry = None, None
+        self._blink = qt.QTimer()
+        self._blink.timeout.connect(self._onBlink)
+        self.addObserver(self._node, vtk.vtkCommand.ModifiedEvent, self._onViewModified)
+
+    def show(self, settings: CompareSettings) -> None:
+        if settings != self._settings:
+            self._settings, self._geometry = settings, self._geometryNow()
+            self._draw()
+
+    def close(self) -> None:
+        self.removeObservers()
+        self._blink.stop()
+        self._showLine(False)
+        self._layer.close()
+        self.labels.close()
+
+    def _draw(self) -> None:
+        settings, mode = self._settings, self._settings.mode
+        self._showLine(mode is CompareMode.SWIPE)
+        if mode is CompareMode.SWIPE:
+            self._layer.show(_leftOf(settings.position, self._layer.size))
+            self.labels.show(self._foreground, self._background)
+        elif mode is CompareMode.CHECKERBOARD:
+            self._layer.show(_tiles(settings.tileSize / self._pixelSize(), self._layer.size))
+            self.labels.show(self._background, self._foreground)
+        else:
+            self._layer.hide()
+        if mode is CompareMode.BLINK:
+            self._blink.start(round(1000 / settings.blinkRate))
+            self._showTurn(foreground=True)
+        else:
+            self._blink.stop()
+            self._composite.SetForegroundOpacity(settings.position if mode is CompareMode.FADE else 0)
+        if mode is CompareMode.FADE:
+            self.labels.show(_withShare(self._background, 1 - settings.position), _withShare(self._foreground, settings.position))
+
+    def _onDragged(self, position: float) -> None:
+        """Only this view follows the mouse; all that hears of the parameters would be too slow for it."""
+        self.show(replace(self._settings, position=position))
+
+    def _onBlink(self) -> None:
+        self._showTurn(foreground=self._composite.GetForegroundOpacity() == 0)
+
+    def _showTurn(self, foreground: bool) -> None:
+        self._composite.SetForegroundOpacity(1 if foreground else 0)
+        # One of the two corners, so that the eye need not read which it is.
+        self.labels.show(*((NO_LABEL, self._foreground) if foreground else (self._background, NO_LABEL)))
+
+    def _showLine(self, shown: bool) -> None:
+        if shown and self._line is None:
+            self._line = SwipeLine(self._viewName, self._onDragged, self._onPosition)
+        elif not shown and self._line is not None:
+            self._line.close()
+            self._line = None
+        if shown:
+            self._line.show(self._settings.position)
+
+    def _onViewModified(self, caller, event) -> None:
+        """Another size or zoom: the mask is of the view's pixels."""
+        if self._settings is not None and self._geometryNow() != self._geometry:
+            self._geometry = self._geometryNow()
+            self._draw()
+
+    def _geometryNow(self) -> tuple:
+        return (*self._layer.size, round(self._pixelSize(), 6))
+
+    def _pixelSize(self) -> float:
+        """In mm."""
+        return self._node.GetFieldOfView()[1] / max(1, self._node.GetDimensions()[1])
+
+
+def _leftOf(position: float, size: tuple) -> np.ndarray:
+    rows, columns = size
+    return np.broadcast_to(np.arange(columns) < position * columns, (rows, columns))
+
+
+def _tiles(pixels: float, size: tuple) -> np.ndarray:
+    """(row, column) bool, from the bottom up; the tile in the upper left corner is false."""
+    rows, columns = size
+    row = np.floor(np.arange(rows)[::-1] / pixels).astype(int)
+    column = np.floor(np.arange(columns) / pixels).astype(int)
+    return (row[:, None] + column) % 2 == 1
+
+
+def _withShare(label: Label, share: float) -> Label:
+    return Label(_("{label}\n{percent:.0f} %").format(label=label.text, percent=100 * share), label.synthetic)

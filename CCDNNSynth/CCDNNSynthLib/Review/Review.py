@@ -1,0 +1,187 @@
+"""A review: from the user's layout into views of our own, and back with everything as it was."""
+
+import qt
+import slicer
+import vtk
+from slicer.i18n import tr as _
+from slicer.util import VTKObservationMixin
+
+from ccdnn.errors import InputError
+from CCDNNSynthLib.Parameters import ReviewLayout
+from CCDNNSynthLib.Review import ReviewViews
+from CCDNNSynthLib.Review.Comparison import CompareSettings, Comparison
+from CCDNNSynthLib.Review.LinkedWindows import LinkedWindows
+from CCDNNSynthLib.Review.ReviewViews import ReviewVolumes
+from CCDNNSynthLib.Scene.DifferenceVolume import isDifference, makeDifference, removeDifference, updateDifference
+from CCDNNSynthLib.Scene.Result import isSynthetic
+from CCDNNSynthLib.Views import OwnViews, ReviewLayouts
+from CCDNNSynthLib.Views.UserState import UserState
+from CCDNNSynthLib.Views.ViewLabels import Label, ViewLabels
+
+
+class Review(VTKObservationMixin):
+    """Nothing of it is saved with the scene. It goes on when another module is shown.
+
+    views - volume node → name of the slice view that shows it.
+    problem - why something is not shown, as a sentence; "" if all is.
+    """
+
+    def __init__(self, onChanged, onLeft, onPosition):
+        """
+        :param onChanged: called when volumes have changed or are gone; `show` or `close` is to follow.
+        :param onLeft: called when the user chose another layout, and the review has ended.
+        :param onPosition: called with the new position when the user has dragged the swipe line.
+        """
+        VTKObservationMixin.__init__(self)
+        self._onChanged, self._onLeft, self._onPosition = onChanged, onLeft, onPosition
+        self.views, self.problem, self.labels, self.comparison = {}, "", {}, None
+        self._wanted, self._before, self._windows, self._difference = None, None, None, None
+        self._outdated, self._changingLayout = False, False
+        # The application gives the views their size when it gets its turn.
+        self._fitSoon = qt.QTimer()
+        self._fitSoon.interval = 0
+        self._fitSoon.timeout.connect(self._fit)
+
+    @property
+    def isOpen(self) -> bool:
+        return self._before is not None
+
+    def show(self, layout: ReviewLayout, volumes: ReviewVolumes, scaling, settings: CompareSettings) -> None:
+        """Show volumes in a layout; the user's own layout is remembered.
+
+        :param scaling: how both STIRs come to one scale for their difference, see `ccdnn.measure.scaling`.
+        """
+        if not self.isOpen:
+            self._open()
+        if self._wanted != (layout, volumes, scaling):
+            self._build(layout, volumes, scaling)
+        elif self._outdated:
+            self._update(volumes, scaling)
+        self._outdated = False
+        if self.comparison is not None:
+            self.comparison.show(settings)
+
+    def close(self, restoreLayout: bool = True) -> None:
+        if not self.isOpen:
+            return
+        self.removeObservers()
+        self._clear()
+        before, self._before, self._wanted = self._before, None, None
+        OwnViews.release(ReviewLayouts.VIEW_LABELS)
+        before.putBack(layoutToo=restoreLayout)
+
+    def _open(self) -> None:
+        self._before = UserState(self._giveWay)
+        scene = slicer.mrmlScene
+        self.addObserver(ReviewLayouts.layoutNode(), vtk.vtkCommand.ModifiedEvent, self._onLayoutModified)
+        self.addObserver(scene, scene.NodeRemovedEvent, self._onNodeRemoved)
+
+    def _build(self, layout: ReviewLayout, volumes: ReviewVolumes, scaling) -> None:
+        self._clear()
+        self._wanted = (layout, volumes, scaling)
+        for node in volumes.all:
+            if node.GetDisplayNode() is None:
+                node.CreateDefaultDisplayNodes()
+            for event in (node.ImageDataModifiedEvent, node.TransformModifiedEvent):
+                self.addObserver(node, event, self._onVolumeModified)
+        plot = ReviewLayouts.hasPlot(ReviewLayouts.layoutNode().GetViewArrangement())
+        if layout is ReviewLayout.GRID:
+            self._difference = self._makeDifference(volumes, scaling)
+        self._changingLayout = True
+        try:
+            self.views = ReviewViews.show(layout, volumes, self._difference, plot)
+        finally:
+            self._changingLayout = False
+        if volumes.acquired is not None:
+            self._windows = LinkedWindows(volumes.acquired, volumes.synthetic)
+        self._showLabels(layout, volumes)
+        self._fitSoon.start()
+
+    def _clear(self) -> None:
+        """Undo `_build`, but for the layout and what the views show."""
+        self._fitSoon.stop()
+        if self.comparison is not None:
+            self.comparison.close()
+        for labels in self.labels.values():
+            labels.close()
+        if self._windows is not None:
+            self._windows.close()
+        if self._difference is not None:
+            removeDifference(self._difference)
+        self.removeObservers(self._onVolumeModified)
+        self.removeObservers(self._onCompositeModified)
+        self.views, self.labels, self.problem = {}, {}, ""
+        self.comparison, self._windows, self._difference = None, None, None
+
+    def _update(self, volumes: ReviewVolumes, scaling) -> None:
+        """Voxels or transforms have changed."""
+        if self._windows is not None:
+            self._windows.updateRatio()
+        if self._difference is not None and slicer.mrmlScene.IsNodePresent(self._difference):
+            try:
+                updateDifference(self._difference, volumes.acquired, volumes.synthetic, scaling)
+                self.problem = ""
+            except InputError as error:
+                self.problem = str(error)
+
+    def _makeDifference(self, volumes: ReviewVolumes, scaling):
+        if volumes.acquired is None:
+            return None
+        try:
+            return makeDifference(volumes.acquired, volumes.synthetic, scaling, saved=False)
+        except InputError as error:
+            self.problem = str(error)
+            return None
+
+    def _showLabels(self, layout: ReviewLayout, volumes: ReviewVolumes) -> None:
+        if layout is ReviewLayout.SINGLE:
+            labels = (self._labelOf(volumes.reference), self._labelOf(volumes.synthetic))
+            self.comparison = Comparison(ReviewLayouts.BOTH, *labels, self._onPosition)
+            return
+        for name in self.views.values():
+            composite = slicer.app.layoutManager().sliceWidget(name).mrmlSliceCompositeNode()
+            self.labels[name] = ViewLabels(name)
+            self.addObserver(composite, vtk.vtkCommand.ModifiedEvent, self._onCompositeModified)
+            self._onCompositeModified(composite, None)
+
+    def _onCompositeModified(self, composite, event) -> None:
+        """A label tells what the view shows now, for the user may choose another volume in its bar."""
+        shown = [slicer.mrmlScene.GetNodeByID(composite.GetBackgroundVolumeID() or "")]
+        if composite.GetForegroundOpacity() > 0:
+            shown.append(slicer.mrmlScene.GetNodeByID(composite.GetForegroundVolumeID() or ""))
+        self.labels[composite.GetLayoutName()].show(*(self._labelOf(node) for node in shown))
+
+    def _labelOf(self, node) -> Label:
+        _layout, volumes, _scaling = self._wanted
+        if node is None:
+            return Label("")
+        if isDifference(node):
+            return Label(_("SYNTHETIC minus ACQUIRED\nblue: less, orange: more"), True)
+        if isSynthetic(node) or node is volumes.synthetic:
+            return Label(_("SYNTHETIC STIR\nnot acquired"), True)
+        texts = {volumes.acquired: _("ACQUIRED STIR"), volumes.t1: _("T1-w"), volumes.t2: _("T2-w"), volumes.gre: _("GRE")}
+        return Label(texts.get(node, node.GetName()))
+
+    def _fit(self) -> None:
+        self._fitSoon.stop()
+        _layout, volumes, _scaling = self._wanted
+        OwnViews.fit(set(self.views.values()), volumes.reference)
+
+    def _onLayoutModified(self, caller, event) -> None:
+        if not self._changingLayout and not ReviewLayouts.isReviewLayout(caller.GetViewArrangement()):
+            self.close(restoreLayout=False)
+            self._onLeft()
+
+    def _giveWay(self) -> None:
+        """Other views of ours are to be shown."""
+        self.close()
+        self._onLeft()
+
+    def _onVolumeModified(self, caller, event) -> None:
+        self._outdated = True
+        self._onChanged()
+
+    def _onNodeRemoved(self, caller, event) -> None:
+        _layout, volumes, _scaling = self._wanted
+        if not all(slicer.mrmlScene.IsNodePresent(node) for node in volumes.all):
+            self._onChanged()

@@ -1,0 +1,101 @@
+"""The section "Review": acquired and synthetic STIR side by side, among all volumes, or in one view."""
+
+from slicer.i18n import tr as _
+
+from CCDNNSynthLib import Messages
+from CCDNNSynthLib.Panel import Panel
+from CCDNNSynthLib.Parameters import CompareMode, ReviewLayout
+from CCDNNSynthLib.Review.Comparison import CompareSettings
+from CCDNNSynthLib.Review.Review import Review
+from CCDNNSynthLib.Review.ReviewViews import ReviewVolumes
+from CCDNNSynthLib.Views import ReviewLayouts
+
+
+class ReviewPanel(Panel):
+    def __init__(self, widget):
+        """:param widget: of Review.ui."""
+        super().__init__(widget)
+        self.review = Review(self.refreshSoon, self._onLeft, self._onPosition)
+        self._buttons = {
+            ReviewLayout.SIDE_BY_SIDE: self.ui.sideBySideButton,
+            ReviewLayout.GRID: self.ui.gridButton,
+            ReviewLayout.SINGLE: self.ui.singleButton,
+        }
+        for layout, button in self._buttons.items():
+            button.clicked.connect(lambda _checked=False, layout=layout: self._choose(layout))
+        self.ui.leaveButton.clicked.connect(lambda: self._choose(ReviewLayout.NONE))
+        self.refresh()
+
+    def close(self) -> None:
+        super().close()
+        self.review.close()
+
+    def refresh(self) -> None:
+        """Open, change or leave the review as the choices say."""
+        node = self._parameterNode
+        volumes = ReviewVolumes.of(node) if node is not None else None
+        possible = volumes is not None and volumes.synthetic is not None and ReviewLayouts.layoutNode() is not None
+        layout = node.reviewLayout if possible else ReviewLayout.NONE
+        if node is not None and node.reviewLayout is not layout:
+            node.reviewLayout = layout
+        if layout is ReviewLayout.NONE:
+            self.review.close()
+        else:
+            self.review.show(layout, volumes, node.similarityScaling, CompareSettings.of(node))
+        self._showState(layout, possible, volumes)
+
+    def _choose(self, layout: ReviewLayout) -> None:
+        self._parameterNode.reviewLayout = layout
+        self.refresh()
+
+    def _onLeft(self) -> None:
+        """The user chose another layout in the application."""
+        if self._parameterNode is not None:
+            self._parameterNode.reviewLayout = ReviewLayout.NONE
+        self.refreshSoon()
+
+    def _onPosition(self, position: float) -> None:
+        """The swipe line was dragged."""
+        self._parameterNode.comparePosition = position
+
+    def _showState(self, layout: ReviewLayout, possible: bool, volumes) -> None:
+        for choice, button in self._buttons.items():
+            button.enabled = possible
+            button.checked = choice is layout
+        self.ui.leaveButton.enabled = layout is not ReviewLayout.NONE
+        single = layout is ReviewLayout.SINGLE
+        mode = self._parameterNode.compareMode if single else None
+        self.ui.compareLabel.visible = self.ui.compareSelector.visible = single
+        for shown, names in (
+            (mode in (CompareMode.SWIPE, CompareMode.FADE), ("positionLabel", "positionSlider")),
+            (mode is CompareMode.BLINK, ("rateLabel", "rateSlider")),
+            (mode is CompareMode.CHECKERBOARD, ("tileLabel", "tileSlider")),
+        ):
+            for name in names:
+                getattr(self.ui, name).visible = shown
+        self.ui.positionLabel.text = _("Opacity:") if mode is CompareMode.FADE else _("Line:")
+        if self.review.problem:
+            Messages.show(self.ui.reviewLabel, "warning", self.review.problem)
+        else:
+            Messages.show(self.ui.reviewLabel, "note", *self._notes(layout, possible, volumes))
+
+    def _notes(self, layout: ReviewLayout, possible: bool, volumes):
+        if self._parameterNode is None:
+            return
+        if not possible:
+            if ReviewLayouts.layoutNode() is None:
+                yield _("This Slicer runs without views.")
+            else:
+                yield _("Compute a synthetic STIR first, or choose one.")
+            return
+        if layout is ReviewLayout.NONE:
+            return
+        if volumes.acquired is None:
+            yield _("No acquired STIR is chosen among the inputs: {volume} is shown in its place.").format(
+                volume=volumes.reference.GetName()
+            )
+        if layout is ReviewLayout.SINGLE and self._parameterNode.compareMode is CompareMode.SWIPE:
+            yield _("Drag the line in the view. Left of it is the synthetic image.")
+        if layout is ReviewLayout.SINGLE and self._parameterNode.compareMode is CompareMode.CHECKERBOARD:
+            yield _("The tile in the upper left corner was acquired, its neighbours are synthetic, and so on.")
+        yield _("Views move together; hold Shift and move the mouse to show the same point in all of them.")

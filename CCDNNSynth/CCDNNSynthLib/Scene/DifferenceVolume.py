@@ -1,0 +1,87 @@
+"""Synthetic minus acquired as a volume of the scene, in colours that tell more from less, to the colour-blind too."""
+
+import numpy as np
+import slicer
+from slicer.i18n import tr as _
+
+from ccdnn.chart import DIFFERENCE_SHOWN, LESS, MORE
+from ccdnn.measure.scaling import Scaling, scale_pair
+from CCDNNSynthLib.Scene.Result import addVolume, removeVolume
+from CCDNNSynthLib.Scene.SceneVolumes import voxelsOf, voxelsOn
+
+DIFFERENCE_ATTRIBUTE = "CCDNNSynth.Difference"
+COLORS_NAME = "CC-DNN difference"
+_STEPS = 255  # odd, so that one colour is that of 0
+
+
+def isDifference(node) -> bool:
+    return bool(node.GetAttribute(DIFFERENCE_ATTRIBUTE))
+
+
+def makeDifference(acquired, synthetic, scaling: Scaling, saved: bool = True):
+    """A new volume node: synthetic − acquired, both on one scale, on the grid and under the transform of `acquired`.
+
+    :param saved: whether the volume is saved with the scene.
+    Raises InputError, with nothing added to the scene: see `differenceOf`.
+    """
+    array = differenceOf(acquired, synthetic, scaling)
+    node = addVolume(acquired, _("synthetic − acquired"))
+    node.SetAttribute(DIFFERENCE_ATTRIBUTE, scaling.value)
+    node.SetDescription(_("Synthetic minus acquired STIR, each scaled to 0–1 ({scaling}).").format(scaling=scaling.value))
+    slicer.util.updateVolumeFromArray(node, array)
+    display, colors = node.GetDisplayNode(), _colors()
+    display.SetAndObserveColorNodeID(colors.GetID())
+    display.SetWindowLevel(2 * DIFFERENCE_SHOWN, 0)
+    for part in (node, display):
+        part.SetSaveWithScene(saved)
+    if saved:
+        colors.SetSaveWithScene(True)
+    return node
+
+
+def updateDifference(node, acquired, synthetic, scaling: Scaling) -> None:
+    """The same in a node of `makeDifference` that is there, whose window stays. Raises InputError, with the node as it was."""
+    array = differenceOf(acquired, synthetic, scaling)
+    node.SetAttribute(DIFFERENCE_ATTRIBUTE, scaling.value)
+    slicer.util.updateVolumeFromArray(node, array)
+
+
+def removeDifference(node) -> None:
+    """Take a difference volume out of the scene, and its colours unless another volume is shown in them."""
+    removeVolume(node)
+    colors = slicer.mrmlScene.GetFirstNodeByName(COLORS_NAME)
+    shown = slicer.util.getNodesByClass("vtkMRMLDisplayNode")
+    if colors is not None and not any(display.GetColorNodeID() == colors.GetID() for display in shown):
+        slicer.mrmlScene.RemoveNode(colors)
+
+
+def differenceOf(acquired, synthetic, scaling: Scaling) -> np.ndarray:
+    """Synthetic − acquired on the acquired volume's grid, (slice, row, column) float32, each scaled to 0–1.
+
+    0 where the synthetic volume does not reach: nothing is known of a difference there.
+
+    Raises InputError: volumes that cannot be scaled, that do not overlap, or that need SimpleITK where there is none.
+    """
+    array, covered = voxelsOn(acquired, synthetic)
+    names = (synthetic.GetName(), acquired.GetName())
+    image, reference = scale_pair(array, voxelsOf(acquired), scaling, names=names)
+    difference = image.array - reference.array
+    if covered is not None:
+        difference[~covered] = 0
+    return difference
+
+
+def _colors():
+    """The colour table of all difference volumes: blue where the synthetic is darker, black, orange where it is brighter."""
+    node = slicer.mrmlScene.GetFirstNodeByName(COLORS_NAME)
+    if node is None:
+        node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLColorTableNode", COLORS_NAME)
+        node.SetSaveWithScene(False)
+    if node.GetNumberOfColors() != _STEPS:
+        node.SetTypeToUser()
+        node.SetNumberOfColors(_STEPS)
+        for index, share in enumerate(np.linspace(-1, 1, _STEPS)):
+            colour = LESS if share < 0 else MORE
+            red, green, blue = (abs(share) * int(colour[first : first + 2], 16) / 255 for first in (1, 3, 5))
+            node.SetColor(index, f"{share:+.2f}", red, green, blue, 1.0)
+    return node

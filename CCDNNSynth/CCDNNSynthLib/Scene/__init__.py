@@ -1,0 +1,1 @@
+"""What lies in the scene: volumes, results, regions and tables, between MRML nodes and the engine."""

@@ -1,0 +1,63 @@
+"""Writing a result as a DICOM series that says it is synthetic, beside the series it was made from."""
+
+from pathlib import Path
+
+import slicer
+from slicer.i18n import tr as _
+
+from ccdnn.errors import InputError
+from ccdnn.series import Role
+from ccdnn.volume import Volume
+from ccdnn.writing import new_folder
+from CCDNNSynthLib.Scene.Result import isSynthetic
+from CCDNNSynthLib.Scene.SceneVolumes import gridOf, voxelsOf
+
+ROLES = (Role.T1, Role.T2, Role.GRE)
+
+
+def lastResult():
+    """The newest result in the scene, or None."""
+    results = [node for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") if isResult(node)]
+    return results[-1] if results else None
+
+
+def isResult(node) -> bool:
+    """Whether a volume node is a whole result: neither a preview nor one that is being computed."""
+    return isSynthetic(node) and node.GetSaveWithScene() and node.GetAttribute("CCDNN_Model") is not None
+
+
+def exportResult(node, parent) -> tuple:
+    """Write the series of a result into a new folder below `parent`; returns (folder, number of files, whether it has a source).
+
+    The patient, study and frame of reference are those of the DICOM series the result was made from, where these came from
+    Slicer's DICOM database; else the series stands alone, for an anonymous patient.
+
+    Raises ccdnn.errors.CcdnnError, and ImportError where this build of Slicer has no pydicom.
+    """
+    from ccdnn.export import export_series
+
+    if not isResult(node):
+        raise InputError(_("{volume} is no result of a synthesis; choose one as the output.").format(volume=node.GetName()))
+    # The stored coordinates, without a transform above the node, are the scanner's, as the source files have them.
+    volume = Volume(
+        voxelsOf(node),
+        gridOf(node).ijk_to_ras,
+        name=node.GetName(),
+        metadata={name: node.GetAttribute(name) for name in node.GetAttributeNames() if name.startswith("CCDNN_")},
+    )
+    sources = [files for role in ROLES if (files := _sourceFiles(node.GetNodeReference(f"CCDNN_{role.value}")))]
+    display = node.GetDisplayNode()
+    window = (display.GetLevel(), display.GetWindow()) if display is not None and display.GetWindow() > 0 else None
+    folder = new_folder(Path(parent), "synthetic-STIR")
+    files = export_series(volume, folder, sources[0] if sources else None, sources[1:], window)
+    return folder, len(files), bool(sources)
+
+
+def _sourceFiles(node) -> list:
+    """The DICOM files of an input; none where it, or one of its files, is not in Slicer's DICOM database."""
+    uids = (node.GetAttribute("DICOM.instanceUIDs") or "").split() if node is not None else []
+    database = getattr(slicer, "dicomDatabase", None)
+    if not uids or database is None:
+        return []
+    paths = [database.fileForInstance(uid) for uid in uids]
+    return [Path(path) for path in paths] if all(paths) else []

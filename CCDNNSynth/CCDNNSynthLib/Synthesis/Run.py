@@ -1,0 +1,228 @@
+"""One run of the synthesis, from the nodes of the scene to a node in the scene, with nothing half-done whatever ends it.
+
+staging (voxels into files, a block a turn of the event loop) → the worker computes, finished slices appear → filed as the result
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from ccdnn.errors import InputError
+from ccdnn.series import Protocol, Role
+from ccdnn.worker.protocol import ModelChoice, Synthesize
+from CCDNNSynthLib.Scene import Result
+from CCDNNSynthLib.Scene.SceneVolumes import gridOf, voxelsOf
+from CCDNNSynthLib.Synthesis.Staging import Staging
+from CCDNNSynthLib.Synthesis.WorkerClient import WorkerUnavailable
+from CCDNNSynthLib.Views.LiveVolume import LiveVolume
+from CCDNNSynthLib.Views.PreviewSlice import addPreview, removePreviews
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to compute.
+
+    inputs - role → volume node, one for each role the model reads; the first one's grid is the result's.
+    output - the volume node to replace; None for a new one.
+    acquired - the acquired STIR's volume node, if any.
+    protocols - role → how it was acquired, as far as that is known.
+    slice - index of the one slice to preview; None computes all.
+    """
+
+    inputs: dict
+    output: Any = None
+    acquired: Any = None
+    model: ModelChoice = field(default_factory=ModelChoice)
+    device: str = "auto"
+    protocols: dict = field(default_factory=dict)
+    slice: int | None = None
+
+    @property
+    def reference(self):
+        return next(iter(self.inputs.values()))
+
+    def forSlice(self, index: int) -> "Job":
+        """The same for one slice alone."""
+        return replace(self, slice=index)
+
+    def check(self) -> None:
+        """Refuse what cannot be computed, before anything is done.
+
+        Raises InputError, with a sentence for the user.
+        """
+        for role, node in self.inputs.items():
+            if node is None:
+                raise InputError(_("Choose a {role} volume first.").format(role=role.label))
+        for role, node in [*self.inputs.items(), (Role.STIR, self.acquired)]:
+            if self.output is not None and node is self.output:
+                raise InputError(
+                    _("{volume} is the {role} input itself; choose another output volume.").format(
+                        volume=node.GetName(), role=role.label
+                    )
+                )
+        for node in self.inputs.values():
+            voxelsOf(node)
+            gridOf(node, self.reference)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended: `node` is the result, or None with `text` saying why there is none; `result` is the worker's event."""
+
+    node: Any = None
+    text: str = ""
+    cancelled: bool = False
+    result: dict = field(default_factory=dict)
+    kind: str = ""
+
+
+class Run:
+    def __init__(self, worker, job: Job, onEnd: Callable, onProgress: Callable, onLog: Callable):
+        """
+        :param worker: a `WorkerClient` with no job.
+        :param onEnd: called once with the `Outcome`; the scene and the worker are ready for the next run then.
+        :param onProgress: called with (slices done, slices in all).
+        :param onLog: called with (level, sentence), see `ccdnn.worker.protocol`.
+        Raises InputError when the job cannot be computed; nothing has happened then.
+        """
+        job.check()
+        self._worker, self._job = worker, job
+        self._onEnd, self._onProgress, self._onLog = onEnd, onProgress, onLog
+        self._shape = tuple(reversed(job.reference.GetImageData().GetDimensions()))
+        self._live, self._submitted = None, False
+        self._watched = {node.GetID(): node.GetName() for node in (*job.inputs.values(), job.output, job.acquired) if node}
+        scene = slicer.mrmlScene
+        self._observations = [
+            scene.AddObserver(scene.NodeRemovedEvent, self._onNodeRemoved),
+            scene.AddObserver(scene.StartCloseEvent, self._onSceneClose),
+        ]
+        self._staging = Staging()
+        self._steps = self._prepare()
+        self._timer = qt.QTimer()
+        self._timer.timeout.connect(self._step)
+        self._timer.start(0)
+
+    @property
+    def ended(self) -> bool:
+        return self._staging is None
+
+    def cancel(self) -> None:
+        """Stop; `onEnd` follows, at once or when the worker has answered."""
+        if self._submitted:
+            self._worker.cancel()
+        else:
+            self._end(Outcome(text=_("The run was cancelled."), cancelled=True))
+
+    def abandon(self, sentence: str) -> None:
+        """Stop without waiting for the worker, whose answer would come too late."""
+        if self._submitted and not self.ended:
+            self._worker.stop()
+        self._end(Outcome(text=sentence))
+
+    def _step(self) -> None:
+        try:
+            next(self._steps)
+        except StopIteration:
+            self._timer.stop()
+        except (InputError, WorkerUnavailable) as error:
+            self._end(Outcome(text=str(error)))
+        except OSError as error:
+            self._end(Outcome(text=_("The volumes cannot be written for the worker: {reason}.").format(reason=error.strerror)))
+        except Exception as error:
+            self._endByBug(error)
+
+    def _prepare(self):
+        """A generator: what is done, one turn of the event loop a step, until the worker has its request."""
+        job, arrays = self._job, {}
+        for role, node in job.inputs.items():
+            protocol = job.protocols.get(role) or Protocol()
+            arrays[role] = yield from self._staging.write(role, node, job.reference, protocol)
+        if job.slice is None:
+            shown = [node for node in (*job.inputs.values(), job.acquired, job.output) if node is not None]
+            self._live = LiveVolume(job.reference, shown, lambda: self._staging.result(self._shape))
+            self._watched[self._live.node.GetID()] = self._live.node.GetName()
+        slices = None if job.slice is None else (job.slice, job.slice + 1)
+        self._worker.submit(
+            lambda requestID: Synthesize(
+                requestID, arrays, self._staging.output, next(iter(arrays)), job.model, job.device, slices=slices
+            ),
+            self._onEvent,
+            lambda sentence: self._end(Outcome(text=sentence)),
+        )
+        self._submitted = True
+
+    def _onEvent(self, event: dict) -> None:
+        try:
+            self._follow(event)
+        except Exception as error:
+            self._endByBug(error)
+
+    def _follow(self, event: dict) -> None:
+        kind = event["event"]
+        if kind == "log":
+            self._onLog(event["level"], event["text"])
+        elif kind == "progress":
+            self._onProgress(event["done"], event["total"])
+        elif kind == "slice" and self._live is not None:
+            self._live.sliceFinished(event["index"])
+        elif kind == "result":
+            self._end(Outcome(node=self._file(event), result=event))
+        elif kind == "cancelled":
+            self._end(Outcome(text=event["text"], cancelled=True))
+        elif kind == "error":
+            self._end(Outcome(text=event["text"], kind=event["kind"]))
+
+    def _file(self, event: dict):
+        """Make the result a lasting part of the scene; returns its node."""
+        job = self._job
+        if job.slice is not None:
+            node = addPreview(job.reference, job.slice, self._staging.result(self._shape)[job.slice])
+            Result.fileResult(node, event["header"], job.inputs)
+            return node
+        removePreviews()
+        self._live.complete()
+        node = self._live.node
+        if job.output is None:
+            node.SetName(slicer.mrmlScene.GenerateUniqueName(Result.resultName(event["header"])))
+            node.SetSaveWithScene(True)
+        else:
+            node = Result.replaceVoxels(job.output, self._live.node)
+            self._live.showInstead(node)
+            self._watched = {}
+            self._live.discard()
+        Result.fileResult(node, event["header"], job.inputs)
+        Result.showLike(node, job.acquired)
+        self._live = None
+        return node
+
+    def _onNodeRemoved(self, caller, event) -> None:
+        gone = next((name for nodeID, name in self._watched.items() if slicer.mrmlScene.GetNodeByID(nodeID) is None), None)
+        if gone is not None:
+            self.abandon(_("{volume} was removed from the scene, so the run was stopped.").format(volume=gone))
+
+    def _onSceneClose(self, caller, event) -> None:
+        self.abandon(_("The scene was closed, so the run was stopped."))
+
+    def _endByBug(self, error: Exception) -> None:
+        """A fault of this program must not leave the panel busy or the scene changed either."""
+        logging.exception("CCDNNSynth: the run failed")
+        self.abandon(_("The run failed by a fault of the program ({error}); the application log says more.").format(error=error))
+
+    def _end(self, outcome: Outcome) -> None:
+        if self.ended:
+            return
+        self._timer.stop()
+        self._steps.close()
+        for tag in self._observations:
+            slicer.mrmlScene.RemoveObserver(tag)
+        if self._live is not None:
+            self._live.discard()
+            self._live = None
+        self._staging.close()
+        self._staging = None
+        self._onEnd(outcome)

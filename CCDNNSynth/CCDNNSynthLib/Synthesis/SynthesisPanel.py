@@ -1,0 +1,236 @@
+"""The section "Synthesis": model, device and output; preview, apply and cancel; progress, messages and the log."""
+
+import time
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from ccdnn.errors import CcdnnError, InputError
+from ccdnn.series import Role
+from CCDNNSynthLib import Messages
+from CCDNNSynthLib.Inputs.ModelChoices import bundledModels, cardAsHtml, chosenModel, modelFile, summary
+from CCDNNSynthLib.Packages import PackagesMissing
+from CCDNNSynthLib.Panel import Panel
+from CCDNNSynthLib.Parameters import volumeOf
+from CCDNNSynthLib.Synthesis.DicomExport import exportResult, isResult, lastResult
+from CCDNNSynthLib.Synthesis.Run import Job
+from CCDNNSynthLib.Views.PreviewSlice import isPreview, sliceInView
+
+
+class SynthesisPanel(Panel):
+    def __init__(self, widget, logic, requirementsPath: str, protocols, onRunning):
+        """
+        :param widget: of Synthesis.ui.
+        :param logic: `CCDNNSynthLogic`, which runs the jobs.
+        :param requirementsPath: requirements.txt of the worker.
+        :param protocols: gives role → how the chosen input was acquired.
+        :param onRunning: called with whether a run is in progress, when that changes.
+        """
+        super().__init__(widget)
+        self._logic, self._requirementsPath, self._protocols, self._onRunning = logic, requirementsPath, protocols, onRunning
+        self._started, self._models = None, []
+        self.ui.modelSelector.currentIndexChanged.connect(self.onModelChosen)
+        self.ui.modelFileButton.clicked.connect(self.onModelFile)
+        self.ui.cardButton.toggled.connect(self.onCardToggled)
+        self.ui.applyButton.clicked.connect(self.onApply)
+        self.ui.previewButton.clicked.connect(self.onPreview)
+        self.ui.exportButton.clicked.connect(self.onExport)
+        self.ui.copyLogButton.clicked.connect(self.onCopyLog)
+        self._showRunning(False)
+        self._tell("note")
+
+    def refresh(self) -> None:
+        """Bring the model, its card and the buttons up to date with the choices."""
+        if self._parameterNode is None:
+            self.ui.applyButton.enabled = self.ui.previewButton.enabled = self.ui.exportButton.enabled = False
+            return
+        self._showModels()
+        running = self._logic.running
+        ready = all(volumeOf(self._parameterNode, role) is not None for role in self._roles())
+        self.ui.applyButton.enabled = ready or running
+        self.ui.previewButton.enabled = ready and not running
+        result = self._exported()
+        self.ui.exportButton.enabled = result is not None and not running
+        self.ui.exportButton.toolTip = (
+            _("Write {volume} as DICOM files that say that it is synthetic.").format(volume=result.GetName())
+            if result is not None
+            else _("Compute a synthetic STIR first.")
+        )
+        if not running:
+            self.ui.applyButton.toolTip = (
+                _("Compute the synthetic STIR.") if ready else _("Choose the input volumes first, by hand or with Detect.")
+            )
+
+    def onModelChosen(self) -> None:
+        index = self.ui.modelSelector.currentIndex
+        if self._parameterNode is not None and 0 <= index < len(self._models):
+            self._parameterNode.model = self._models[index]
+
+    def onModelFile(self) -> None:
+        path = qt.QFileDialog.getOpenFileName(None, _("Model file"), "", _("CC-DNN models (*.safetensors)"))
+        if not path:
+            return
+        try:
+            modelFile(path).card()
+        except CcdnnError as error:
+            self._tell("error", str(error))
+            return
+        self._parameterNode.model = str(path)
+
+    def onCardToggled(self) -> None:
+        self._showCard()
+
+    def onExport(self) -> None:
+        node = self._exported()
+        parent = qt.QFileDialog.getExistingDirectory(None, _("Folder in which to make the folder of the DICOM series"))
+        if node is None or not parent:
+            return
+        try:
+            with slicer.util.WaitCursor():
+                folder, count, hasSource = exportResult(node, parent)
+        except CcdnnError as error:
+            self._tell("error", str(error))
+            return
+        except ImportError as error:
+            self._tell("error", _("DICOM export needs the Python package {package}.").format(package=error.name))
+            return
+        written = _("{count} DICOM files were written to {folder}.").format(count=count, folder=folder)
+        alone = _("The inputs did not come from the DICOM database, so the series stands alone, for an anonymous patient.")
+        self._tell("done", written, "" if hasSource else alone)
+
+    def onCopyLog(self) -> None:
+        slicer.app.clipboard().setText(self.ui.logText.plainText)
+
+    def onApply(self) -> None:
+        if self._logic.running:
+            self.ui.applyButton.enabled = False
+            self._tell("note", _("Stopping…"))
+            self._logic.cancel()
+        else:
+            self._start(preview=False)
+
+    def onPreview(self) -> None:
+        self._start(preview=True)
+
+    def onEnd(self, outcome) -> None:
+        """A run has ended, see `CCDNNSynthLib.Synthesis.Run.Outcome`."""
+        self._showRunning(False)
+        if outcome.node is None:
+            kind = "note" if outcome.cancelled else "error"
+            self._tell(kind, outcome.text)
+            self._log(kind, outcome.text)
+            return
+        if self._parameterNode is not None and not isPreview(outcome.node):
+            self._parameterNode.syntheticVolume = outcome.node
+        for reason in outcome.result["reasons"]:
+            self._log("info", reason)
+        done = _("{name} was computed in {seconds:.1f} s. It is synthetic, not acquired; research use only.").format(
+            name=outcome.node.GetName(), seconds=time.monotonic() - self._started
+        )
+        self._log("info", done)
+        self._tell("warning" if outcome.result["warnings"] else "done", *outcome.result["warnings"], done)
+
+    def onProgress(self, done: int, total: int) -> None:
+        bar = self.ui.progressBar
+        bar.maximum, bar.value = total, done
+        now = time.monotonic()
+        if done == 0:
+            self._networkStarted = now
+            self._tell("note", _("Computing {total} slices…").format(total=total))
+        else:
+            left = (now - self._networkStarted) / done * (total - done)
+            self._tell("note", _("Slice {done} of {total}, {left} left").format(done=done, total=total, left=_duration(left)))
+
+    def onLog(self, level: str, text: str) -> None:
+        self._log(level, text)
+
+    def _start(self, preview: bool) -> None:
+        self.ui.logText.clear()
+        try:
+            job = self._job(preview)
+            self._logic.ensurePackages(self._requirementsPath)
+            self._logic.start(job, self)
+        except (CcdnnError, PackagesMissing) as error:
+            self._tell("error", str(error))
+            self._log("error", str(error))
+            return
+        self._started = time.monotonic()
+        self._showRunning(True)
+        self._tell("note", _("Preparing…") if self._logic.worker.running else _("Starting the worker…"))
+
+    def _job(self, preview: bool) -> Job:
+        model = chosenModel(self._parameterNode.model)
+        roles = [Role(role) for role in model.card().roles]
+        inputs = {role: volumeOf(self._parameterNode, role) for role in roles}
+        job = Job(
+            inputs,
+            output=None if preview else self._parameterNode.outputVolume,
+            acquired=self._parameterNode.stirVolume,
+            model=model.request,
+            device=self._parameterNode.device.value,
+            protocols=self._protocols(),
+        )
+        job.check()
+        return job.forSlice(sliceInView(job.reference)) if preview else job
+
+    def _exported(self):
+        """The volume that Export writes: the chosen output if it is a result, else the newest one."""
+        output = self._parameterNode.outputVolume if self._parameterNode is not None else None
+        return output if output is not None and isResult(output) else lastResult()
+
+    def _roles(self) -> list:
+        try:
+            return [Role(role) for role in chosenModel(self._parameterNode.model).card().roles]
+        except CcdnnError:
+            return [Role.T1, Role.T2, Role.GRE]
+
+    def _showModels(self) -> None:
+        """List the bundled models and the file that is chosen, if one is."""
+        chosen = self._parameterNode.model
+        listed = [(choice.value, choice.title) for choice in bundledModels()]
+        if chosen not in [value for value, _title in listed]:
+            listed.append((chosen, modelFile(chosen).title if chosen else _("None bundled: choose a file")))
+        selector = self.ui.modelSelector
+        blocked = selector.blockSignals(True)
+        if self._models != [value for value, _title in listed]:
+            self._models = [value for value, _title in listed]
+            selector.clear()
+            for _value, title in listed:
+                selector.addItem(title)
+        selector.currentIndex = self._models.index(chosen)
+        selector.blockSignals(blocked)
+        self._showCard()
+
+    def _showCard(self) -> None:
+        if self._parameterNode is None:
+            return
+        try:
+            card = chosenModel(self._parameterNode.model).card()
+            text = cardAsHtml(card) if self.ui.cardButton.checked else summary(card)
+        except (CcdnnError, InputError) as error:
+            text = str(error)
+        self.ui.cardLabel.text = text
+
+    def _showRunning(self, running: bool) -> None:
+        self.ui.applyButton.text = _("Cancel") if running else _("Apply")
+        self.ui.applyButton.toolTip = _("Stop; the scene stays as it was.") if running else _("Compute the synthetic STIR.")
+        for name in ("modelSelector", "modelFileButton", "deviceSelector", "outputSelector"):
+            getattr(self.ui, name).enabled = not running
+        self.ui.progressBar.visible = running
+        # No known length yet: the bar only moves.
+        self.ui.progressBar.maximum = 0
+        self._onRunning(running)
+        self.refresh()
+
+    def _tell(self, kind: str, *sentences) -> None:
+        Messages.show(self.ui.statusLabel, kind, *sentences)
+
+    def _log(self, level: str, text: str) -> None:
+        self.ui.logText.appendPlainText(f"{time.strftime('%H:%M:%S')} {level}: {text}")
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return _("about {count} s").format(count=max(1, round(seconds)))
+    return _("about {count} min").format(count=max(1, round(seconds / 60)))

@@ -1,0 +1,74 @@
+"""The volume that shows slices as they are finished, in the slice views that showed an input, until the run has ended."""
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from CCDNNSynthLib.Scene.Result import addVolume, removeVolume, showValues
+from CCDNNSynthLib.Views import ReviewLayouts
+
+# Redrawing the slice views takes tens of milliseconds, so finished slices are shown together.
+REFRESH_MS = 300
+
+
+class LiveVolume:
+    def __init__(self, reference, inputs, readSlices):
+        """
+        :param reference: volume node whose place it takes.
+        :param inputs: volume nodes; the views whose background is one of them, or nothing, show this volume, and so does the view
+            of the synthetic volume in a review.
+        :param readSlices: gives the (slice, row, column) output to copy from.
+        """
+        self.node = addVolume(reference, _("synthetic STIR (computing)"))
+        self.node.SetSaveWithScene(False)
+        self._readSlices, self._finished, self._copied = readSlices, set(), set()
+        self._before = {}
+        inputIDs = {node.GetID() for node in inputs}
+        for view in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
+            background = view.GetBackgroundVolumeID()
+            free = background is None or background in inputIDs or view.GetLayoutName() == ReviewLayouts.SYNTHETIC
+            if free and not ReviewLayouts.keepsItsVolume(view):
+                self._before[view.GetID()] = background
+                view.SetBackgroundVolumeID(self.node.GetID())
+        self._timer = qt.QTimer()
+        self._timer.interval = REFRESH_MS
+        self._timer.timeout.connect(self._refresh)
+        self._timer.start()
+
+    def sliceFinished(self, index: int) -> None:
+        self._finished.add(index)
+
+    def complete(self) -> None:
+        """Copy what is not shown yet. The node is whole then, and stays in the scene."""
+        self._timer.stop()
+        self._finished = set(range(self.node.GetImageData().GetDimensions()[2]))
+        self._copy()
+
+    def showInstead(self, node) -> None:
+        """Let the views show `node` where they show this volume."""
+        self._replace({viewID: node.GetID() for viewID in self._before})
+
+    def discard(self) -> None:
+        """Take the volume out of the scene, the views being as they were."""
+        self._timer.stop()
+        self._replace(self._before)
+        removeVolume(self.node)
+
+    def _replace(self, backgrounds) -> None:
+        for viewID, background in backgrounds.items():
+            view = slicer.mrmlScene.GetNodeByID(viewID)
+            # The user may have chosen something else meanwhile.
+            if view is not None and view.GetBackgroundVolumeID() == self.node.GetID():
+                view.SetBackgroundVolumeID(background)
+
+    def _refresh(self) -> None:
+        if self._finished - self._copied:
+            self._copy()
+
+    def _copy(self) -> None:
+        array, output = slicer.util.arrayFromVolume(self.node), self._readSlices()
+        for index in sorted(self._finished - self._copied):
+            array[index] = output[index]
+        self._copied |= self._finished
+        showValues(self.node, sorted(self._copied))
+        slicer.util.arrayFromVolumeModified(self.node)
