@@ -1,10 +1,8 @@
 """Profiles of the scene's volumes along a markup, which may lie under other transforms than the volumes, bending ones too."""
 
 import numpy as np
-import slicer
-import vtk
 from slicer.i18n import tr as _
-from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+from vtk.util.numpy_support import vtk_to_numpy
 
 from ccdnn.errors import InputError
 from ccdnn.measure.line import default_step, sample_image, sample_line
@@ -12,6 +10,7 @@ from ccdnn.measure.profile import Image, LineProfiles, scales_of
 from ccdnn.series import Role
 from CCDNNSynthLib.Parameters import volumeOf
 from CCDNNSynthLib.Scene.SceneVolumes import gridOf, voxelsOf
+from CCDNNSynthLib.Scene.Transforms import transformed, worldToLocal
 
 _INPUTS = {Image.T1: Role.T1, Image.T2: Role.T2, Image.GRE: Role.GRE}
 
@@ -42,7 +41,7 @@ class ProfileMeter:
         grids = {image: gridOf(node) for image, node in volumes.items()}
         line = sample_line(worldPointsOf(markup), default_step(*grids.values()))
         values = {
-            image: sample_image(voxelsOf(node), grids[image].ijk_to_ras, pointsFromWorld(line.points, node))
+            image: sample_image(voxelsOf(node), grids[image].ijk_to_ras, transformed(line.points, worldToLocal(node)))
             for image, node in volumes.items()
         }
         return LineProfiles(line, values, *self._scalesOf(volumes))
@@ -68,16 +67,3 @@ def worldPointsOf(markup) -> np.ndarray:
     placed = (markup.PositionDefined, markup.PositionPreview)
     indices = [n for n in range(markup.GetNumberOfControlPoints()) if markup.GetNthControlPointPositionStatus(n) in placed]
     return np.array([markup.GetNthControlPointPositionWorld(index) for index in indices]).reshape(-1, 3)
-
-
-def pointsFromWorld(points: np.ndarray, node) -> np.ndarray:
-    """Take (n, 3) points of the world back through the transforms above a volume node: into the coordinates of its own grid."""
-    if node.GetParentTransformNode() is None:
-        return points
-    transform = vtk.vtkGeneralTransform()
-    slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(None, node.GetParentTransformNode(), transform)
-    before, after = vtk.vtkPoints(), vtk.vtkPoints()
-    before.SetData(numpy_to_vtk(np.ascontiguousarray(points, np.float64), deep=True))
-    after.SetDataTypeToDouble()
-    transform.TransformPoints(before, after)
-    return vtk_to_numpy(after.GetData()).copy()

@@ -12,6 +12,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 from ccdnn.measure.cnr import tissue_name
 from ccdnn.measure.outline import voxels_in_outline
+from CCDNNSynthLib.Scene.Transforms import transformed, worldToIJK
 
 TISSUE_ATTRIBUTE = "CCDNNSynth.Tissue"
 OUTLINE_ROLE = "CCDNNSynth.Outline"
@@ -49,10 +50,7 @@ class OutlineRegion:
         world = self.node.GetCurvePointsWorld()
         if world is None or world.GetNumberOfPoints() == 0:
             return np.empty((0, 3))
-        corners = vtk.vtkPoints()
-        corners.SetDataTypeToDouble()
-        _worldToIJK(volume).TransformPoints(world, corners)
-        return vtk_to_numpy(corners.GetData()).copy()
+        return transformed(vtk_to_numpy(world.GetData()), worldToIJK(volume))
 
 
 class SegmentRegion:
@@ -155,10 +153,10 @@ def addTissueSegmentation(volume, tissues):
 
 def sliceNormal(volume) -> np.ndarray:
     """Unit vector along which the slices of `volume` are stacked, in the world, in the middle of the volume."""
-    toIJK = _worldToIJK(volume)
+    toWorld = worldToIJK(volume)
+    toWorld.Inverse()
     columns, rows, slices = volume.GetImageData().GetDimensions()
-    toIJK.Inverse()
-    ends = [np.array(toIJK.TransformPoint((columns - 1) / 2, (rows - 1) / 2, k)) for k in (0, max(1, slices - 1))]
+    ends = [np.array(toWorld.TransformPoint((columns - 1) / 2, (rows - 1) / 2, k)) for k in (0, max(1, slices - 1))]
     return (ends[1] - ends[0]) / np.linalg.norm(ends[1] - ends[0])
 
 
@@ -177,15 +175,6 @@ def transformStamp(node):
         stamps.append((transform.GetID(), toParent.GetMTime() if toParent is not None else 0))
         transform = transform.GetParentTransformNode()
     return tuple(stamps)
-
-
-def _worldToIJK(volume):
-    toIJK, toLocal, transform = vtk.vtkMatrix4x4(), vtk.vtkGeneralTransform(), vtk.vtkGeneralTransform()
-    volume.GetRASToIJKMatrix(toIJK)
-    slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(None, volume.GetParentTransformNode(), toLocal)
-    transform.Concatenate(toIJK)
-    transform.Concatenate(toLocal)
-    return transform
 
 
 def _orientedGrid(volume):

@@ -1,9 +1,9 @@
 """Slice views of our own: what each shows, and that all lie in the plane of one volume's slices, on one slice, with one zoom."""
 
 import slicer
-import vtk
 
 from ccdnn.series import plane_of
+from CCDNNSynthLib.Scene.Transforms import linearIJKToWorld
 
 
 def assign(name: str, background, foreground=None) -> None:
@@ -25,7 +25,7 @@ def assign(name: str, background, foreground=None) -> None:
 
 def align(viewNames, reference, index: int) -> None:
     """Put the views into the plane of `reference`'s slices and on its slice `index`."""
-    ijkToWorld = _ijkToWorld(reference)
+    ijkToWorld = linearIJKToWorld(reference)
     columns, rows, _slices = reference.GetImageData().GetDimensions()
     middle = ijkToWorld.MultiplyPoint([(columns - 1) / 2, (rows - 1) / 2, index, 1])[:3]
     plane = plane_of(slicer.util.arrayFromVTKMatrix(ijkToWorld)).split()[-1].capitalize()  # of "oblique sagittal" the latter
@@ -53,14 +53,3 @@ def release(viewNames) -> None:
     for name in viewNames:
         if slicer.app.layoutManager().sliceWidget(name) is not None:
             assign(name, None)
-
-
-def _ijkToWorld(volume):
-    """4×4; a non-linear transform above the volume counts as none, for its slices are no planes in the world."""
-    matrix, toWorld = vtk.vtkMatrix4x4(), vtk.vtkMatrix4x4()
-    volume.GetIJKToRASMatrix(matrix)
-    transform = volume.GetParentTransformNode()
-    if transform is not None and transform.IsTransformToWorldLinear():
-        transform.GetMatrixTransformToWorld(toWorld)
-    vtk.vtkMatrix4x4.Multiply4x4(toWorld, matrix, matrix)
-    return matrix

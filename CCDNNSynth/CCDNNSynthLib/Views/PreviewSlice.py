@@ -5,6 +5,7 @@ import vtk
 from slicer.i18n import tr as _
 
 from CCDNNSynthLib.Scene.Result import addVolume, removeVolume, showValues
+from CCDNNSynthLib.Scene.Transforms import linearIJKToWorld
 from CCDNNSynthLib.Views import ReviewLayouts
 
 PREVIEW_ATTRIBUTE = "CCDNNSynth.PreviewOfSlice"
@@ -17,7 +18,8 @@ def sliceInView(reference) -> int:
     slices = reference.GetImageData().GetDimensions()[2]
     if not views:
         return slices // 2
-    worldToIJK = _worldToIJK(reference)
+    worldToIJK = linearIJKToWorld(reference)
+    worldToIJK.Invert()
 
     def facing(view) -> float:
         """How much the view looks along the slices' normal, 0 to 1."""
@@ -28,17 +30,6 @@ def sliceInView(reference) -> int:
     view = max(views, key=lambda candidate: round(facing(candidate), 3))
     middle = [view.GetSliceToRAS().GetElement(row, 3) for row in range(3)] + [1]
     return min(max(round(worldToIJK.MultiplyPoint(middle)[2]), 0), slices - 1)
-
-
-def _worldToIJK(volume):
-    """4×4 from world RAS to IJK; a non-linear transform above the volume counts as none, which shifts the guess a little."""
-    toIJK, toLocal = vtk.vtkMatrix4x4(), vtk.vtkMatrix4x4()
-    volume.GetRASToIJKMatrix(toIJK)
-    transform = volume.GetParentTransformNode()
-    if transform is not None and transform.IsTransformToWorldLinear():
-        transform.GetMatrixTransformFromWorld(toLocal)
-    vtk.vtkMatrix4x4.Multiply4x4(toIJK, toLocal, toIJK)
-    return toIJK
 
 
 def isPreview(node) -> bool:
