@@ -14,19 +14,21 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from safetensors.torch import load_file
+from scipy.ndimage import gaussian_filter
 from skimage.metrics import peak_signal_noise_ratio
 
 from ccdnn.cli.main import main as engine
 from ccdnn.errors import InputError, ModelError
 from ccdnn.files import read_volume
+from ccdnn.measure.structural import ssim
 from ccdnn.readers.scores import ScoreSheet
 from ccdnn.readers.study import open_study
 from ccdnn_training.cli.main import main
 from ccdnn_training.comparison import pictures
 from ccdnn_training.comparison.cells import fit_cell, read_prediction, read_record
 from ccdnn_training.comparison.layout import Cell, Layout
-from ccdnn_training.comparison.measurements import ACQUIRED, BRIGHT_SHARE, BRIGHTEST, SCALED_PSNR, Row, Stirs
-from ccdnn_training.comparison.tables import Measured, margin_table, quality_table, time_table
+from ccdnn_training.comparison.measurements import ACQUIRED, BRIGHT_SHARE, BRIGHTEST, SCALED_PSNR, SMOOTHED_SSIM, Row, Stirs
+from ccdnn_training.comparison.tables import Measured, margin_table, quality_table, smoothness_table, time_table
 from ccdnn_training.comparison.timing import SliceTime
 from ccdnn_training.data.cache import SliceCache
 from ccdnn_training.methods.catalog import METHODS
@@ -101,6 +103,9 @@ def test_measurements_are_those_of_an_independent_computation(layout: Layout, ro
     assert values(rows, image="U-Net", name=BRIGHT_SHARE)[subject.name] == pytest.approx(
         squared[brightest].sum() / squared.sum(), rel=1e-2
     )
+    smooth = [gaussian_filter(image / top, 1.0) for image in exactly]
+    expected = np.mean([ssim(image, wanted[index] / top) for index, image in enumerate(smooth)])
+    assert values(rows, image="U-Net", name=SMOOTHED_SSIM)[subject.name] == pytest.approx(expected, abs=1e-4)
     labels = np.load(layout.cache / "regions" / f"{subject.name}.npy")
     cartilage, marrow = acquired[labels == 6], acquired[labels == 4]
     expected = abs(cartilage.mean(dtype=np.float64) - marrow.mean(dtype=np.float64)) / marrow.std(ddof=1, dtype=np.float64)
@@ -359,6 +364,19 @@ def test_margins_are_positive_where_cc_dnn_is_better(invented: list[Row]) -> Non
     assert ahead.startswith("+0.") and count == "12 of 12" and p == "< .001" and paper == "+0.337"
     assert rows["Pix2pix", "PSNR (dB)"][3] == "+0.89"
     assert rows["U-Net", "PSNR (dB)"][3] == "–"
+
+
+def test_smoothed_images_are_compared_subject_by_subject() -> None:
+    def rows(method: str, sharp: float, smooth: float) -> list[Row]:
+        of_subject = [
+            (f"s{n}", n / 100, name, start) for n in range(6) for name, start in (("SSIM", sharp), (SMOOTHED_SSIM, smooth))
+        ]
+        return [Row(s, "", 1, method, name, start + more, "1", 9, "", "") for s, more, name, start in of_subject]
+
+    table = smoothness_table(Measured([*rows("CC-DNN", 0.8, 0.86), *rows("Multimodal", 0.82, 0.81)]))
+    ours, other = table.rows
+    assert ours == ("CC-DNN", "0.825 ± 0.019", "0.885 ± 0.019", "–", "–")
+    assert other[3:] == ("+0.050 ± 0.000", "0.031")
 
 
 def test_a_subject_of_several_folds_counts_once() -> None:

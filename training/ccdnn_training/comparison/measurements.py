@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.ndimage import binary_dilation
+from scipy.ndimage import binary_dilation, gaussian_filter
 
 from ccdnn.measure.cnr import PAPER_PAIRS, TissuePair, cnr, tissue_name
 from ccdnn.measure.overlap import MENISCUS_THRESHOLD, overlap_measurement, threshold_overlap
 from ccdnn.measure.profile import Image, LineProfiles, compare, measure_profiles
-from ccdnn.measure.similarity import peak_signal_to_noise_ratio, similarity
+from ccdnn.measure.similarity import Measure, peak_signal_to_noise_ratio, similarity
 from ccdnn.measure.table import Measurement
 from ccdnn.volume import Volume
 from ccdnn_training.data.cache import CachedSubject
@@ -32,6 +32,10 @@ PROFILE_NUMBERS = ("Pearson r", "RMSE")
 # Fluid and vessels, which few voxels of STIR hold and much of its squared error lies in.
 BRIGHTEST = 0.01
 BRIGHT_SHARE, REST_PSNR, SCALED_PSNR = "squared error in the brightest 1 %", "PSNR of the other 99 %", "PSNR at the best scale"
+
+# SSIM prefers a smooth guess of a noisy image to a noisy one: with all methods smoothed alike, what is left is not of smoothness.
+SMOOTHING = 1.0  # pixels, the standard deviation of a Gaussian
+SMOOTHED_SSIM = f"SSIM after a Gaussian of {SMOOTHING:g} pixel"
 
 # Around the meniscus, in mm: what a magnified picture of it shows.
 MENISCUS_SURROUNDINGS = 3.0
@@ -97,6 +101,7 @@ def measure_subject(stirs: Stirs, fold: int, method: str) -> list[Row]:
         else [
             *similarity(stirs.predicted, stirs.acquired, measured_on=method),
             *_errors(stirs, method),
+            *_smoothed(stirs, method),
             *_meniscus(stirs, method),
             *_profile(stirs),
         ]
@@ -159,6 +164,13 @@ def _errors(stirs: Stirs, method: str) -> Iterator[Measurement]:
     yield Measurement(BRIGHT_SHARE, share, "1", method, f"share of the sum over the voxels {where}", int(bright.sum()))
     yield Measurement(REST_PSNR, rest, "dB", method, f"without the voxels {where}", int((~bright).sum()))
     yield Measurement(SCALED_PSNR, scaled, "dB", method, "after the least-squares fit of a·synthetic + b", squared.size)
+
+
+def _smoothed(stirs: Stirs, method: str) -> Iterator[Measurement]:
+    smooth = gaussian_filter(stirs.predicted, (0, SMOOTHING, SMOOTHING))
+    for found in similarity(smooth, stirs.acquired, measured_on=method):
+        if found.name == Measure.SSIM.value:
+            yield replace(found, name=SMOOTHED_SSIM)
 
 
 def _lesion(stirs: Stirs, method: str) -> Iterator[Measurement]:

@@ -20,7 +20,7 @@ from ccdnn_training.code_version import code_version
 from ccdnn_training.comparison import pictures, tables
 from ccdnn_training.comparison.cells import read_prediction, read_record
 from ccdnn_training.comparison.layout import Cell, Layout
-from ccdnn_training.comparison.measurements import ACQUIRED, DICE, Row, Stirs
+from ccdnn_training.comparison.measurements import ACQUIRED, DICE, SMOOTHED_SSIM, Row, Stirs
 from ccdnn_training.comparison.study import Progress
 from ccdnn_training.comparison.tables import AGAINST, Measured
 from ccdnn_training.comparison.timing import SliceTime, time_slices
@@ -87,6 +87,12 @@ def _sections(layout: Layout, cells: Sequence[Cell], measured: Measured, times: 
         "acquired image, which undoes what series of unknown scale leave open.\n"
     )
     yield tables.markdown(tables.error_table(measured))
+    if measured.names(SMOOTHED_SSIM):
+        yield (
+            "SSIM prefers a smooth guess of a noisy image to a noisy one. With all methods' images smoothed alike, what is left of "
+            "its differences is not of smoothness.\n"
+        )
+        yield tables.markdown(tables.smoothness_table(measured))
     if healthy := _healthy(layout, cells):
         yield "## Examples (Figure 5)\n"
         yield picture("Acquired and synthetic STIR", "examples", partial(pictures.draw_examples, healthy))

@@ -26,6 +26,7 @@ from ccdnn_training.comparison.measurements import (
     PROFILE_NUMBERS,
     REST_PSNR,
     SCALED_PSNR,
+    SMOOTHED_SSIM,
     Row,
 )
 from ccdnn_training.comparison.timing import SliceTime
@@ -167,6 +168,19 @@ def error_table(measured: Measured) -> Table:
         found = (Spread.of(measured.of(metric.name, method).values()) for metric in metrics)
         rows.append((method, *(metric.text(spread.mean, spread.sd) for metric, spread in zip(metrics, found, strict=True))))
     return Table("Where the errors lie", (Column("method"), *(Column(metric.title) for metric in metrics)), tuple(rows))
+
+
+def smoothness_table(measured: Measured) -> Table:
+    """SSIM as it is and with all methods' images smoothed, and how far CC-DNN is ahead then."""
+    rows = []
+    for method in measured.methods:
+        texts = [Spread.of(measured.of(name, method).values()).text(3) for name in ("SSIM", SMOOTHED_SSIM)]
+        ours, other = measured.pairs(SMOOTHED_SSIM, AGAINST, method)
+        lead = Spread.of(ours - other)
+        against = (Metric("SSIM", "", 3).text(lead.mean, lead.sd, "+"), _p_text(signed_rank_p(ours, other)))
+        rows.append((method, *texts, *(("–", "–") if method == AGAINST else against)))
+    columns = ("method", "SSIM", SMOOTHED_SSIM, f"{AGAINST} ahead by, both smoothed", "P")
+    return Table("SSIM and smoothness", tuple(map(Column, columns)), tuple(rows))
 
 
 def lesion_table(measured: Measured, lesion: str) -> Table:
