@@ -1,10 +1,28 @@
-"""Lets the tests of training use the small study of the engine's tests."""
+"""Lets the tests of training use the small study of the engine's tests, and gives them a small cache of simulated subjects."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
+import pytest
+
+from ccdnn_training.cli.main import main
+from ccdnn_training.data.cache import SliceCache
+
 ENGINE_TESTS = str(Path(__file__).resolve().parents[1] / "engine")
 if ENGINE_TESTS not in sys.path:
     sys.path.insert(0, ENGINE_TESTS)
+
+
+@pytest.fixture(scope="module")
+def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cache")
+    arguments = ["simulate", str(folder), "--train", "3", "--validation", "1", "--slices", "2", "--matrix", "96"]
+    assert main(arguments) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def cache(cache_folder: Path) -> SliceCache:
+    return SliceCache(cache_folder)

@@ -28,19 +28,6 @@ from ccdnn_training.physics.protocol import CONTRASTS
 CONFIG = Path(__file__).resolve().parents[2] / "training" / "configs" / "bundled" / "small.yaml"
 
 
-@pytest.fixture(scope="module")
-def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("cache")
-    arguments = ["simulate", str(folder), "--train", "3", "--validation", "1", "--slices", "2", "--matrix", "96"]
-    assert main(arguments) == 0
-    return folder
-
-
-@pytest.fixture(scope="module")
-def cache(cache_folder: Path) -> SliceCache:
-    return SliceCache(cache_folder)
-
-
 def fit(cache_folder: Path, run: Path, *extra: str) -> Path:
     """The bundled model's configuration, made small."""
     settings = yaml.safe_load(CONFIG.read_text())

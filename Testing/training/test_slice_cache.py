@@ -17,19 +17,6 @@ from ccdnn_training.data.simulated import FIRST_SEED, NORMALISATION
 from ccdnn_training.physics.protocol import CONTRASTS
 
 
-@pytest.fixture(scope="module")
-def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("cache")
-    arguments = ["simulate", str(folder), "--train", "3", "--validation", "1", "--slices", "2", "--matrix", "96"]
-    assert main(arguments) == 0
-    return folder
-
-
-@pytest.fixture(scope="module")
-def cache(cache_folder: Path) -> SliceCache:
-    return SliceCache(cache_folder)
-
-
 def test_the_cache_holds_what_was_asked_for(cache: SliceCache) -> None:
     assert [len(cache.part(part)) for part in ("train", "validation")] == [3, 1]
     assert cache.normalisation == NORMALISATION
