@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from ccdnn.model.architecture import UNDILATED, Dilations
 from ccdnn.model.file import Model
 from ccdnn.model.network import CCDNN
 
@@ -21,9 +22,12 @@ def images(slices: int, rows: int, columns: int, seed: int = 0) -> np.ndarray:
     return F.interpolate(coarse, size=(rows, columns), mode="bilinear").numpy()
 
 
-def network(width: int = 4) -> CCDNN:
+DILATED = ((1, 2), (2, 4), (5, 1))
+
+
+def network(width: int = 4, fusion_dilations: Dilations = UNDILATED) -> CCDNN:
     torch.manual_seed(1)
-    net = CCDNN(width)
+    net = CCDNN(width, fusion_dilations=fusion_dilations)
     for module in net.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = None
@@ -34,8 +38,9 @@ def network(width: int = 4) -> CCDNN:
     return net.eval().requires_grad_(False)
 
 
-def model(width: int = 4, **card_changes) -> Model:
-    return Model(small_study.card(branch_width=width, **card_changes), network(width), Path("tiny.safetensors"), "")
+def model(width: int = 4, fusion_dilations: Dilations = UNDILATED, **card_changes) -> Model:
+    card = small_study.card(branch_width=width, fusion_dilations=fusion_dilations, **card_changes)
+    return Model(card, network(width, fusion_dilations), Path("tiny.safetensors"), "")
 
 
 def plain(net: CCDNN, contrasts: np.ndarray) -> np.ndarray:

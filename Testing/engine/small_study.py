@@ -118,5 +118,5 @@ def write_model(path: Path, **changes) -> Path:
     """A model file with random weights."""
     torch.manual_seed(0)
     tiny = card(**changes)
-    save_model(path, CCDNN(tiny.branch_width, len(tiny.contrasts)), tiny)
+    save_model(path, CCDNN(tiny.branch_width, len(tiny.contrasts), tiny.fusion_dilations), tiny)
     return path

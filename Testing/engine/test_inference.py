@@ -11,10 +11,17 @@ from ccdnn.inference.device import Device, has_native_bf16
 from ccdnn.inference.precision import agreement_db
 from ccdnn.inference.synthesizer import Synthesizer
 from ccdnn.inference.torch_backend import TorchBackend
+from ccdnn.model.architecture import UNDILATED
+
+
+@pytest.fixture(scope="module", params=[UNDILATED, small_network.DILATED], ids=["undilated", "dilated"])
+def model(request):
+    return small_network.model(fusion_dilations=request.param)
 
 
 @pytest.fixture(scope="module")
-def model():
+def narrow_model():
+    """Of the paper's window, for tests that count pixels."""
     return small_network.model()
 
 
@@ -64,7 +71,7 @@ def test_tiles_agree_with_the_whole_at_borders_and_seams(model, monkeypatch):
     recorder = Recorder(model)
     output = Synthesizer(model, "cpu", "fp32", make_backend=recorder).run(images)
     assert len(recorder.shapes) == 3 * 4
-    assert max(max(shape[2:]) for shape in recorder.shapes) <= 32 + 2 * 13
+    assert max(max(shape[2:]) for shape in recorder.shapes) <= 32 + 2 * model.network.receptive_radius
     assert_equal_to_rounding(output, small_network.plain(model.network, images))
 
 
@@ -77,7 +84,8 @@ def test_tiles_agree_with_the_whole_at_borders_and_seams(model, monkeypatch):
         (slice(50, 50), slice(50, 50)),  # nothing at all
     ],
 )
-def test_skipping_empty_background_changes_nothing(model, content):
+def test_skipping_empty_background_changes_nothing(narrow_model, content):
+    model = narrow_model
     images = np.zeros((3, 3, 100, 120), np.float32)
     images[(slice(None), 1, *content)] = small_network.images(1, 100, 120)[:, 0][(slice(None), *content)]
     recorder = Recorder(model)
@@ -85,6 +93,15 @@ def test_skipping_empty_background_changes_nothing(model, content):
     assert_equal_to_rounding(output, small_network.plain(model.network, images))
     # What was computed is the content with its surroundings and one small template, not three slices.
     assert sum(n * rows * columns for n, _, rows, columns in recorder.shapes) < 100 * 120
+
+
+def test_skipping_empty_background_changes_nothing_for_a_wider_window(model):
+    images = np.zeros((3, 2, 150, 130), np.float32)
+    images[:, 1, 60:90, 50:70] = small_network.images(1, 30, 20)[:, 0]
+    recorder = Recorder(model)
+    output = Synthesizer(model, "cpu", "fp32", make_backend=recorder).run(images)
+    assert_equal_to_rounding(output, small_network.plain(model.network, images))
+    assert all(shape[2:] != (150, 130) for shape in recorder.shapes)
 
 
 def test_background_is_what_normalisation_makes_of_zero():
@@ -123,7 +140,8 @@ def test_stops_between_batches(model):
     ("pixels", "largest", "said"),
     [(2 * 100 * 160, (2, 3, 100, 160), "2 slices at a time"), (100 * 100, (1, 3, 63, 93), "tiles of 80 pixels")],
 )
-def test_little_memory_means_smaller_batches_then_tiles(model, error, pixels, largest, said):
+def test_little_memory_means_smaller_batches_then_tiles(narrow_model, error, pixels, largest, said):
+    model = narrow_model
     images = small_network.images(4, 100, 160)
     recorder = Recorder(model, lambda device, precision, batch: error if batch[:, 0].size > pixels else None)
     synthesizer = Synthesizer(model, "cpu", "fp32", make_backend=recorder)

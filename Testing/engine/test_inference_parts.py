@@ -14,11 +14,16 @@ from ccdnn.inference.device import Device, choose_device, has_native_bf16, reduc
 from ccdnn.inference.precision import agreement_db, probe_of
 from ccdnn.inference.torch_backend import TorchBackend
 from ccdnn.inference.windows import Window, content_window, expand_template, template_shape
+from ccdnn.model.architecture import UNDILATED
+
+
+@pytest.fixture(params=[UNDILATED, small_network.DILATED], ids=["undilated", "dilated"])
+def network(request):
+    return small_network.network(fusion_dilations=request.param)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (5, 70), (37, 53)])
-def test_the_folded_network_is_the_network(shape):
-    network = small_network.network()
+def test_the_folded_network_is_the_network(network, shape):
     images = small_network.images(2, *shape)
     backend = TorchBackend(network, "cpu", "fp32")
     expected = small_network.plain(network, images)
@@ -59,22 +64,30 @@ def test_content_window_is_tight():
 
 
 @pytest.mark.parametrize("shape", [(60, 41), (27, 28), (9, 50), (1, 2)])
-def test_an_empty_image_follows_from_its_template(shape):
-    network = small_network.network()
+def test_an_empty_image_follows_from_its_template(network, shape):
     expected = small_network.plain(network, np.zeros((3, 1, *shape), np.float32))[0]
-    template = small_network.plain(network, np.zeros((3, 1, *template_shape(*shape, network.RECEPTIVE_RADIUS)), np.float32))[0]
+    template = small_network.plain(network, np.zeros((3, 1, *template_shape(*shape, network.receptive_radius)), np.float32))[0]
     np.testing.assert_allclose(expand_template(template, *shape), expected, atol=3e-6 * np.abs(expected).max())
 
 
-def test_the_radius_is_the_receptive_radius():
+def test_the_radius_is_the_receptive_radius(network):
     """One pixel changes the output as far as the radius says, and no farther."""
-    network = small_network.network()
     images = small_network.images(1, 61, 61)
     changed = images.copy()
     changed[:, 0, 30, 30] += 1
     rows, columns = np.nonzero(small_network.plain(network, changed)[0] != small_network.plain(network, images)[0])
     reach = max(np.abs(rows - 30).max(), np.abs(columns - 30).max())
-    assert reach == network.RECEPTIVE_RADIUS == 13
+    assert reach == network.receptive_radius == (13 if network.fusion_dilations == UNDILATED else 22)
+
+
+def test_dilations_of_one_are_the_papers_network():
+    """The same weights, names and results as a network that was never told of dilations."""
+    plain, told = small_network.network(), small_network.network(fusion_dilations=[[1, 1]] * 3)
+    images = small_network.images(1, 40, 40)
+    assert np.array_equal(small_network.plain(plain, images), small_network.plain(told, images))
+    dilated = small_network.network(fusion_dilations=small_network.DILATED)
+    assert {k: v.shape for k, v in dilated.state_dict().items()} == {k: v.shape for k, v in plain.state_dict().items()}
+    assert not np.allclose(small_network.plain(dilated, images), small_network.plain(plain, images))
 
 
 def test_agreement_is_psnr():

@@ -59,6 +59,16 @@ def _change(entries: dict, path: str, value) -> None:
         ("results/0/mean", "high", "'PSNR'"),
         ("results/0/mean", 10**400, "'PSNR'"),
         ("results/0/n", 0, "number of its measurements"),
+        ("fusion_dilations", [[1, 1]], "fusion_dilations must be 3 pairs"),
+        ("fusion_dilations", [[1, 1], [2, 2], [5, 0]], "fusion_dilations"),
+        ("fusion_dilations", [[1, 1], [2, 2], [5, 10**6]], "fusion_dilations"),
+        ("fusion_dilations", "125", "fusion_dilations"),
+        ("fusion_dilations", [1, 2, 5], "fusion_dilations"),
+        ("optional", ["stir"], "optional must name some of the model's contrasts"),
+        ("optional", ["t1", "t2", "gre"], "leave one"),
+        ("optional", ["gre", "gre"], "optional"),
+        ("optional", "gre", "optional"),
+        ("optional", [["gre"]], "optional"),
     ],
 )
 def test_names_what_is_wrong(path, value, said):
@@ -66,6 +76,20 @@ def test_names_what_is_wrong(path, value, said):
     _change(entries, path, value)
     with pytest.raises(ModelError, match=said):
         ModelCard.from_json(json.dumps(entries))
+
+
+def test_a_card_of_before_is_of_the_papers_network_and_needs_every_input():
+    entries = json.loads(full_card().to_json())
+    del entries["fusion_dilations"], entries["optional"]
+    old = ModelCard.from_json(json.dumps(entries))
+    assert old.fusion_dilations == ((1, 1), (1, 1), (1, 1))
+    assert (old.optional, old.required) == ((), ("t1", "t2", "gre"))
+
+
+def test_dilations_and_optional_inputs_go_to_json_and_back():
+    original = card(fusion_dilations=[[1, 2], [2, 4], [4, 8]], optional=["gre"])
+    assert ModelCard.from_json(original.to_json()) == original
+    assert original.required == ("t1", "t2")
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", "null", "[" * 100_000])

@@ -4,6 +4,7 @@ import hashlib
 import json
 import struct
 
+import numpy as np
 import pytest
 import small_network
 import small_study
@@ -119,10 +120,22 @@ def test_a_forged_header_asks_for_no_memory(tmp_path):
         load_model(path)
 
 
+def test_a_dilated_network_comes_back(tmp_path):
+    network = small_network.network(WIDTH, small_network.DILATED)
+    path = tmp_path / "dilated.safetensors"
+    save_model(path, network, small_study.card(branch_width=WIDTH, fusion_dilations=small_network.DILATED))
+    loaded = load_model(path)
+    assert loaded.network.fusion_dilations == loaded.card.fusion_dilations == small_network.DILATED
+    images = small_network.images(1, 50, 50)
+    np.testing.assert_array_equal(small_network.plain(loaded.network, images), small_network.plain(network, images))
+
+
 def test_does_not_save_what_could_not_be_loaded(saved, network):
     before = saved.read_bytes()
-    with pytest.raises(ModelError, match="width 8"):
+    with pytest.raises(ModelError, match="states 8 maps a branch"):
         save_model(saved, network, small_study.card(branch_width=8))
+    with pytest.raises(ModelError, match="fusion dilations"):
+        save_model(saved, network, small_study.card(branch_width=WIDTH, fusion_dilations=small_network.DILATED))
     broken = small_network.network(WIDTH)
     broken.head.weight.fill_(1e6)
     with pytest.raises(ModelError, match=r"not finite as torch\.float16"):

@@ -10,16 +10,29 @@
 from __future__ import annotations
 
 import copy
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from ccdnn.model.network import CCDNN, LEAKY_SLOPE, SubHypothesis
+from ccdnn.model.architecture import LEAKY_SLOPE
+from ccdnn.model.network import CCDNN, SubHypothesis
 
 # Rows the head converts to float32 at a time, to stay within the cache.
 HEAD_ROWS = 32
+
+
+class _Convolution(NamedTuple):
+    """A 3×3 convolution that keeps the image's size."""
+
+    weight: Tensor
+    bias: Tensor
+    dilation: int
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.weight, self.bias, padding=self.dilation, dilation=self.dilation)
 
 
 class FoldedCCDNN:
@@ -59,23 +72,25 @@ class FoldedCCDNN:
         remainder = (fused.weight - rounded).to(self.dtype)
         return self._on_device(torch.cat([rounded, rounded, remainder], dim=1)), self._on_device(fused.bias)
 
-    def _blocks(self, part: SubHypothesis) -> list[tuple[tuple[Tensor, Tensor], ...]]:
+    def _blocks(self, part: SubHypothesis) -> list[tuple[_Convolution, _Convolution]]:
         blocks = []
         for block in part.blocks:
             first, first_norm, _, second, second_norm = block.body
-            pair = fuse_conv_bn_eval(first, first_norm), fuse_conv_bn_eval(second, second_norm)
-            blocks.append(tuple((self._on_device(conv.weight), self._on_device(conv.bias)) for conv in pair))
+            blocks.append((self._convolution(first, first_norm), self._convolution(second, second_norm)))
         return blocks
+
+    def _convolution(self, convolution: nn.Conv2d, batch_norm: nn.BatchNorm2d) -> _Convolution:
+        fused = fuse_conv_bn_eval(convolution, batch_norm)
+        return _Convolution(self._on_device(fused.weight), self._on_device(fused.bias), convolution.dilation[0])
 
     def _on_device(self, parameter: Tensor) -> Tensor:
         parameter = parameter.detach().to(self.device, self.dtype)
         return parameter.contiguous(memory_format=self.memory_format) if parameter.ndim == 4 else parameter
 
 
-def _sub_hypothesis(x: Tensor, blocks: list[tuple[tuple[Tensor, Tensor], ...]]) -> Tensor:
+def _sub_hypothesis(x: Tensor, blocks: list[tuple[_Convolution, _Convolution]]) -> Tensor:
     """H of Eq. 4 with R of Eq. 5; `x` itself is left as it is."""
     y = x
     for first, second in blocks:
-        z = F.leaky_relu_(F.conv2d(y, *first, padding=1), LEAKY_SLOPE)
-        y = F.conv2d(z, *second, padding=1).add_(y)
+        y = second(F.leaky_relu_(first(y), LEAKY_SLOPE)).add_(y)
     return y.add_(x)

@@ -64,7 +64,7 @@ class Synthesizer:
         self._requested_precision = _checked_precision(precision, self._requested_device)
         self._requested_batch = batch_size
         self._background = np.float32(Normalisation.from_card(model.card.normalisation).background)
-        self._radius = model.network.RECEPTIVE_RADIUS
+        self._radius = model.network.receptive_radius
         self._make_backend = lru_cache(maxsize=None)(make_backend or partial(TorchBackend, model.network))
         self.device = self._requested_device.name
         self.precision = "fp32"

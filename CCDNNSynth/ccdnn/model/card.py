@@ -9,6 +9,7 @@ from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any
 
 from ccdnn.errors import InputError, ModelError
+from ccdnn.model.architecture import BLOCKS, UNDILATED
 from ccdnn.normalisation import Normalisation
 
 SCHEMA_VERSION = 1
@@ -18,6 +19,8 @@ TARGET_ROLE = "stir"
 
 # The widest network a file may ask for. The paper's is 64; the bound keeps a forged card from asking for all memory.
 MAX_BRANCH_WIDTH = 256
+# Further than this apart, the pixels of a convolution have nothing to do with each other.
+MAX_DILATION = 64
 
 PROTOCOL_PARAMETERS = ("tr_ms", "te_ms", "ti_ms", "flip_angle_deg")
 
@@ -113,6 +116,8 @@ class ModelCard:
         licence: SPDX identifier of the weights' licence.
         created: date of the training, ISO 8601.
         architecture: the network's kind; `ccdnn` is the only one.
+        fusion_dilations: of the two convolutions in each block of the fusion; 1 throughout in the paper.
+        optional: roles of the contrasts that the model can do without: training left them out now and then.
 
     Raises:
         ModelError: naming the entry that is wrong.
@@ -132,6 +137,8 @@ class ModelCard:
     created: str
     results: tuple[MeasuredResult, ...] = ()
     architecture: str = "ccdnn"
+    fusion_dilations: tuple[tuple[int, int], ...] = UNDILATED
+    optional: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "contrasts", tuple(self.contrasts))
@@ -150,6 +157,8 @@ class ModelCard:
             raise ModelError(
                 f"contrasts must be different ones of {', '.join(INPUT_ROLES)}, not {', '.join(map(str, roles)) or 'none'}."
             )
+        object.__setattr__(self, "fusion_dilations", _dilations(self.fusion_dilations))
+        object.__setattr__(self, "optional", _optional(self.optional, roles))
         if self.target.role != TARGET_ROLE:
             raise ModelError(f"the target must be {TARGET_ROLE!r}, not {self.target.role!r}.")
         if not isinstance(self.training, Mapping):
@@ -163,6 +172,11 @@ class ModelCard:
     def roles(self) -> tuple[str, ...]:
         """Roles of the input images, in the network's order."""
         return tuple(contrast.role for contrast in self.contrasts)
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Roles of the input images that the model cannot do without."""
+        return tuple(role for role in self.roles if role not in self.optional)
 
     def to_json(self) -> str:
         """The card as JSON text, the same text for the same card.
@@ -202,6 +216,31 @@ class ModelCard:
             raise ModelError("results of the card must be a list.")
         entries["results"] = [_build(MeasuredResult, entry, f"results[{i}]") for i, entry in enumerate(results)]
         return _build(cls, entries, "the card")
+
+
+def _dilations(value: Any) -> tuple[tuple[int, int], ...]:
+    """`fusion_dilations`, checked; JSON has lists."""
+    pairs = value if isinstance(value, (list, tuple)) else ()
+    if len(pairs) != BLOCKS or not all(
+        isinstance(pair, (list, tuple)) and len(pair) == 2 and all(_is_count(d) and d <= MAX_DILATION for d in pair)
+        for pair in pairs
+    ):
+        raise ModelError(
+            f"fusion_dilations must be {BLOCKS} pairs of whole numbers from 1 to {MAX_DILATION}, such as [[1, 1], [2, 2], [5, 5]], "
+            f"not {value!r}."
+        )
+    return tuple((first, second) for first, second in pairs)
+
+
+def _optional(value: Any, roles: tuple[str, ...]) -> tuple[str, ...]:
+    """`optional`, checked: some of the model's roles, but not all of them."""
+    if (
+        not isinstance(value, (list, tuple))
+        or not all(role in roles for role in value)
+        or not len(set(value)) == len(value) < len(roles)
+    ):
+        raise ModelError(f"optional must name some of the model's contrasts ({', '.join(roles)}) and leave one, not {value!r}.")
+    return tuple(value)
 
 
 def _contrast(entry: Any, where: str) -> Contrast:

@@ -40,11 +40,10 @@ def save_model(path: str | Path, network: CCDNN, card: ModelCard, dtype: torch.d
         OutputError: the file cannot be written; what stood at `path` is untouched.
     """
     path = Path(path)
-    if (network.branch_width, network.contrasts) != (card.branch_width, len(card.contrasts)):
-        raise ModelError(
-            f"The card of {card.name} tells of {len(card.contrasts)} contrasts of width {card.branch_width}, "
-            f"the network has {network.contrasts} of width {network.branch_width}."
-        )
+    stated = (card.branch_width, len(card.contrasts), card.fusion_dilations)
+    if (built := (network.branch_width, network.contrasts, network.fusion_dilations)) != stated:
+        words = "{} maps a branch, {} contrasts and the fusion dilations {}"
+        raise ModelError(f"The card of {card.name} states {words.format(*stated)}; the network has {words.format(*built)}.")
     tensors = {}
     for name, tensor in _stored_tensors(network).items():
         tensor = tensor.detach().to("cpu", dtype if tensor.ndim == 4 else torch.float32).contiguous()
@@ -84,7 +83,7 @@ def load_model(path: str | Path, sha256: str | None = None) -> Model:
 def _read_network(file: safe_open, card: ModelCard) -> CCDNN:
     # Names and shapes are compared with a network that takes no memory, so a forged file cannot ask for any.
     with torch.device("meta"):
-        expected = _stored_tensors(CCDNN(card.branch_width, len(card.contrasts)))
+        expected = _stored_tensors(_network_of(card))
     stored = set(file.keys())
     if missing := sorted(set(expected) - stored):
         raise ModelError(f"the weights {missing[0]} are missing ({len(missing)} in all).")
@@ -103,9 +102,13 @@ def _read_network(file: safe_open, card: ModelCard) -> CCDNN:
             raise ModelError(f"the weights {name} are not finite.")
         if name.endswith("running_var") and not (weights[name] >= 0).all():
             raise ModelError(f"the variances {name} are negative.")
-    network = CCDNN(card.branch_width, len(card.contrasts))
+    network = _network_of(card)
     network.load_state_dict(weights, strict=False)  # all but the batch counters, as compared above
     return network.eval().requires_grad_(False)
+
+
+def _network_of(card: ModelCard) -> CCDNN:
+    return CCDNN(card.branch_width, len(card.contrasts), card.fusion_dilations)
 
 
 def _stored_tensors(network: CCDNN) -> dict[str, Tensor]:

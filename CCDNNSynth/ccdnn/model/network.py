@@ -6,22 +6,27 @@
 
 Each branch begins with a 3×3 stem that takes one contrast to `branch_width` maps; σ is LeakyReLU(0.1); batch normalisation
 follows every convolution but the last, with the Keras constants the authors had (eps 1e-3, momentum 0.99).
+
+The paper's network sees 27 × 27 pixels. The convolutions of the fusion H_cat can be dilated, which widens that window at the
+same number of weights and operations; a dilation of 1 throughout is the paper's network.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
-LEAKY_SLOPE = 0.1
-BATCH_NORM_EPS = 1e-3
+from ccdnn.model.architecture import BATCH_NORM_EPS, LEAKY_SLOPE, UNDILATED, Dilations, receptive_radius
+
 BATCH_NORM_MOMENTUM = 0.01  # PyTorch weighs the new value, Keras the old one: 1 − 0.99
 
 
-def _conv_bn(maps_in: int, maps_out: int) -> list[nn.Module]:
+def _conv_bn(maps_in: int, maps_out: int, dilation: int = 1) -> list[nn.Module]:
     # No bias: the batch normalisation that follows has one.
     return [
-        nn.Conv2d(maps_in, maps_out, kernel_size=3, padding=1, bias=False),
+        nn.Conv2d(maps_in, maps_out, kernel_size=3, padding=dilation, dilation=dilation, bias=False),
         nn.BatchNorm2d(maps_out, eps=BATCH_NORM_EPS, momentum=BATCH_NORM_MOMENTUM),
     ]
 
@@ -29,9 +34,12 @@ def _conv_bn(maps_in: int, maps_out: int) -> list[nn.Module]:
 class ResidualBlock(nn.Module):
     """R of Eq. 5: two convolutions around one activation, added to the input."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, dilations: Sequence[int] = UNDILATED[0]) -> None:
         super().__init__()
-        self.body = nn.Sequential(*_conv_bn(width, width), nn.LeakyReLU(LEAKY_SLOPE, inplace=True), *_conv_bn(width, width))
+        first, second = dilations
+        self.body = nn.Sequential(
+            *_conv_bn(width, width, first), nn.LeakyReLU(LEAKY_SLOPE, inplace=True), *_conv_bn(width, width, second)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.body(x)
@@ -40,11 +48,9 @@ class ResidualBlock(nn.Module):
 class SubHypothesis(nn.Module):
     """H of Eq. 4: three residual blocks and a skip from the input."""
 
-    BLOCKS = 3
-
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, dilations: Dilations = UNDILATED) -> None:
         super().__init__()
-        self.blocks = nn.Sequential(*(ResidualBlock(width) for _ in range(self.BLOCKS)))
+        self.blocks = nn.Sequential(*(ResidualBlock(width, pair) for pair in dilations))
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.blocks(x)
@@ -56,21 +62,25 @@ class CCDNN(nn.Module):
     Args:
         branch_width: feature maps of each contrast's branch; the fusion has `contrasts` times as many (64 and 192 in the paper).
         contrasts: number of input images, in the card's order.
+        fusion_dilations: of the two convolutions in each of the fusion's three blocks.
     """
 
-    # Stem, then two convolutions in each residual block of a branch and of the fusion; each sees one pixel further.
-    RECEPTIVE_RADIUS = 1 + 2 * SubHypothesis.BLOCKS + 2 * SubHypothesis.BLOCKS
-
-    def __init__(self, branch_width: int = 64, contrasts: int = 3) -> None:
+    def __init__(self, branch_width: int = 64, contrasts: int = 3, fusion_dilations: Dilations = UNDILATED) -> None:
         super().__init__()
         self.branch_width = branch_width
         self.contrasts = contrasts
+        self.fusion_dilations = tuple((int(first), int(second)) for first, second in fusion_dilations)
         self.branches = nn.ModuleList(
             nn.Sequential(*_conv_bn(1, branch_width), SubHypothesis(branch_width)) for _ in range(contrasts)
         )
-        self.fusion = SubHypothesis(contrasts * branch_width)
+        self.fusion = SubHypothesis(contrasts * branch_width, self.fusion_dilations)
         self.head = nn.Conv2d(contrasts * branch_width, 1, kernel_size=1)
         self.apply(_initialise_as_keras)
+
+    @property
+    def receptive_radius(self) -> int:
+        """How many pixels away an input can change an output pixel."""
+        return receptive_radius(self.fusion_dilations)
 
     def forward(self, images: Tensor) -> Tensor:
         features = [branch(images[:, c : c + 1]) for c, branch in enumerate(self.branches)]

@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
     with progress("test subjects") as on_subject:
         images = predictions(model, subjects, jobs=options.jobs, on_subject=on_subject)
     name = f"{model.card.name} {model.card.version}"
-    window = 2 * model.network.RECEPTIVE_RADIUS + 1
+    window = 2 * model.network.receptive_radius + 1
     table = markdown_table(score_corrections(name, images, subjects, window))
     if options.output:
         command = shlex.join(["ccdnn-train", *sys.argv[1:]])

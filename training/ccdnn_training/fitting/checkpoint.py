@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from ccdnn.errors import ModelError
+from ccdnn.model.architecture import UNDILATED
 from ccdnn.model.network import CCDNN
 from ccdnn_training.fitting.module import ContrastConversion
 
@@ -45,7 +46,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         weights = {key.removeprefix(_PREFIX): value for key, value in content["state_dict"].items() if key.startswith(_PREFIX)}
         if (kind := model.pop("_class_path", _CC_DNN)) != _CC_DNN:
             raise ModelError(f"{path} is a fit of {kind.rpartition('.')[2]}; the engine runs CC-DNN alone.")
-        network = CCDNN(model["branch_width"])
+        network = CCDNN(model["branch_width"], fusion_dilations=model.get("fusion_dilations") or UNDILATED)
         network.load_state_dict(weights)
         return Checkpoint(network.eval(), model, data, int(content["epoch"]) + 1, int(content["global_step"]))
     except (OSError, EOFError, UnpicklingError, KeyError, TypeError, RuntimeError, ValueError) as error:
