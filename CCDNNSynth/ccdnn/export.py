@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from ccdnn import __version__
 from ccdnn.dicom.headers import lenient
 from ccdnn.dicom.sources import Source, read_source
 from ccdnn.errors import InputError, OutputError
-from ccdnn.provenance import NOTICE, SYNTHETIC_NAME
+from ccdnn.provenance import MADE_WITHOUT, NOTICE, SYNTHETIC_NAME
 from ccdnn.volume import Volume
 
 SERIES_DESCRIPTION = "Synthetic STIR (CC-DNN) – not acquired"
@@ -143,7 +143,7 @@ def _common(volume: Volume, reference: Source | None) -> Dataset:
     header.InstanceCreationDate, header.InstanceCreationTime = date, time
     header.Modality = "MR"
     header.SeriesInstanceUID = generate_uid(prefix=None)
-    header.SeriesDescription = SERIES_DESCRIPTION
+    header.SeriesDescription = _description(about)
     header.SeriesNumber = SERIES_NUMBER_OFFSET + (reference.series_number if reference else 0)
     header.SeriesDate, header.SeriesTime = date, time
     header.Manufacturer, header.ManufacturerModelName = "CCDNNSynth contributors", "CCDNNSynth (CC-DNN)"
@@ -172,6 +172,12 @@ def _common(volume: Volume, reference: Source | None) -> Dataset:
     return header
 
 
+def _description(about: Mapping[str, str]) -> str:
+    if MADE_WITHOUT not in about:
+        return SERIES_DESCRIPTION
+    return SERIES_DESCRIPTION.replace("STIR", f"STIR without {about[MADE_WITHOUT]}")[:LONGEST_LO]
+
+
 def _anonymous(date: str, time: str) -> Dataset:
     """Patient and study where no source tells them; the ID is new, so that no archive takes two of these for one person."""
     header = Dataset()
@@ -189,7 +195,8 @@ def _derivation(volume: Volume) -> str:
     about = volume.metadata
     inputs = [f"{key.rpartition('_')[2]}: {value}" for key, value in about.items() if key.startswith("CCDNN_Input_")]
     made = f"Computed by {about.get('CCDNN_Engine', 'ccdnn')} with the model {about['CCDNN_Model']}"
-    return f"{NOTICE} {made} from {'; '.join(inputs) or 'other series'}."[:LONGEST_ST]
+    without = f", without {about[MADE_WITHOUT]}" if MADE_WITHOUT in about else ""
+    return f"{NOTICE} {made} from {'; '.join(inputs) or 'other series'}{without}."[:LONGEST_ST]
 
 
 def _lossy_compression(used: Sequence[Source]) -> Dataset:

@@ -5,7 +5,7 @@ Nothing here stops a run: a fat-suppressed PD in place of a T2 may be just what 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import combinations
 
 import numpy as np
@@ -46,6 +46,17 @@ def protocol_warnings(protocols: Mapping[Role, Protocol], card: ModelCard) -> It
                     f"The {role.label} series has {label} {found:g}{unit}, far from the {trained}{unit} that {card.name} "
                     f"{card.version} was trained for; expect another contrast."
                 )
+
+
+def missing_warning(missing: Iterable[Role], card: ModelCard) -> str | None:
+    """What a result without some of the model's inputs is."""
+    labels = [role.label for role in missing]
+    if not labels:
+        return None
+    return (
+        f"The result is made without {' and '.join(labels)}. {card.name} {card.version} was trained to do without, "
+        "but is less accurate then."
+    )
 
 
 def fat_suppression_warning(protocol: Protocol | None, role: Role) -> str | None:

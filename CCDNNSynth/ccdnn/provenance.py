@@ -7,7 +7,7 @@ profile (PS3.15, Table E.1-1) has it replaced. The UIDs that a derived DICOM ser
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from ccdnn import __version__
 from ccdnn.model.card import ModelCard
@@ -15,6 +15,7 @@ from ccdnn.series import Role
 
 NOTICE = "SYNTHETIC image computed by a neural network, not acquired. Research use only, not for diagnosis."
 SYNTHETIC_NAME = "synthetic STIR"
+MADE_WITHOUT = "CCDNN_Made_Without"
 
 
 def synthetic_header(
@@ -24,6 +25,7 @@ def synthetic_header(
     coverage: Mapping[Role, float],
     reference: str,
     zeroed_share: float,
+    missing: Iterable[Role] = (),
 ) -> dict[str, str]:
     """Header entries of a synthetic volume.
 
@@ -32,6 +34,7 @@ def synthetic_header(
         coverage: role → share of the reference grid that this series covers.
         reference: name of the series, or file, whose grid the volume has.
         zeroed_share: share of voxels set to 0 since an input does not reach there.
+        missing: roles of the model's inputs that it was made without.
     """
     constants = ", ".join(f"{name} {value:g}" for name, value in card.normalisation["constants"].items())
     entries = {
@@ -46,4 +49,11 @@ def synthetic_header(
     }
     for role, name in inputs.items():
         entries[f"CCDNN_Input_{role.value.upper()}"] = f"{name} (covers {coverage[role]:.4f})"
+    if labels := [role.label for role in missing]:
+        entries[MADE_WITHOUT] = ", ".join(labels)
     return entries
+
+
+def synthetic_name(header: Mapping[str, str]) -> str:
+    """What to call an image with this header: that it is synthetic, and which inputs it was made without."""
+    return f"{SYNTHETIC_NAME} without {header[MADE_WITHOUT]}" if MADE_WITHOUT in header else SYNTHETIC_NAME

@@ -96,17 +96,21 @@ def read_volume(path: Path) -> Volume:
     return series[0].load()
 
 
-def choose_roles(series: Sequence[Series], roles: Collection[Role] = NEEDED) -> dict[Role, Series]:
+def choose_roles(series: Sequence[Series], roles: Collection[Role] = NEEDED, optional: Collection[Role] = ()) -> dict[Role, Series]:
     """The series that plays each of `roles`, and an acquired STIR besides where there is exactly one.
 
     Of several that fit, one is chosen only where that is certain: the first of the time points of one series, or the only one
     that lies on the grid which the unambiguous roles share.
+
+    Args:
+        optional: those of `roles` that are left out where no series plays them.
 
     Raises:
         InputError: a role that no series, or more than one, plays.
     """
     usable = [candidate for candidate in series if candidate.problem is None and candidate.grid.shape[0] > 1]
     candidates = {role: _first_time_points([found for found in usable if found.role is role]) for role in {*roles, Role.STIR}}
+    roles = [role for role in roles if candidates[role] or role not in optional]
     missing = [role for role in roles if not candidates[role]]
     if missing:
         wanted = " and no ".join(role.label for role in missing)

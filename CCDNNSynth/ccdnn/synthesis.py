@@ -6,7 +6,7 @@ check → onto the reference grid → normalise as the model's card says → net
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,8 +17,14 @@ from ccdnn.files import check_voxels
 from ccdnn.inference.synthesizer import Synthesizer
 from ccdnn.model.card import ModelCard
 from ccdnn.normalisation import Normalisation
-from ccdnn.plausibility import fat_suppression_warning, protocol_warnings, repetition_warnings, swap_warning
-from ccdnn.provenance import SYNTHETIC_NAME, synthetic_header
+from ccdnn.plausibility import (
+    fat_suppression_warning,
+    missing_warning,
+    protocol_warnings,
+    repetition_warnings,
+    swap_warning,
+)
+from ccdnn.provenance import synthetic_header, synthetic_name
 from ccdnn.resample import Resampled, resample_onto
 from ccdnn.series import Protocol, Role
 from ccdnn.volume import Volume
@@ -72,7 +78,7 @@ def synthesize(
     """Make the STIR volume that the model of `synthesizer` predicts from the `inputs`.
 
     Args:
-        inputs: a volume for each role the model's card names; further ones are left alone.
+        inputs: a volume for each role the model's card names, but for those it can do without; further ones are left alone.
         synthesizer: the model on its device; it may be kept for the next study.
         reference: the input, or any volume, whose grid the result has.
         protocols: how the inputs were acquired, where known; used for warnings alone.
@@ -92,6 +98,7 @@ def synthesize(
     """
     card = synthesizer.model.card
     volumes = _wanted(inputs, card)
+    missing = tuple(Role(role) for role in card.roles if Role(role) not in volumes)
     for role, volume in volumes.items():
         check_voxels(volume)
         if min(volume.grid.shape) < 2:
@@ -105,7 +112,7 @@ def synthesize(
 
     zeroed_share = 1 - float(covered.mean())
     notes = tuple(_notes(resampled, volumes, target, zeroed_share))
-    warnings = tuple(_warnings(resampled, protocols or {}, card))
+    warnings = tuple(_warnings(resampled, missing, protocols or {}, card))
     if on_message is not None:
         for kind, sentences in (("note", notes), ("warning", warnings)):
             for sentence in sentences:
@@ -113,7 +120,10 @@ def synthesize(
 
     started = time.perf_counter()
     normalisation = Normalisation.from_card(card.normalisation)
-    contrasts = np.stack([_normalised(moved, normalisation, role) for role, moved in resampled.items()])
+    # An input that is missing is what training put in its place: background everywhere.
+    contrasts = np.full((len(card.roles), *target.grid.shape), normalisation.background, np.float32)
+    for role, moved in resampled.items():
+        contrasts[card.roles.index(role.value)] = _normalised(moved, normalisation, role)
     normalise_seconds = time.perf_counter() - started
 
     def finished(index: int | slice, output: np.ndarray) -> np.ndarray:
@@ -133,12 +143,13 @@ def synthesize(
     network_seconds = time.perf_counter() - started
     coverage = {role: moved.coverage for role, moved in resampled.items()}
     names = {role: volume.name for role, volume in volumes.items()}
+    header = synthetic_header(card, synthesizer.model.sha256, names, coverage, target.name, zeroed_share, missing)
     return SynthesisResult(
         volume=Volume(
             finished(slice(computed.start, computed.stop), output),
             target.ijk_to_ras @ _to_slice(computed.start),
-            name=SYNTHETIC_NAME,
-            metadata=synthetic_header(card, synthesizer.model.sha256, names, coverage, target.name, zeroed_share),
+            name=synthetic_name(header),
+            metadata=header,
         ),
         coverage=coverage,
         covered=covered,
@@ -154,11 +165,10 @@ def synthesize(
 
 def _wanted(inputs: Mapping[Role, Volume], card: ModelCard) -> dict[Role, Volume]:
     """The inputs the model reads, in its order."""
-    roles = [Role(role) for role in card.roles]
-    missing = [role.label for role in roles if role not in inputs]
+    missing = [Role(role).label for role in card.required if Role(role) not in inputs]
     if missing:
         raise InputError(f"The model {card.name} needs a {' and a '.join(missing)} series, and none was given.")
-    return {role: inputs[role] for role in roles}
+    return {Role(role): inputs[Role(role)] for role in card.roles if Role(role) in inputs}
 
 
 def _reference_volume(reference: Role | Volume, volumes: Mapping[Role, Volume]) -> Volume:
@@ -223,7 +233,11 @@ def _notes(
         yield f"{zeroed_share:.1%} of the result lies outside an input and is 0 there."
 
 
-def _warnings(resampled: Mapping[Role, Resampled], protocols: Mapping[Role, Protocol], card: ModelCard) -> Iterator[str]:
+def _warnings(
+    resampled: Mapping[Role, Resampled], missing: Iterable[Role], protocols: Mapping[Role, Protocol], card: ModelCard
+) -> Iterator[str]:
+    if without := missing_warning(missing, card):
+        yield without
     yield from repetition_warnings({role: moved.volume for role, moved in resampled.items()})
     if Role.T1 in resampled and Role.T2 in resampled:
         swap = swap_warning(resampled[Role.T1].volume, resampled[Role.T2].volume, protocols)

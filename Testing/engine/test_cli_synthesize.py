@@ -54,6 +54,43 @@ def _is_one_sentence(text: str) -> bool:
     return text.startswith("Error: ") and text.count("\n") == 1 and text.rstrip().endswith(".") and "Traceback" not in text
 
 
+# ---------------------------------------------------------------------------------------------------------- without an input
+
+
+@pytest.fixture(scope="module")
+def optional_model(tmp_path_factory) -> Path:
+    return write_model(tmp_path_factory.mktemp("model") / "optional.safetensors", optional=("gre",))
+
+
+@pytest.mark.parametrize("how", ["absent", "none"])
+def test_without_gre_where_the_model_allows_it(run, study, out, optional_model, how):
+    arguments = [] if how == "absent" else ["--gre", "none"]
+    if how == "absent":
+        (study / "gre.nrrd").unlink()
+    code, stdout, stderr = run(study, *arguments, "-o", out, "--json", model=optional_model)
+    assert code == 0
+    report = json.loads(stdout)
+    assert report["missing_inputs"] == ["gre"]
+    assert set(report["inputs"]) == {"t1", "t2"}
+    assert "made without GRE" in report["warnings"][0]
+    assert "made without GRE" in stderr
+    header = sitk.ReadImage(out)
+    assert header.GetMetaData("CCDNN_Made_Without") == "GRE"
+
+
+def test_without_gre_is_refused_by_a_model_that_needs_it(run, study, out):
+    code, _, stderr = run(study, "--gre", "none", "-o", out)
+    assert (code, out.exists()) == (3, False)
+    assert _is_one_sentence(stderr) and "--gre cannot be none" in stderr
+
+
+def test_named_files_without_gre(run, study, out, optional_model):
+    code, _, stderr = run("--t1", study / "t1.nrrd", "--t2", study / "t2.nrrd", "-o", out, model=optional_model)
+    assert code == 0 and out.exists()
+    code, _, stderr = run("--t1", study / "t1.nrrd", "-o", out, model=optional_model)
+    assert code == 3 and "--t2" in stderr and "--gre" not in stderr
+
+
 # ------------------------------------------------------------------------------------------------------------- good inputs
 
 

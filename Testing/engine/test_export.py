@@ -19,7 +19,7 @@ from ccdnn.cli.main import main
 from ccdnn.errors import InputError, OutputError
 from ccdnn.export import SERIES_DESCRIPTION, export_series
 from ccdnn.files import write_volume
-from ccdnn.provenance import SYNTHETIC_NAME, synthetic_header
+from ccdnn.provenance import MADE_WITHOUT, SYNTHETIC_NAME, synthetic_header
 from ccdnn.series import Role
 from ccdnn.study import find_series
 from ccdnn.volume import Volume
@@ -123,6 +123,14 @@ def test_window_is_that_of_the_voxels_or_the_one_asked_for(source, volume, out):
 
 
 # ---------------------------------------------------------------------------------------------------------- what it says
+
+
+def test_what_it_was_made_without_is_in_the_name_and_the_derivation(source, volume, out):
+    header = {**HEADER, MADE_WITHOUT: "GRE"}
+    partial = Volume(volume.array, volume.ijk_to_ras, name="synthetic STIR without GRE", metadata=header)
+    dataset = _datasets(export_series(partial, out, source))[0]
+    assert dataset.SeriesDescription == "Synthetic STIR without GRE (CC-DNN) – not acquired"
+    assert "T1: 5 knee (covers 1.0000), without GRE." in dataset.DerivationDescription
 
 
 def test_every_file_says_that_it_is_synthetic_and_by_what(source, volume, out):

@@ -194,3 +194,48 @@ def test_protocol_far_from_the_card_is_said(synthesizer, inputs):
     assert [sentence for sentence in warnings if "TE 17 ms, far from the 60 to 100 ms" in sentence]
     assert [sentence for sentence in warnings if "fat-suppressed" in sentence]
     assert not [sentence for sentence in warnings if "T1-w series has" in sentence]
+
+
+# ---------------------------------------------------------------------------------------------------------- without an input
+
+
+@pytest.fixture(scope="module")
+def without_gre(tmp_path_factory) -> Synthesizer:
+    """A model that can do without the GRE."""
+    path = write_model(tmp_path_factory.mktemp("model") / "optional.safetensors", optional=("gre",))
+    return Synthesizer(load_model(path), device="cpu", precision="fp32")
+
+
+def test_an_input_that_is_missing_is_background_and_is_announced(without_gre, inputs):
+    del inputs[Role.GRE]
+    said = []
+    result = synthesize(inputs, without_gre, on_message=lambda kind, sentence: said.append((kind, sentence)))
+    contrasts = [inputs[role].array / robust_maximum(inputs[role].array) for role in (Role.T1, Role.T2)]
+    expected = without_gre.run(np.stack([*contrasts, np.zeros(SHAPE)]))
+    np.testing.assert_allclose(result.volume.array, expected, atol=1e-5)
+    assert result.volume.name == "synthetic STIR without GRE"
+    assert result.volume.metadata["CCDNN_Made_Without"] == "GRE"
+    assert "CCDNN_Input_GRE" not in result.volume.metadata
+    assert set(result.coverage) == {Role.T1, Role.T2}
+    assert ("warning", result.warnings[0]) in said
+    assert "made without GRE" in result.warnings[0]
+
+
+def test_with_all_inputs_nothing_is_said_of_missing_ones(without_gre, inputs):
+    result = synthesize(inputs, without_gre)
+    assert result.volume.name == "synthetic STIR"
+    assert "CCDNN_Made_Without" not in result.volume.metadata
+    assert result.warnings == ()
+
+
+@pytest.mark.parametrize("role", [Role.T1, Role.T2])
+def test_what_a_model_needs_is_still_needed(without_gre, inputs, role):
+    del inputs[role]
+    with pytest.raises(InputError, match=f"needs a {role.label} series"):
+        synthesize(inputs, without_gre, reference=Role.GRE)
+
+
+def test_a_reference_that_is_missing_is_refused(without_gre, inputs):
+    del inputs[Role.GRE]
+    with pytest.raises(InputError, match="reference GRE"):
+        synthesize(inputs, without_gre, reference=Role.GRE)

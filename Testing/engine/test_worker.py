@@ -73,6 +73,23 @@ def test_ready_comes_before_torch_and_says_the_versions():
     assert client.end() == 0
 
 
+def test_an_input_that_the_model_can_do_without_may_be_absent(worker, study, tmp_path):
+    model = write_model(tmp_path / "optional.safetensors", optional=("gre",))
+    del study[Role.GRE]
+    result = worker.answer(synthesis(7, study, model, tmp_path))[-1]
+    assert result["event"] == "result"
+    assert (result["name"], result["header"]["CCDNN_Made_Without"]) == ("synthetic STIR without GRE", "GRE")
+    assert set(result["coverage"]) == {"t1", "t2"}
+    assert "made without GRE" in result["warnings"][0]
+
+
+def test_an_input_that_the_model_needs_may_not(worker, study, model, tmp_path):
+    del study[Role.GRE]
+    error = worker.answer(synthesis(8, study, model, tmp_path))[-1]
+    assert (error["event"], error["kind"]) == ("error", "input")
+    assert "needs a GRE series" in error["text"]
+
+
 def test_hello_loads_torch_and_tells_the_device(worker):
     result = worker.answer(Hello("hi"))[-1]
     assert (result["event"], result["id"], result["engine"]) == ("result", "hi", ccdnn.__version__)

@@ -202,3 +202,38 @@ def test_log_can_be_copied(ready):
     slicer_host.process_events()
     slicer_host.click(ready.synthesis.ui.copyLogButton)
     assert "Worker: ccdnn" in slicer.app.clipboard().text()
+
+
+def optional_model(tmp_path):
+    return small_study.write_model(tmp_path / "optional.safetensors", optional=("gre",))
+
+
+def test_without_gre_where_the_model_allows_it(panel, tmp_path):
+    scene.choose_model(panel, optional_model(tmp_path))
+    scene.add_leg((Role.T1, Role.T2, Role.STIR))
+    slicer_host.click(panel.inputs.ui.detectButton)
+    assert "GRE: no volume fits; the model can do without." in scene.detection(panel)
+    assert "made without GRE" in scene.warnings(panel)
+    scene.apply(panel)
+    (result,) = scene.results()
+    assert result.GetName() == "synthetic STIR without GRE (tiny 0.0.1)"
+    assert result.GetAttribute("CCDNN_Made_Without") == "GRE"
+    assert "made without GRE" in scene.message(panel)
+    qt_stand_in.dialog_answers["directory"] = str(tmp_path)
+    slicer_host.click(panel.synthesis.ui.exportButton)
+    dataset = pydicom.dcmread(next((tmp_path / "synthetic-STIR").iterdir()))
+    assert dataset.SeriesDescription == "Synthetic STIR without GRE (CC-DNN) – not acquired"
+
+
+def test_none_for_gre_is_refused_by_a_model_that_needs_it(ready):
+    ready.logic.getParameterNode().greVolume = None
+    slicer_host.process_events()
+    assert not ready.synthesis.ui.applyButton.enabled
+    assert "made without" not in scene.warnings(ready)
+
+
+def test_a_gre_that_is_there_is_used_by_a_model_that_can_do_without(ready, tmp_path):
+    scene.choose_model(ready, optional_model(tmp_path))
+    assert scene.warnings(ready) == ""
+    scene.apply(ready)
+    assert scene.results()[0].GetName() == "synthetic STIR (tiny 0.0.1)"

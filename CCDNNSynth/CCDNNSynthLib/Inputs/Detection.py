@@ -47,8 +47,11 @@ def describe(node) -> Description:
     return Description(protocol, *classify(Evidence(protocol, node.GetName(), slices=slices)))
 
 
-def detect(nodes) -> Detection:
-    """Choose among volume nodes. Of several that fit a role, one is chosen only where it alone lies on the grid of the others."""
+def detect(nodes, optional=()) -> Detection:
+    """Choose among volume nodes. Of several that fit a role, one is chosen only where it alone lies on the grid of the others.
+
+    :param optional: roles that the model can do without.
+    """
     described = {node: describe(node) for node in nodes}
     candidates = {
         role: [node for node in nodes if described[node].role is role] for role in (Role.T1, Role.T2, Role.GRE, Role.STIR)
@@ -59,19 +62,21 @@ def detect(nodes) -> Detection:
         fitting = [node for node in found if settled and all(_sameGrid(node, other) for other in settled)]
         if len(found) > 1 and len(fitting) == 1:
             chosen[role] = fitting[0]
-    sentences = [_sentence(role, candidates[role], chosen.get(role), described) for role in candidates]
+    sentences = [_sentence(role, candidates[role], chosen.get(role), described, role in optional) for role in candidates]
     studies = {described[node].study for role, node in chosen.items() if role is not Role.STIR} - {""}
     if len(studies) > 1:
         sentences.append(_("These volumes come from different examinations; check that they show the same knee and visit."))
     return Detection(chosen, tuple(filter(None, sentences)))
 
 
-def _sentence(role, candidates, chosen, described) -> str:
+def _sentence(role, candidates, chosen, described, optional) -> str:
     if chosen is not None:
         return _("{role}: {volume} ({reason})").format(role=role.label, volume=chosen.GetName(), reason=described[chosen].reason)
     if candidates:
         names = ", ".join(node.GetName() for node in candidates)
         return _("{role}: {volumes} all fit; choose one.").format(role=role.label, volumes=names)
+    if optional:
+        return _("{role}: no volume fits; the model can do without.").format(role=role.label)
     # An acquired STIR is optional, so nothing need be said when there is none.
     return "" if role is Role.STIR else _("{role}: no volume fits; choose one.").format(role=role.label)
 

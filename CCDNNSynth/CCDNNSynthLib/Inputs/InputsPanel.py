@@ -7,7 +7,7 @@ import vtk
 from slicer.i18n import tr as _
 
 from ccdnn.errors import CcdnnError, InputError
-from ccdnn.plausibility import fat_suppression_warning, protocol_warnings, swap_warning
+from ccdnn.plausibility import fat_suppression_warning, missing_warning, protocol_warnings, swap_warning
 from ccdnn.series import Role, plane_of
 from ccdnn.volume import Volume
 from CCDNNSynthLib import Messages
@@ -68,7 +68,8 @@ class InputsPanel(Panel):
         if not nodes:
             self._tellDetection((_("There is no volume in the scene; load a study first."),))
             return
-        detection = detect(nodes)
+        card = self._card()
+        detection = detect(nodes, optional=[Role(role) for role in card.optional] if card is not None else ())
         with slicer.util.NodeModify(self._parameterNode):
             for role, member in VOLUME_OF_ROLE.items():
                 if role in detection.volumes:
@@ -137,15 +138,21 @@ class InputsPanel(Panel):
     def _warnings(self, volumes) -> list:
         protocols = self.protocols()
         warnings = [sentence for role in volumes if (sentence := fat_suppression_warning(protocols[role], role))]
-        try:
-            card = chosenModel(self._parameterNode.model).card() if volumes else None
-        except CcdnnError:  # said in the section below
-            card = None
+        card = self._card() if volumes else None
         if card is not None:
+            if all(Role(role) in volumes for role in card.required):
+                warnings.append(missing_warning((Role(role) for role in card.optional if Role(role) not in volumes), card))
             warnings += protocol_warnings(protocols, card)
         if Role.T1 in volumes and Role.T2 in volumes:
             warnings.append(self._swapWarning(volumes[Role.T1], volumes[Role.T2], protocols))
         return warnings
+
+    def _card(self):
+        """The card of the chosen model, or None where it cannot be read, which the section below says."""
+        try:
+            return chosenModel(self._parameterNode.model).card()
+        except CcdnnError:
+            return None
 
     def _swapWarning(self, t1, t2, protocols):
         """See `ccdnn.plausibility.swap_warning`; asked anew only for other volumes, since it may look at voxels."""

@@ -68,7 +68,9 @@ def summary(card: ModelCard) -> str:
 def cardAsHtml(card: ModelCard) -> str:
     """The whole card, for people."""
     rows = [(_("Model"), f"{card.name} {card.version}"), (_("Trained on"), card.training_data)]
-    rows += [(Role(contrast.role).label, _protocol(contrast.protocol)) for contrast in (*card.contrasts, card.target)]
+    for contrast in (*card.contrasts, card.target):
+        optional = _("; can do without") if contrast.role in card.optional else ""
+        rows.append((Role(contrast.role).label, _protocol(contrast.protocol) + optional))
     rows.append((_("Intensities"), card.normalisation["strategy"].replace("_", " ")))
     rows += [(result.metric, _result(result)) for result in card.results]
     rows += [(_("Licence"), card.licence), (_("Made"), card.created)]

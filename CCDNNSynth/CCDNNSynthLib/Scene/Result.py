@@ -6,7 +6,7 @@ import vtk
 
 from ccdnn.errors import InputError
 from ccdnn.normalisation import robust_maximum
-from ccdnn.provenance import NOTICE, SYNTHETIC_NAME
+from ccdnn.provenance import NOTICE, synthetic_name
 from ccdnn.series import Role
 
 NOTICE_ATTRIBUTE = "CCDNN_Notice"
@@ -83,8 +83,8 @@ def fileResult(node, header, inputs) -> None:
 
 
 def resultName(header) -> str:
-    """What to call a new result: that it is synthetic, and by which model."""
-    return f"{SYNTHETIC_NAME} ({header['CCDNN_Model']})"
+    """What to call a new result: that it is synthetic, what it was made without, and by which model."""
+    return f"{synthetic_name(header)} ({header['CCDNN_Model']})"
 
 
 def showLike(node, acquired=None) -> None:

@@ -27,7 +27,8 @@ from CCDNNSynthLib.Views.PreviewSlice import addPreview, removePreviews
 class Job:
     """What to compute.
 
-    inputs - role → volume node, one for each role the model reads; the first one's grid is the result's.
+    inputs - role → volume node, for each role the model needs and those of the others that there are; the first one's grid is the
+             result's.
     output - the volume node to replace; None for a new one.
     acquired - the acquired STIR's volume node, if any.
     protocols - role → how it was acquired, as far as that is known.

@@ -47,7 +47,7 @@ class SynthesisPanel(Panel):
             return
         self._showModels()
         running = self._logic.running
-        ready = all(volumeOf(self._parameterNode, role) is not None for role in self._roles())
+        ready = all(volumeOf(self._parameterNode, role) is not None for role in self._requiredRoles())
         self.ui.applyButton.enabled = ready or running
         self.ui.previewButton.enabled = ready and not running
         result = self._exported()
@@ -161,8 +161,10 @@ class SynthesisPanel(Panel):
 
     def _job(self, preview: bool) -> Job:
         model = chosenModel(self._parameterNode.model)
-        roles = [Role(role) for role in model.card().roles]
-        inputs = {role: volumeOf(self._parameterNode, role) for role in roles}
+        card = model.card()
+        inputs = {Role(role): volumeOf(self._parameterNode, Role(role)) for role in card.roles}
+        # What the model can do without may be none; what it needs and has not, the job refuses.
+        inputs = {role: node for role, node in inputs.items() if node is not None or role.value in card.required}
         job = Job(
             inputs,
             output=None if preview else self._parameterNode.outputVolume,
@@ -179,9 +181,9 @@ class SynthesisPanel(Panel):
         output = self._parameterNode.outputVolume if self._parameterNode is not None else None
         return output if output is not None and isResult(output) else lastResult()
 
-    def _roles(self) -> list:
+    def _requiredRoles(self) -> list:
         try:
-            return [Role(role) for role in chosenModel(self._parameterNode.model).card().roles]
+            return [Role(role) for role in chosenModel(self._parameterNode.model).card().required]
         except CcdnnError:
             return [Role.T1, Role.T2, Role.GRE]
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ccdnn.cli import console
-from ccdnn.series import Series
-from ccdnn.study import Study, read_study
+from ccdnn.errors import InputError, ModelError
+from ccdnn.model.catalog import list_models
+from ccdnn.model.header import read_card
+from ccdnn.series import Role, Series
+from ccdnn.study import Study, choose_roles, read_study
 
 
 def add_parser(commands: Any) -> None:
@@ -33,15 +37,56 @@ def run(options: argparse.Namespace) -> None:
         InputError: no such path, or no image in it.
     """
     study = read_study(options.path)
+    plan = _plan(study)
     if options.json:
-        console.result(json.dumps(_as_json(study), indent=2, ensure_ascii=False))
+        console.result(json.dumps({**_as_json(study), "synthesis": asdict(plan)}, indent=2, ensure_ascii=False))
         return
     _print_table(study)
+    console.result(plan.sentence)
     for row, series in enumerate(study.series, start=1):
         if series.problem is not None:
             console.warning(f"row {row}: {series.problem}")
     for problem in study.problems:
         console.warning(problem)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What `ccdnn synthesize` would make of the study with the default model.
+
+    Args:
+        model: its name and version; "" where none is installed.
+        rows: role → row of the series it would use; empty where it cannot be used.
+        missing: roles it would do without.
+        problem: why it cannot be used; "" where it can.
+    """
+
+    model: str
+    rows: Mapping[str, int] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+    problem: str = ""
+
+    @property
+    def sentence(self) -> str:
+        if not self.rows:
+            return f"`ccdnn synthesize` cannot use this study as it is: {self.problem}"
+        used = ", ".join(f"{Role(role).label} row {row}" for role, row in self.rows.items())
+        without = "".join(f", without {Role(role).label}" for role in self.missing)
+        return f"`ccdnn synthesize` with the model {self.model} would use {used}{without}."
+
+
+def _plan(study: Study) -> _Plan:
+    try:
+        card = read_card(next(entry.path for entry in list_models() if entry.default))
+    except ModelError as error:
+        return _Plan("", problem=str(error))
+    model = f"{card.name} {card.version}"
+    try:
+        chosen = choose_roles(study.series, [Role(role) for role in card.roles], [Role(role) for role in card.optional])
+    except InputError as error:
+        return _Plan(model, problem=str(error))
+    rows = {role: study.series.index(chosen[Role(role)]) + 1 for role in card.roles if Role(role) in chosen}
+    return _Plan(model, rows, tuple(role for role in card.roles if role not in rows))
 
 
 def _print_table(study: Study) -> None:

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ccdnn.cli import console
+from ccdnn.model.architecture import receptive_radius
 from ccdnn.series import Role
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ def _list_bundled(as_json: bool) -> None:
                 "default": entry.default,
                 "version": model.card.version,
                 "branch_width": model.card.branch_width,
+                "needs": model.card.required,
+                "optional": model.card.optional,
                 "bytes": model.path.stat().st_size,
                 "sha256": model.sha256,
             }
@@ -60,13 +63,14 @@ def _list_bundled(as_json: bool) -> None:
         return
     console.print_table(
         "Bundled models, hashes checked",
-        ("name", "title", "version", "width", "size"),
+        ("name", "title", "version", "width", "needs", "size"),
         (
             (
                 entry.id + (" (default)" if entry.default else ""),
                 entry.title,
                 model.card.version,
                 str(model.card.branch_width),
+                ", ".join(Role(role).label for role in model.card.required),
                 f"{model.path.stat().st_size / 1e6:.1f} MB",
             )
             for entry, model in bundled
@@ -88,12 +92,12 @@ def _show_card(name: str, as_json: bool) -> None:
 
 def _card_rows(card: ModelCard, sha256: str) -> Iterator[tuple[str, str]]:
     yield "SHA-256", sha256
-    yield (
-        "network",
-        f"{card.architecture}, {card.branch_width} maps a branch, {card.branch_width * len(card.contrasts)} in the fusion",
-    )
+    side = 2 * receptive_radius(card.fusion_dilations) + 1
+    maps = f"{card.branch_width} maps a branch, {card.branch_width * len(card.contrasts)} in the fusion"
+    yield "network", f"{card.architecture}, {maps}, window {side} × {side} pixels"
     for contrast in card.contrasts:
-        yield f"reads {Role(contrast.role).label}", _protocol(contrast.protocol)
+        need = " (can do without)" if contrast.role in card.optional else ""
+        yield f"reads {Role(contrast.role).label}{need}", _protocol(contrast.protocol)
     yield f"makes {Role(card.target.role).label}", _protocol(card.target.protocol)
     yield "normalisation", card.normalisation["strategy"]
     yield "trained on", card.training_data

@@ -4,11 +4,12 @@ t1.nrrd        the file
 scans/t1       the folder, where it holds a single series
 scans::3       row 3 of `ccdnn inspect scans`
 3              row 3 of `ccdnn inspect STUDY`, where a STUDY was given
+none           no series, for an input that the model can do without
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from ccdnn.errors import InputError
@@ -16,6 +17,7 @@ from ccdnn.series import Role, Series
 from ccdnn.study import Study, choose_roles, read_study
 
 ROW_SEPARATOR = "::"
+NONE = "none"
 _PROBLEMS_TOLD = 3
 
 
@@ -52,26 +54,33 @@ class Selector:
             )
         return series[0]
 
-    def for_roles(self, roles: Iterable[Role], chosen: Mapping[Role, str]) -> dict[Role, Series]:
+    def for_roles(self, roles: Iterable[Role], chosen: Mapping[Role, str], optional: Collection[Role] = ()) -> dict[Role, Series]:
         """A series for each of `roles`: the one `chosen` for it, else the study's own.
 
+        Args:
+            optional: those of `roles` that may be left out: by "none", or where the study does not have them.
+
         Raises:
-            InputError: a role without a series, or with several to choose from.
+            InputError: a role without a series, or with several to choose from; "none" for one that is not optional.
         """
-        roles = list(roles)
+        left_out = {role for role, text in chosen.items() if text == NONE}
+        for role in left_out.difference(optional):
+            raise InputError(f"The model needs a {role.label} series, so --{role.value} cannot be none.")
+        roles = [role for role in roles if role not in left_out]
         picked = {role: self.one(text) for role, text in chosen.items() if role in roles}
         open_roles = [role for role in roles if role not in picked]
-        if open_roles and self._study is None:
-            options = " and ".join(f"--{role.value}" for role in open_roles)
-            raise InputError(f"No series was given for {options}; name one, or give a study folder to look in.")
-        if open_roles:
-            picked |= self._play(open_roles)
-        return {role: picked[role] for role in roles}
+        if self._study is None:
+            if needed := [role for role in open_roles if role not in optional]:
+                options = " and ".join(f"--{role.value}" for role in needed)
+                raise InputError(f"No series was given for {options}; name one, or give a study folder to look in.")
+        elif open_roles:
+            picked |= self._play(open_roles, optional)
+        return {role: picked[role] for role in roles if role in picked}
 
-    def _play(self, roles: list[Role]) -> dict[Role, Series]:
+    def _play(self, roles: list[Role], optional: Collection[Role]) -> dict[Role, Series]:
         study = self._study_at(self._study)
         try:
-            return choose_roles(study.series, roles)
+            return choose_roles(study.series, roles, optional)
         except InputError as error:
             # The series that is missed may be the very one that could not be read.
             problems = [*study.problems, *(series.problem for series in study.series if series.problem)]

@@ -28,6 +28,7 @@ examples:
   ccdnn synthesize study/ -o stir.nrrd
   ccdnn synthesize --t1 t1.nii.gz --t2 t2.nii.gz --gre gre.nii.gz -o stir.nii.gz
   ccdnn synthesize study/ --t2 2 --gre 5 -o stir.nrrd     T1 found in the study, rows 2 and 5 for the others
+  ccdnn synthesize study/ --gre none -o stir.nrrd         without the GRE, though the study has one
 
 An existing OUT is replaced once the new one is complete, never before; an input is never overwritten.
 """
@@ -38,14 +39,17 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "synthesize",
         help="make a synthetic STIR volume",
-        description="Make a synthetic STIR volume from a T1-w, a T2-w and a GRE series of one knee. Research use only.",
+        description="Make a synthetic STIR volume from the T1-w, T2-w and GRE series of one knee. `ccdnn models` shows which "
+        "models can do without the GRE. Research use only.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("study", nargs="?", type=Path, metavar="STUDY", help="folder (or file) to find the series in")
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="OUT", help="file to write: .nrrd, .nii, .nii.gz, .mha")
     for role in INPUT_ROLES:
-        parser.add_argument(f"--{role.value}", metavar="SERIES", help=f"series to use as {role.label}")
+        parser.add_argument(
+            f"--{role.value}", metavar="SERIES|none", help=f"series to use as {role.label}, or none if the model can do without"
+        )
     parser.add_argument(
         "--reference",
         default="t1",
@@ -102,7 +106,8 @@ def run(options: argparse.Namespace) -> None:
     selector = Selector(options.study)
     chosen = {role: text for role in INPUT_ROLES if (text := getattr(options, role.value)) is not None}
     synthesizer = make_synthesizer(options)
-    series = selector.for_roles([Role(role) for role in synthesizer.model.card.roles], chosen)
+    card = synthesizer.model.card
+    series = selector.for_roles([Role(role) for role in card.roles], chosen, [Role(role) for role in card.optional])
     _require_no_input_overwritten(options.output, series)
     quiet = options.quiet or options.json
 
@@ -112,7 +117,7 @@ def run(options: argparse.Namespace) -> None:
         elif not quiet:
             console.note(sentence)
 
-    say("note", f"Model: {synthesizer.model.card.name} {synthesizer.model.card.version}")
+    say("note", f"Model: {card.name} {card.version}")
     for role, found in series.items():
         unlike = "" if found.role is role else f", which looks like {found.role.label}"
         say("note", f"{role.label}: {found.name} ({found.grid}){unlike}")
@@ -168,6 +173,7 @@ def _as_json(output: Path, model: Model, series: dict[Role, Series], result: Syn
             role.value: {"series": found.name, "role_found": found.role.value, "coverage": result.coverage[role]}
             for role, found in series.items()
         },
+        "missing_inputs": [role for role in model.card.roles if Role(role) not in series],
         "covered_by_all": float(result.covered.mean()),
         "device": result.device,
         "precision": result.precision,
