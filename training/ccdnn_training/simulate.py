@@ -13,10 +13,11 @@ import numpy as np
 from ccdnn.files import write_volume
 from ccdnn.volume import Grid, Volume
 from ccdnn.writing import write_text
-from ccdnn_training.acquisition.series import EFFECTS, Acquisition
+from ccdnn_training.acquisition.series import EFFECTS, Acquisition, draw_study
+from ccdnn_training.phantom.anatomy import Anatomy
 from ccdnn_training.phantom.knee import Knee
 from ccdnn_training.phantom.render import LABELS, label_map, render, sagittal_grid
-from ccdnn_training.physics.protocol import CONTRASTS, PAPER_PROTOCOL, Protocol, draw_protocol
+from ccdnn_training.physics.protocol import PAPER_PROTOCOL, Protocol, draw_protocol
 from ccdnn_training.physics.tissues import draw_tissue_values
 
 
@@ -52,13 +53,13 @@ def simulate_study(
     grid = grid or sagittal_grid()
     anatomy_seed, tissue_seed, protocol_seed, effect_seed = np.random.SeedSequence(seed).generate_state(4)
     amounts = render(Knee(int(anatomy_seed), edema=edema, ganglion=ganglion), grid, on_slice=on_slice)
+    anatomy = Anatomy.from_amounts(amounts, label_map(amounts), grid.spacing[::-1])
     values = draw_tissue_values(np.random.default_rng(tissue_seed))
     sequences = protocol or draw_protocol(np.random.default_rng(protocol_seed))
-    effect_rng = np.random.default_rng(effect_seed)
-    acquisitions = {contrast: Acquisition.draw(contrast, sequences[contrast], effect_rng, effects) for contrast in CONTRASTS}
+    acquisitions = draw_study(sequences, np.random.default_rng(effect_seed), effects)
     volumes = {
         contrast: Volume(
-            acquisition.acquire(amounts, values), grid.ijk_to_ras, name=contrast, metadata=_header(contrast, acquisition, seed)
+            acquisition.acquire(anatomy, values), grid.ijk_to_ras, name=contrast, metadata=_header(contrast, acquisition, seed)
         )
         for contrast, acquisition in acquisitions.items()
     }
@@ -70,7 +71,7 @@ def simulate_study(
         "tissues": {name: list(map(float, value)) for name, value in asdict(values).items()},
         "acquisitions": {contrast: acquisition.record() for contrast, acquisition in acquisitions.items()},
     }
-    return Study(volumes, Volume(label_map(amounts), grid.ijk_to_ras, name="labels"), record)
+    return Study(volumes, Volume(anatomy.labels, grid.ijk_to_ras, name="labels"), record)
 
 
 def write_study(study: Study, folder: Path) -> None:
@@ -90,14 +91,5 @@ def write_study(study: Study, folder: Path) -> None:
 
 def _header(contrast: str, acquisition: Acquisition, seed: int) -> dict[str, str]:
     """What a reader of the file should know: that it is simulated, and with which sequence."""
-    sequence = acquisition.sequence
     header = {"SimulatedImage": "simulated knee, not a patient", "SimulationSeed": str(seed), "Contrast": contrast}
-    for key, value in (
-        ("RepetitionTime_ms", sequence.tr),
-        ("EchoTime_ms", sequence.te),
-        ("InversionTime_ms", sequence.ti),
-        ("FlipAngle_deg", sequence.flip_angle),
-    ):
-        if value is not None:
-            header[key] = f"{value:g}"
-    return header
+    return {**header, **acquisition.sequence.header()}

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ccdnn_training.acquisition.bias_field import BiasField
 from ccdnn_training.acquisition.chemical_shift import ChemicalShift, fat_phase
+from ccdnn_training.acquisition.coil_field import CoilField
+from ccdnn_training.acquisition.fat_level import FatLevel
 from ccdnn_training.acquisition.flow import Flow
 from ccdnn_training.acquisition.misregistration import Misregistration
+from ccdnn_training.acquisition.placement import Placement
+from ccdnn_training.acquisition.reslicing import Reslicing
+from ccdnn_training.acquisition.saturation_band import SaturationBand
 from ccdnn_training.acquisition.scanner_scale import ScannerScale
+from ccdnn_training.acquisition.spikes import Spikes
 from ccdnn_training.acquisition.susceptibility import SusceptibilityVoids
 from ccdnn_training.acquisition.thermal_noise import ThermalNoise
 from ccdnn_training.acquisition.truncation import Truncation
-from ccdnn_training.physics.protocol import Sequence
-from ccdnn_training.physics.tissues import TISSUE_NAMES, TissueValues
+from ccdnn_training.phantom.anatomy import Anatomy
+from ccdnn_training.physics.protocol import Protocol, Sequence
+from ccdnn_training.physics.tissues import TissueValues
 
+# Of one careful scanner, as in the paper's study.
 EFFECTS = (
     "chemical_shift",
     "fat_phase",
@@ -30,8 +39,9 @@ EFFECTS = (
     "thermal_noise",
     "scanner_scale",
 )
-_VESSELS = [TISSUE_NAMES.index(name) for name in ("artery", "vein")]
-_ARTERY = TISSUE_NAMES.index("artery")
+# What hospitals add, see `draw_wide_study`.
+WIDE_EFFECTS = ("coil_field", "fat_level", "saturation_band", "placement", "reslicing", "spikes")
+CHANCE_OF_BAND, CHANCE_OF_RESLICING = 0.15, 0.2  # of an input
 
 
 @dataclass(frozen=True)
@@ -42,19 +52,26 @@ class Acquisition:
     """
 
     sequence: Sequence
-    fat_phase: bool
-    chemical_shift: ChemicalShift | None
-    flow: Flow | None
-    susceptibility: SusceptibilityVoids | None
-    misregistration: Misregistration | None
-    truncation: Truncation | None
-    bias_field: BiasField | None
-    thermal_noise: ThermalNoise | None
-    scanner_scale: ScannerScale | None
+    fat_phase: bool = False
+    tesla: float = 3.0
+    fat_level: FatLevel | None = None
+    chemical_shift: ChemicalShift | None = None
+    flow: Flow | None = None
+    susceptibility: SusceptibilityVoids | None = None
+    misregistration: Misregistration | None = None
+    placement: Placement | None = None
+    spikes: Spikes | None = None
+    truncation: Truncation | None = None
+    saturation_band: SaturationBand | None = None
+    coil_field: CoilField | None = None
+    bias_field: BiasField | None = None
+    reslicing: Reslicing | None = None
+    thermal_noise: ThermalNoise | None = None
+    scanner_scale: ScannerScale | None = None
 
     @classmethod
     def draw(cls, contrast: str, sequence: Sequence, rng: np.random.Generator, effects: Collection[str] = EFFECTS) -> Acquisition:
-        """Draw every effect, then drop those not in `effects`: switching one off leaves the others as they were.
+        """Draw every effect of `EFFECTS`, then drop those not in `effects`: switching one off leaves the others as they were.
 
         Raises:
             ValueError: an effect that does not exist.
@@ -76,28 +93,25 @@ class Acquisition:
             thermal_noise=ThermalNoise.draw(rng, contrast),
             scanner_scale=ScannerScale.draw(rng),
         )
-        off = {name: None for name in EFFECTS if name not in effects}
-        if "fat_phase" in off:
-            off["fat_phase"] = False
-        return replace(drawn, **off)
+        return drawn.without(name for name in EFFECTS if name not in effects)
 
-    def acquire(self, amounts: np.ndarray, values: TissueValues) -> np.ndarray:
-        """The series (slice, row, column) float32, from tissue amounts (tissue, slice, row, column) and tissue values."""
-        water, fat, artery = self._ideal(amounts, values)
-        if self.chemical_shift:
-            fat = self.chemical_shift.apply(fat)
-        image = water + fat * (fat_phase(self.sequence.te) if self.fat_phase else 1)
-        if self.flow:
-            image = self.flow.apply(image, artery)
-        if self.susceptibility:
-            image = self.susceptibility.apply(image)
-        if self.misregistration:
-            image = _on_parts(self.misregistration.apply, image)
+    def without(self, effects: Iterable[str]) -> Acquisition:
+        """The same with these effects off."""
+        return replace(self, **{name: False if name == "fat_phase" else None for name in effects})
+
+    def acquire(self, anatomy: Anatomy, values: TissueValues) -> np.ndarray:
+        """The series (slice, row, column) float32 of `anatomy`, whose tissues have these values."""
+        image = self._moved(self._of_voxels(anatomy, values), anatomy.spacing)
         if self.truncation:
             image = self.truncation.apply(image)
-        if self.bias_field:
-            image = self.bias_field.apply(image)
+        for shading in (self.saturation_band, self.coil_field, self.bias_field):
+            if shading:
+                image = shading.apply(image)
+        if self.reslicing:
+            image = self.reslicing.sample(image, anatomy.spacing)
         image = self.thermal_noise.apply(image) if self.thermal_noise else np.abs(image)
+        if self.reslicing:
+            image = self.reslicing.interpolate(image, anatomy.shape[self.reslicing.axis], anatomy.spacing)
         if self.scanner_scale:
             image = self.scanner_scale.apply(image)
         return image.astype(np.float32)
@@ -106,16 +120,86 @@ class Acquisition:
         """Everything needed to make the series again from the same anatomy and tissue values, as plain JSON data."""
         return asdict(self)
 
-    def _ideal(self, amounts: np.ndarray, values: TissueValues) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _of_voxels(self, anatomy: Anatomy, values: TissueValues) -> np.ndarray:
+        """The signal of every voxel, real or complex, with what blood and the field do to it."""
         water = self.sequence.signal(values.water_density, values.water_t1, values.water_t2, values.water_t2_star)
-        fat = self.sequence.signal(values.fat_density, values.fat_t1, values.fat_t2, values.fat_t2_star)
+        fat_signal = self.sequence.signal(values.fat_density, values.fat_t1, values.fat_t2, values.fat_t2_star)
         if self.flow:
-            water[_VESSELS] *= self.flow.brightness
-        per_voxel = np.tensordot(np.stack([water, fat]).astype(np.float32), amounts.astype(np.float32), axes=1)
-        return per_voxel[0], per_voxel[1], np.float32(water[_ARTERY]) * amounts[_ARTERY].astype(np.float32)
+            water[list(anatomy.vessels)] *= self.flow.brightness
+        fat = anatomy.mixture(fat_signal)
+        if self.fat_level:
+            fat = self.fat_level.apply(fat)
+        if self.chemical_shift:
+            fat = self.chemical_shift.apply(fat)
+        image = anatomy.mixture(water) + fat * (fat_phase(self.sequence.te, self.tesla) if self.fat_phase else 1)
+        if self.flow:
+            image = self.flow.apply(image, anatomy.mixture_of(water, anatomy.arteries))
+        if self.susceptibility:
+            image = self.susceptibility.apply(image)
+        if self.spikes:
+            image = self.spikes.apply(image)
+        return image
+
+    def _moved(self, image: np.ndarray, spacing: tuple[float, float, float]) -> np.ndarray:
+        if self.misregistration:
+            image = _on_parts(self.misregistration.apply, image)
+        if self.placement:
+            image = _on_parts(partial(self.placement.apply, spacing=spacing), image)
+        return image
 
 
-def _on_parts(function, image: np.ndarray) -> np.ndarray:
+def draw_study(protocol: Protocol, rng: np.random.Generator, effects: Collection[str] = EFFECTS) -> dict[str, Acquisition]:
+    """All series of a study on one careful scanner, contrast → acquisition."""
+    return {contrast: Acquisition.draw(contrast, sequence, rng, effects) for contrast, sequence in protocol.items()}
+
+
+def draw_wide_study(
+    protocol: Protocol, tesla: float, rng: np.random.Generator, effects: Collection[str] = (*EFFECTS, *WIDE_EFFECTS)
+) -> dict[str, Acquisition]:
+    """All series of a study from any hospital.
+
+    T1-w, whose grid a study is resampled onto, and STIR, which is learned, lie where the anatomy does; T2-w and GRE are moved by
+    `placement` instead of `misregistration`. Coil and field are shared by all series. The STIR has no ghosts, since a network
+    should not learn them.
+
+    Args:
+        tesla: of the scanner.
+        effects: of `EFFECTS` and `WIDE_EFFECTS`; the others are off.
+    """
+    study_rng, *series_rngs = rng.spawn(1 + len(protocol))
+    coil = CoilField.draw(study_rng)
+    drawn = {}
+    for (contrast, sequence), series_rng in zip(protocol.items(), series_rngs, strict=True):
+        of_scanner = Acquisition.draw(contrast, sequence, series_rng)
+        phase_axis = of_scanner.truncation.phase_axis
+        # The axis that is left is the one fat is displaced along.
+        shift = ChemicalShift.draw(series_rng, readout_axis=-3 - phase_axis, tesla=tesla)
+        wide = replace(of_scanner, tesla=tesla, coil_field=coil, chemical_shift=shift, misregistration=None)
+        if contrast == "stir":
+            wide = replace(wide, flow=replace(wide.flow, amplitude=0.0))
+        else:
+            wide = replace(wide, **_draw_of_input(contrast, series_rng))
+        drawn[contrast] = wide.without(name for name in (*EFFECTS, *WIDE_EFFECTS) if name not in effects)
+    return drawn
+
+
+def _draw_of_input(contrast: str, rng: np.random.Generator) -> Mapping[str, Any]:
+    """What hospitals do to an input. All is drawn, so that one effect's chance leaves the others as they are."""
+    fat_level, band, spikes = FatLevel.draw(rng), SaturationBand.draw(rng), Spikes.draw(rng)
+    placement, reslicing, noise = Placement.draw(rng), Reslicing.draw(rng), ThermalNoise.draw_wide(rng)
+    has_band, is_resliced = rng.random(2) < (CHANCE_OF_BAND, CHANCE_OF_RESLICING)
+    return {
+        "fat_level": fat_level,
+        "saturation_band": band if has_band else None,
+        "spikes": spikes,
+        "placement": placement if contrast != "t1" else None,
+        "reslicing": reslicing if is_resliced else None,
+        "thermal_noise": noise,
+    }
+
+
+def _on_parts(function: Callable[[np.ndarray], np.ndarray], image: np.ndarray) -> np.ndarray:
+    """`function` of a real image, for a complex one of its parts."""
     if np.iscomplexobj(image):
         return function(image.real) + 1j * function(image.imag)
     return function(image)

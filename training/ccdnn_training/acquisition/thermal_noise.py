@@ -13,6 +13,7 @@ from ccdnn_training.physics.noise import add_rician_noise
 
 _PERCENT = {"t1": (0.5, 1.8), "t2": (0.5, 1.8), "gre": (0.6, 2.0), "stir": (0.8, 2.0)}
 ROBUST_MAXIMUM_PERCENTILE = 99.5
+WIDEST_PERCENT = 10.0  # of a fast or low-field input
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,12 @@ class ThermalNoise:
     @classmethod
     def draw(cls, rng: np.random.Generator, contrast: str) -> ThermalNoise:
         return cls(float(rng.uniform(*_PERCENT[contrast])), int(rng.integers(2**31)))
+
+    @classmethod
+    def draw_wide(cls, rng: np.random.Generator) -> ThermalNoise:
+        """Of an input from any hospital: from half a per cent, and seldom, to `WIDEST_PERCENT`."""
+        spread = float(rng.beta(1.0, 1.6))
+        return cls(0.5 * (WIDEST_PERCENT / 0.5) ** spread, int(rng.integers(2**31)))
 
     def apply(self, image: np.ndarray) -> np.ndarray:
         """The magnitude of `image` (slice, row, column; real or complex) with noise."""

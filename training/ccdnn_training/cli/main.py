@@ -19,6 +19,7 @@ from ccdnn_training.cli import (
     prepare,
     readers,
     search,
+    semi_real,
     simulate,
     simulate_labels,
 )
@@ -40,6 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
         lesion_limit,
         evaluate_simulation,
         export,
+        semi_real,
         compare,
         readers,
     ):

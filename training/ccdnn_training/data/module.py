@@ -1,4 +1,4 @@
-"""The data of one fit, as Lightning wants it."""
+"""The data of one fit, as Lightning wants it: patches of cached slices, or of studies simulated during the fit."""
 
 from __future__ import annotations
 
@@ -9,10 +9,29 @@ from torch.utils.data import DataLoader
 
 from ccdnn_training.data.cache import SliceCache
 from ccdnn_training.data.epochs import EpochSampler, reading, share_of
+from ccdnn_training.data.knees import KneeRecipe, Knees
+from ccdnn_training.data.missing import MissingInputs
 from ccdnn_training.data.patches import PatchDataset, SliceDataset
+from ccdnn_training.data.pool import PatchSettings, PatchStream
+from ccdnn_training.data.simulated import FIRST_SEED
+from ccdnn_training.data.studies import SimulatedStudies
+from ccdnn_training.physics.protocol import INPUT_CONTRASTS
 
 
-class CachedSlices(LightningDataModule):
+class _Resumable(LightningDataModule):
+    """Knows the epoch a resumed fit begins with: Lightning tells a sampler only after worker processes have read ahead."""
+
+    first_epoch = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        loop = self.trainer.fit_loop
+        return {"epoch": loop.epoch_progress.current.ready - (not loop.epoch_loop.batch_progress.is_last_batch)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.first_epoch = state["epoch"]
+
+
+class CachedSlices(_Resumable):
     """Patches of the training subjects, whole slices of the validation subjects.
 
     Args:
@@ -26,6 +45,7 @@ class CachedSlices(LightningDataModule):
         seed: of the patches.
         focus: region → share of the patches cut around it, see `PatchDataset`.
         workers: processes that cut patches beside the one that trains; 0 where that one has time for it.
+        missing: contrast → share of the patches without it, see `MissingInputs`.
     """
 
     def __init__(
@@ -40,21 +60,13 @@ class CachedSlices(LightningDataModule):
         seed: int = 0,
         workers: int = 0,
         focus: dict[str, float] | None = None,
+        missing: dict[str, float] | None = None,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
-        self._first_epoch = 0
 
     def setup(self, stage: str) -> None:
         self._cache = SliceCache(self.hparams.cache, self.hparams.fold)
-
-    def state_dict(self) -> dict[str, Any]:
-        """The epoch a resumed fit begins with: Lightning tells the sampler only after worker processes have read ahead."""
-        loop = self.trainer.fit_loop
-        return {"epoch": loop.epoch_progress.current.ready - (not loop.epoch_loop.batch_progress.is_last_batch)}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._first_epoch = state["epoch"]
 
     def train_dataloader(self) -> DataLoader:
         """Every epoch has patches of its own; with n processes an epoch has n times as many of them, in as many steps."""
@@ -66,11 +78,89 @@ class CachedSlices(LightningDataModule):
             seed=settings.seed,
             scale_jitter=settings.scale_jitter,
             focus=settings.focus,
+            missing=MissingInputs(settings.missing, self._cache.contrasts[:-1]),
+            background=self._cache.normalisation.background,
         )
         sampler = EpochSampler(dataset, processes, rank)
-        sampler.set_epoch(self._first_epoch)
+        sampler.set_epoch(self.first_epoch)
         return DataLoader(dataset, settings.batch_size, sampler=sampler, **reading(self.trainer, settings.workers))
 
     def val_dataloader(self) -> DataLoader:
         dataset = SliceDataset(self._cache.part("validation"), self.hparams.validation_every)
         return DataLoader(dataset, batch_size=1, **reading(self.trainer, min(self.hparams.workers, 1)))
+
+
+class SimulatedPatches(_Resumable):
+    """Patches of studies that are simulated while the network trains, so that no image comes twice; whole slices to validate on.
+
+    Args:
+        validation: name → slice cache whose validation subjects are looked at; the first decides which epoch was best.
+        shares: kind of study → share of the slices, see `data.studies`.
+        knees: folder that `ccdnn-train simulate-knees` filled; None renders every knee anew, which takes cores.
+        lesions: share of the knees rendered anew that have edema, and a ganglion.
+        patch_size: rows and columns; at least the network's window.
+        batch_size: patches a step, in each of the processes where there are several.
+        steps_per_epoch: steps that make an epoch.
+        pool_slices, patches_per_slice, scale_jitter, focus: see `data.pool.PatchSettings`.
+        missing: contrast → share of the patches without it, see `MissingInputs`.
+        validation_every: use every n-th validation slice.
+        seed: of studies and patches.
+        workers: processes that simulate beside the one that trains.
+    """
+
+    def __init__(
+        self,
+        validation: dict[str, str],
+        shares: dict[str, float],
+        knees: str | None = None,
+        lesions: float = 0.6,
+        patch_size: int = 96,
+        batch_size: int = 16,
+        steps_per_epoch: int = 500,
+        pool_slices: int = 480,
+        patches_per_slice: int = 16,
+        scale_jitter: float = 0.05,
+        focus: dict[str, float] | None = None,
+        missing: dict[str, float] | None = None,
+        validation_every: int = 8,
+        seed: int = 0,
+        workers: int = 1,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+
+    def setup(self, stage: str) -> None:
+        self._validation = [SliceCache(folder) for folder in self.hparams.validation.values()]
+
+    def train_dataloader(self) -> PatchStream:
+        settings, (processes, rank) = self.hparams, share_of(self.trainer)
+        return PatchStream(
+            SimulatedStudies(
+                Knees(settings.knees, KneeRecipe(lesions=settings.lesions), FIRST_SEED["train"]), settings.shares, settings.seed
+            ),
+            PatchSettings(
+                size=settings.patch_size,
+                batch=settings.batch_size,
+                pool_slices=settings.pool_slices,
+                patches_per_slice=settings.patches_per_slice,
+                missing=MissingInputs(settings.missing, INPUT_CONTRASTS),
+                scale_jitter=settings.scale_jitter,
+                focus=settings.focus or {},
+            ),
+            steps=settings.steps_per_epoch,
+            first_step=self.first_epoch * settings.steps_per_epoch,
+            seed=settings.seed,
+            device=self.trainer.strategy.root_device if self.trainer else "cpu",
+            workers=settings.workers,
+            processes=processes,
+            rank=rank,
+        )
+
+    @property
+    def validation_names(self) -> tuple[str, ...]:
+        """What the loaders of `val_dataloader` are called, in order."""
+        return tuple(self.hparams.validation)
+
+    def val_dataloader(self) -> list[DataLoader]:
+        datasets = [SliceDataset(cache.part("validation"), self.hparams.validation_every) for cache in self._validation]
+        return [DataLoader(dataset, batch_size=1) for dataset in datasets]

@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 
 from ccdnn.errors import InputError
 from ccdnn_training.data.cache import CachedSubject, NormalisedArray
+from ccdnn_training.data.missing import MissingInputs
 
 Slices = np.ndarray | NormalisedArray
 
@@ -27,6 +28,8 @@ class PatchDataset(Dataset[tuple[Tensor, Tensor]]):
         seed: with epoch and item it decides the patch, whatever was read before it, so that a resumed run sees what an
             uninterrupted one would have seen.
         scale_jitter: standard deviation of the logarithm of a random gain on each input: a robust maximum is an estimate.
+        missing: which inputs are left out of a patch; None leaves none out.
+        background: normalised intensity of zero, which takes the place of an input that is left out.
         focus: region → share of the patches that are cut around a voxel of it, so that what is rare is seen often enough. What a
             network has hardly seen, such as a lesion, it takes for the likeliest tissue of these intensities.
 
@@ -43,7 +46,10 @@ class PatchDataset(Dataset[tuple[Tensor, Tensor]]):
         seed: int,
         scale_jitter: float = 0.0,
         focus: Mapping[str, float] | None = None,
+        missing: MissingInputs | None = None,
+        background: float = 0.0,
     ) -> None:
+        self._missing, self._background = missing, background
         self._subjects = [(subject.array(), subject.tissue_threshold) for subject in subjects]
         for subject, (array, _) in zip(subjects, self._subjects, strict=True):
             if size > min(array.shape[2:]):
@@ -64,6 +70,8 @@ class PatchDataset(Dataset[tuple[Tensor, Tensor]]):
         patch = _turn(patch, int(rng.integers(8)))
         if self._scale_jitter:
             patch[:-1] *= np.exp(rng.normal(0, self._scale_jitter, (len(patch) - 1, 1, 1))).astype(np.float32)
+        if self._missing:
+            patch[:-1][self._missing.draw(rng)] = self._background
         patch = torch.from_numpy(np.ascontiguousarray(patch))
         return patch[:-1], patch[-1:]
 

@@ -3,60 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ccdnn.normalisation import VolumePercentile
 from ccdnn_training.data.cache import write_index, write_regions, write_subject
+from ccdnn_training.data.knees import KneeRecipe
+from ccdnn_training.data.studies import NORMALISATION
 from ccdnn_training.parallel import processes
-from ccdnn_training.phantom.render import LABELS, sagittal_grid
+from ccdnn_training.phantom.render import LABELS
 from ccdnn_training.physics.protocol import CONTRASTS
 from ccdnn_training.simulate import simulate_study
 
 # Seeds of the parts lie far apart, so that no subject of one can be a subject of another.
 FIRST_SEED = {"train": 10_000, "validation": 20_000, "test": 30_000}
 
-# The 90th percentile of the foreground is muscle or fat in every contrast; a higher one depends on how much fluid a knee holds.
-NORMALISATION = VolumePercentile(percentile=90.0, foreground_fraction=0.2)
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How the subjects of a cache are simulated.
-
-    Args:
-        slices: number of slices, spread evenly over 86 mm from side to side; fewer slices, more different knees.
-        matrix: rows and columns a subject may have.
-        fov: lowest and highest field of view in mm.
-        lesions: share of subjects with bone-marrow edema, and, drawn apart, with a ganglion (none in the paper, section 3.2).
-    """
-
-    slices: int = 8
-    matrix: tuple[int, ...] = (320, 384, 448)
-    fov: tuple[float, float] = (140.0, 185.0)
-    lesions: float = 0.25
-
-    def make(self, folder: Path, name: str, seed: int) -> str:
-        rng = np.random.default_rng((seed, 1))
-        grid = sagittal_grid(
-            matrix=int(rng.choice(self.matrix)), slices=self.slices, fov=rng.uniform(*self.fov), slice_spacing=86.4 / self.slices
-        )
-        edema, ganglion = (bool(drawn < self.lesions) for drawn in rng.random(2))
-        study = simulate_study(seed, grid=grid, protocol=None, edema=edema, ganglion=ganglion)
-        arrays = [NORMALISATION.apply(study.volumes[contrast].array) for contrast in CONTRASTS]
-        write_regions(folder, name, study.labels.array)
-        write_subject(folder, name, np.stack(arrays))
-        return name
-
 
 def simulate_cache(
     folder: Path,
     counts: dict[str, int],
-    recipe: Recipe,
+    recipe: KneeRecipe,
     *,
     made_by: str,
     jobs: int = 1,
@@ -91,5 +60,9 @@ def simulate_cache(
     write_index(folder, subjects, contrasts=CONTRASTS, normalisation=NORMALISATION, made_by=made_by)
 
 
-def _make(folder: Path, recipe: Recipe, subject: dict[str, Any]) -> str:
-    return recipe.make(folder, subject["name"], subject["provenance"]["simulation_seed"])
+def _make(folder: Path, recipe: KneeRecipe, subject: dict[str, Any]) -> None:
+    seed = subject["provenance"]["simulation_seed"]
+    grid, edema, ganglion = recipe.draw(seed)
+    study = simulate_study(seed, grid=grid, protocol=None, edema=edema, ganglion=ganglion)
+    write_regions(folder, subject["name"], study.labels.array)
+    write_subject(folder, subject["name"], np.stack([NORMALISATION.apply(study.volumes[c].array) for c in CONTRASTS]))

@@ -49,6 +49,7 @@ def export_checkpoint(
         name=name,
         version=version,
         branch_width=fitted.network.branch_width,
+        fusion_dilations=fitted.network.fusion_dilations,
         contrasts=contrasts[:-1],
         target=contrasts[-1],
         normalisation=cache.normalisation.to_card(),

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ccdnn.errors import ModelError
+from ccdnn.model.architecture import UNDILATED
 from ccdnn.model.file import load_model
 from ccdnn.model.network import CCDNN
 from ccdnn_training.losses import PhasedLoss
@@ -77,16 +78,16 @@ class TwoPhaseTraining(LightningModule):
         )
         return parts["loss"]
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_index: int, dataloader_idx: int = 0) -> None:
+        """The squared error, and for further sets of validation slices, which are only looked at, the correlation."""
         images, label = batch
-        self.log(
-            "validation/mse",
-            functional.mse_loss(self(images).float(), label),
-            on_epoch=True,
-            prog_bar=True,
-            batch_size=len(images),
-            sync_dist=True,
-        )
+        output = self(images).float()
+        settings = {"on_epoch": True, "batch_size": len(images), "sync_dist": True, "add_dataloader_idx": False}
+        if dataloader_idx == 0:
+            self.log("validation/mse", functional.mse_loss(output, label), prog_bar=True, **settings)
+        if names := getattr(self.trainer.datamodule, "validation_names", ()):
+            correlation = torch.corrcoef(torch.stack([output.flatten(), label.flatten()]))[0, 1]
+            self.log(f"validation/{names[dataloader_idx]}/r", torch.nan_to_num(correlation), **settings)
 
     def configure_optimizers(self) -> dict[str, Any]:
         # Keras's Adam adds 1e-7 to the root; PyTorch's default 1e-8 differs by nothing that shows.
@@ -105,12 +106,19 @@ class ContrastConversion(TwoPhaseTraining):
 
     Args:
         branch_width: 64 in the paper, 32 for the small model.
+        fusion_dilations: of the two convolutions in each block of the fusion, see `CCDNN`; None is the paper's network.
         start_from: model file whose weights the fit begins with, to suit a model to other data; None begins at random.
         settings: of `TwoPhaseTraining`.
     """
 
-    def __init__(self, branch_width: int = 32, start_from: str | None = None, **settings: float | str) -> None:
-        super().__init__(CCDNN(branch_width), **settings)
+    def __init__(
+        self,
+        branch_width: int = 32,
+        fusion_dilations: list[list[int]] | None = None,
+        start_from: str | None = None,
+        **settings: float | str,
+    ) -> None:
+        super().__init__(CCDNN(branch_width, fusion_dilations=fusion_dilations or UNDILATED), **settings)
 
     def setup(self, stage: str) -> None:
         """
@@ -123,6 +131,7 @@ class ContrastConversion(TwoPhaseTraining):
         start = load_model(path)
         if start.card.branch_width != width:
             raise ModelError(f"{path} has {start.card.branch_width} maps a branch, not {width}; set branch_width to that.")
+        # Weights do not depend on dilations: a file made before cards stated them, or a narrower window, is a start as well.
         self.network.load_state_dict(start.network.state_dict())
 
 

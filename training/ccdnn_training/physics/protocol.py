@@ -33,6 +33,16 @@ class Sequence:
             return signals.inversion_recovery(s0, t1, t2, tr=self.tr, te=self.te, ti=self.ti)
         raise ValueError(f"There is no signal equation for a {self.kind!r} sequence.")
 
+    def header(self) -> dict[str, str]:
+        """The parameters as entries of an image file's header, which `ccdnn` reads."""
+        entries = {
+            "RepetitionTime_ms": self.tr,
+            "EchoTime_ms": self.te,
+            "InversionTime_ms": self.ti,
+            "FlipAngle_deg": self.flip_angle,
+        }
+        return {name: f"{value:g}" for name, value in entries.items() if value is not None}
+
 
 Protocol = Mapping[str, Sequence]
 
@@ -45,10 +55,21 @@ PAPER_PROTOCOL: Protocol = {
 
 # What other scanners and sites use for the same three series, around the paper's values. The STIR is the product, so it keeps
 # the paper's protocol: a network cannot know which TI its reader has in mind.
-PARAMETER_RANGES: Mapping[str, Mapping[str, tuple[float, float]]] = {
+Ranges = Mapping[str, Mapping[str, tuple[float, float]]]
+PARAMETER_RANGES: Ranges = {
     "t1": {"tr": (420, 720), "te": (8, 20)},
     "t2": {"tr": (2500, 4500), "te": (65, 100)},
     "gre": {"tr": (350, 700), "te": (7, 18), "flip_angle": (18, 35)},
+    "stir": {},
+}
+
+PAPER_FAT_T1 = 370.0  # ms, at the 3 T of the paper's protocol
+
+# What hospitals use altogether.
+WIDE_RANGES: Ranges = {
+    "t1": {"tr": (350, 2500), "te": (6, 30)},
+    "t2": {"tr": (1800, 7000), "te": (50, 120)},
+    "gre": {"tr": (15, 1000), "te": (3, 25), "flip_angle": (8, 70)},
     "stir": {},
 }
 
@@ -59,3 +80,23 @@ def draw_protocol(rng: np.random.Generator) -> Protocol:
         contrast: replace(sequence, **{name: float(rng.uniform(*limits)) for name, limits in PARAMETER_RANGES[contrast].items()})
         for contrast, sequence in PAPER_PROTOCOL.items()
     }
+
+
+def draw_wide_protocol(rng: np.random.Generator, fat_t1: float = PAPER_FAT_T1) -> Protocol:
+    """A protocol whose inputs have parameters in `WIDE_RANGES`, drawn by their logarithm.
+
+    A T1-w with a long TR, which shows little T1 contrast, is rare.
+
+    Args:
+        fat_t1: of the study's fat in ms, which falls with the field. The STIR's TI follows it, as it does at every site, so that
+            the product nulls the same share of fat as the paper's.
+    """
+    protocol = {}
+    for contrast, sequence in PAPER_PROTOCOL.items():
+        drawn = {}
+        for name, (low, high) in WIDE_RANGES[contrast].items():
+            place = rng.beta(1.0, 2.5) if (contrast, name) == ("t1", "tr") else rng.random()
+            drawn[name] = float(low * (high / low) ** place)
+        protocol[contrast] = replace(sequence, **drawn)
+    protocol["stir"] = replace(protocol["stir"], ti=PAPER_PROTOCOL["stir"].ti * fat_t1 / PAPER_FAT_T1)
+    return protocol

