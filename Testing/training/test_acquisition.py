@@ -15,6 +15,7 @@ from ccdnn_training.acquisition.scanner_scale import ScannerScale
 from ccdnn_training.acquisition.series import EFFECTS, Acquisition
 from ccdnn_training.acquisition.susceptibility import SusceptibilityVoids
 from ccdnn_training.acquisition.truncation import Truncation
+from ccdnn_training.phantom.anatomy import Anatomy
 from ccdnn_training.phantom.render import sagittal_grid
 from ccdnn_training.physics.protocol import CONTRASTS, PAPER_PROTOCOL
 from ccdnn_training.physics.tissues import TISSUE_NAMES, draw_tissue_values
@@ -113,8 +114,9 @@ def test_without_effects_a_voxel_is_its_signal_equation() -> None:
     amounts = np.zeros((len(TISSUE_NAMES), 1, 1, 2), np.float16)
     muscle = TISSUE_NAMES.index("muscle")
     amounts[muscle, 0, 0, 0] = 1
+    anatomy = Anatomy.from_amounts(amounts, np.zeros((1, 1, 2), np.uint8), (3.6, 0.4, 0.4))
     sequence = PAPER_PROTOCOL["stir"]
-    image = Acquisition.draw("stir", sequence, np.random.default_rng(0), []).acquire(amounts, values)
+    image = Acquisition.draw("stir", sequence, np.random.default_rng(0), []).acquire(anatomy, values)
     water = sequence.signal(values.water_density, values.water_t1, values.water_t2, values.water_t2_star)[muscle]
     fat = sequence.signal(values.fat_density, values.fat_t1, values.fat_t2, values.fat_t2_star)[muscle]
     assert image[0, 0, 0] == pytest.approx(abs(water + fat), rel=1e-5)

@@ -10,7 +10,7 @@ import pytest
 from ccdnn.errors import InputError
 from ccdnn_training.cli.main import main
 from ccdnn_training.data.cache import CachedSubject, SliceCache, write_index, write_subject
-from ccdnn_training.data.simulated import NORMALISATION
+from ccdnn_training.data.studies import NORMALISATION
 from ccdnn_training.evaluation import beyond_window
 from ccdnn_training.evaluation.beyond_window import SMOOTHED, WITH_SLICE, WITH_WINDOW, markdown_table, score_corrections
 from ccdnn_training.physics.protocol import CONTRASTS

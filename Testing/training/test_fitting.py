@@ -19,7 +19,7 @@ from ccdnn.model.file import load_model
 from ccdnn.normalisation import DatasetMinMax
 from ccdnn_training.cli.main import main
 from ccdnn_training.data.cache import SliceCache, write_index, write_subject
-from ccdnn_training.data.simulated import NORMALISATION
+from ccdnn_training.data.studies import NORMALISATION
 from ccdnn_training.evaluation.baselines import PixelRegressor, best_affine_fit
 from ccdnn_training.fitting.export import read_results
 from ccdnn_training.fitting.module import ContrastConversion
@@ -161,7 +161,7 @@ def test_evaluate_scores_every_method_on_every_test_subject(checkpoint: Path, ca
     assert main(arguments) == 0
     with (results / "scores.csv").open() as file:
         rows = list(csv.DictReader(file))
-    methods = ("tiny", "pixel regressor", "T1-w, best fit", "T2-w, best fit", "GRE, best fit")
+    methods = ("tiny 1.0.0", "pixel regressor", "T1-w, best fit", "T2-w, best fit", "GRE, best fit")
     assert {(row["subject"], row["method"]) for row in rows} == {(f"test-{30_000 + n}", m) for n in range(2) for m in methods}
     subject = SliceCache(test_folder).part("test")[1]
     array = subject.array().astype(np.float32)
@@ -188,7 +188,7 @@ def test_evaluate_scores_every_method_on_every_test_subject(checkpoint: Path, ca
     assert measured.metric == "MSE"
     assert measured.n == 2
     summary = (results / "summary.md").read_text()
-    assert "tiny | 2 |" in summary
+    assert "tiny 1.0.0 | 2 |" in summary
     assert f"contrast of {lesions[0]} (n = " in summary
     assert "ccdnn-train" in summary
 

@@ -10,7 +10,7 @@ import pytest
 from ccdnn.errors import InputError
 from ccdnn_training.data.cache import CachedSubject, SliceCache, write_index, write_regions, write_subject
 from ccdnn_training.data.patches import PatchDataset
-from ccdnn_training.data.simulated import NORMALISATION
+from ccdnn_training.data.studies import NORMALISATION
 from ccdnn_training.physics.protocol import CONTRASTS
 
 

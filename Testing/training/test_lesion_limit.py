@@ -10,7 +10,7 @@ import pytest
 from ccdnn.errors import InputError
 from ccdnn_training.cli.main import main
 from ccdnn_training.data.cache import SliceCache, write_index, write_regions, write_subject
-from ccdnn_training.data.simulated import NORMALISATION
+from ccdnn_training.data.studies import NORMALISATION
 from ccdnn_training.evaluation.lesion_limit import ABSOLUTE, RELATIVE, contrast_by_view
 from ccdnn_training.evaluation.lesions import contrast_kept
 from ccdnn_training.physics.protocol import CONTRASTS

@@ -13,7 +13,8 @@ from ccdnn_training.cli.main import main
 from ccdnn_training.data.cache import SliceCache, write_index, write_subject
 from ccdnn_training.data.epochs import EpochSampler
 from ccdnn_training.data.patches import PatchDataset, SliceDataset
-from ccdnn_training.data.simulated import FIRST_SEED, NORMALISATION
+from ccdnn_training.data.simulated import FIRST_SEED
+from ccdnn_training.data.studies import NORMALISATION
 from ccdnn_training.physics.protocol import CONTRASTS
 
 

@@ -9,12 +9,15 @@ from pathlib import Path
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("evaluate", help="measure a model on the test subjects of a slice cache")
+    parser = commands.add_parser("evaluate", help="measure models on the test subjects of a slice cache")
     parser.add_argument("cache", type=Path, help="slice cache with test subjects")
-    parser.add_argument("--train", type=Path, required=True, help="slice cache the model was fitted on, for the pixel regressor")
+    parser.add_argument("--train", type=Path, required=True, help="slice cache that the pixel regressor is fitted on")
     parser.add_argument("--fold", type=int, help="of a cohort's cache: its test subjects are scored")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for scores.csv, summary.md, results.json")
-    parser.add_argument("--model", help="bundled model or model file; the default model if left out")
+    parser.add_argument(
+        "--model", action="append", help="bundled model or model file; the default model if left out; given again, side by side"
+    )
+    parser.add_argument("--part", choices=("validation", "test"), default="test", help="which subjects (default: %(default)s)")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.set_defaults(run=run)
 
@@ -25,30 +28,31 @@ def run(options: argparse.Namespace) -> int:
     from ccdnn_training.cli.progress import progress
     from ccdnn_training.data.cache import SliceCache
     from ccdnn_training.data.for_card import require_normalisation
-    from ccdnn_training.evaluation.study import markdown_table, score_subjects, write_results, write_scores
+    from ccdnn_training.evaluation.study import markdown_table, score_subjects, title_of, write_results, write_scores
 
-    model = resolve_model(options.model)
+    models = [resolve_model(name) for name in options.model or [None]]
     train, test = SliceCache(options.train, options.fold), SliceCache(options.cache, options.fold)
     for cache in (train, test):
-        if cache.is_cohort and (fitted := model.card.training.get("fold")) != options.fold:
-            raise InputError(
-                f"The model {model.card.name} was fitted on fold {fitted} and may have seen those tested in fold {options.fold}; "
-                f"score it with --fold {fitted}."
-            )
-        require_normalisation(cache, model.card)
+        for card in (model.card for model in models):
+            if cache.is_cohort and (fitted := card.training.get("fold")) != options.fold:
+                raise InputError(
+                    f"The model {card.name} was fitted on fold {fitted} and may have seen those tested in fold {options.fold}; "
+                    f"score it with --fold {fitted}."
+                )
+            require_normalisation(cache, card)
     with progress("test subjects") as on_subject:
-        scores = score_subjects(model, train.part("train"), test.part("test"), jobs=options.jobs, on_subject=on_subject)
+        scores = score_subjects(models, train.part("train"), test.part(options.part), jobs=options.jobs, on_subject=on_subject)
     options.output.mkdir(parents=True, exist_ok=True)
     write_scores(scores, options.output / "scores.csv")
     table = markdown_table(scores)
     if test.is_cohort:
-        measured_on = f"test subjects of fold {options.fold} of a cohort"
+        measured_on = f"{options.part} subjects of fold {options.fold} of a cohort"
         command = f"ccdnn-train evaluate CACHE --train CACHE --fold {options.fold} --model MODEL"  # paths may hold names
     else:
-        measured_on, command = "simulated test subjects", shlex.join(["ccdnn-train", *sys.argv[1:]])
-    write_results(scores, model.card.name, measured_on, command, options.output / "results.json")
+        measured_on, command = f"simulated {options.part} subjects", shlex.join(["ccdnn-train", *sys.argv[1:]])
+    write_results(scores, title_of(models[0]), measured_on, command, options.output / "results.json")
     summary = (
-        f"Test subjects: `{test.made_by}`. Images on 0–1 by the acquired STIR's maximum; mean ± SD over subjects.\n\n"
+        f"Subjects ({options.part}): `{test.made_by}`. Images on 0–1 by the acquired STIR's maximum; mean ± SD over subjects.\n\n"
         f"Command: `{command}`\n\n{table}"
     )
     (options.output / "summary.md").write_text(summary, encoding="utf-8")

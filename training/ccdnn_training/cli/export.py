@@ -9,7 +9,7 @@ from pathlib import Path
 def add_parser(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("export", help="make a model file for the engine and Slicer from a checkpoint")
     parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("cache", type=Path, help="slice cache the network was fitted on")
+    parser.add_argument("cache", type=Path, nargs="?", help="slice cache the network was fitted on, if it was on one")
     parser.add_argument("-o", "--output", type=Path, required=True, help="the model file (.safetensors)")
     parser.add_argument("--name", required=True, help="what the model is called, for instance small")
     parser.add_argument("--model-version", default="1.0.0")

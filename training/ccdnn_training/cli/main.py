@@ -22,6 +22,7 @@ from ccdnn_training.cli import (
     semi_real,
     simulate,
     simulate_labels,
+    stress,
 )
 
 
@@ -42,6 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
         evaluate_simulation,
         export,
         semi_real,
+        stress,
         compare,
         readers,
     ):

@@ -19,11 +19,14 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    from ccdnn.errors import OutputError
     from ccdnn.study import find_series
     from ccdnn.writing import replacing_folder
     from ccdnn_training.evaluation.semi_real import NOISE_PERCENT, echoes_of, semi_real_study
     from ccdnn_training.simulate import write_study
 
+    if options.output.exists():
+        raise OutputError(f"{options.output} exists; give the name of a new folder, nothing is overwritten.")
     times, echoes, grid = echoes_of(find_series(options.series))
     study = semi_real_study(times, echoes, grid, noise_percent=NOISE_PERCENT if options.noise is None else options.noise)
     with replacing_folder(options.output) as temporary:

@@ -3,19 +3,81 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from ccdnn.errors import InputError
 from ccdnn.model.card import PROTOCOL_PARAMETERS, Contrast, ModelCard, Protocol
+from ccdnn.normalisation import Normalisation
 from ccdnn.series import Role
 from ccdnn_training.data.cache import SliceCache
-from ccdnn_training.physics.protocol import PAPER_PROTOCOL, PARAMETER_RANGES
+from ccdnn_training.data.studies import ANY_TISSUE, HOSPITAL, NORMALISATION, PAPER_LIKE, REGIONS
+from ccdnn_training.physics.protocol import CONTRASTS, PAPER_PROTOCOL, PARAMETER_RANGES, WIDE_RANGES, Ranges
 
 _CARD_NAMES = {"tr": "tr_ms", "te": "te_ms", "ti": "ti_ms", "flip_angle": "flip_angle_deg"}
 _NEEDED = ("tr_ms", "te_ms")
+_KINDS = {
+    PAPER_LIKE: "knees with a protocol around the paper's at 3 T",
+    HOSPITAL: "knees with a hospital's protocol, field (0.3 to 3 T) and faults",
+    ANY_TISSUE: "knees whose tissues have any physical T1, T2, T2*, density and fat share",
+    REGIONS: "random regions of such tissues",
+}
 
 
-def training_data_of(cache: SliceCache) -> str:
-    """One paragraph; no subject is named."""
+@dataclass(frozen=True)
+class DataFacts:
+    """What a card says of the data of a fit.
+
+    Args:
+        contrasts: the inputs and, last, the target: nominal parameters and the ranges that training covered.
+        description: one paragraph; no subject is named.
+        made_by: the command that made the data.
+        licence: SPDX identifier of a model fitted on it, unless its maker says otherwise.
+    """
+
+    contrasts: tuple[Contrast, ...]
+    normalisation: Normalisation
+    description: str
+    made_by: str
+    licence: str
+
+
+def facts_of_cache(cache: SliceCache) -> DataFacts:
+    return DataFacts(
+        tuple(Contrast(contrast, _protocol(cache, contrast)) for contrast in cache.contrasts),
+        cache.normalisation,
+        _description(cache),
+        cache.made_by,
+        "LicenseRef-not-stated" if cache.is_cohort else "Apache-2.0",
+    )
+
+
+def facts_of_simulated_patches(settings: Mapping[str, Any]) -> DataFacts:
+    """Of a fit on `data.module.SimulatedPatches` with these settings."""
+    shares = {kind: share for kind, share in settings["shares"].items() if share}
+    ranges = PARAMETER_RANGES if set(shares) == {PAPER_LIKE} else WIDE_RANGES
+    total = sum(shares.values())
+    parts = ", ".join(f"{share / total:.0%} {_KINDS[kind]}" for kind, share in shares.items())
+    return DataFacts(
+        tuple(Contrast(contrast, _simulated_protocol(contrast, ranges)) for contrast in CONTRASTS),
+        NORMALISATION,
+        f"Images simulated during the fit, none of them twice: {parts}. No patient data.",
+        "simulated during the fit",
+        "Apache-2.0",
+    )
+
+
+def require_normalisation(cache: SliceCache, card: ModelCard) -> None:
+    """
+    Raises:
+        InputError: the cache is not normalised as the card's model needs it.
+    """
+    if cache.normalisation.to_card() != dict(card.normalisation):
+        raise InputError(f"{cache.folder} is normalised otherwise than the model {card.name}; make the cache again.")
+
+
+def _description(cache: SliceCache) -> str:
     train = len(cache.part("train"))
     if not cache.is_cohort:
         return (
@@ -33,26 +95,19 @@ def training_data_of(cache: SliceCache) -> str:
     return text
 
 
-def contrasts_of(cache: SliceCache) -> tuple[Contrast, ...]:
-    """The inputs and, last, the target: nominal parameters and the ranges that training covered."""
-    return tuple(Contrast(contrast, _protocol(cache, contrast)) for contrast in cache.contrasts)
+def _simulated_protocol(contrast: str, ranges: Ranges) -> Protocol:
+    return Protocol(**_paper(contrast), ranges={_CARD_NAMES[name]: limits for name, limits in ranges[contrast].items()})
 
 
-def require_normalisation(cache: SliceCache, card: ModelCard) -> None:
-    """
-    Raises:
-        InputError: the cache is not normalised as the card's model needs it.
-    """
-    if cache.normalisation.to_card() != dict(card.normalisation):
-        raise InputError(f"{cache.folder} is normalised otherwise than the model {card.name}; make the cache again.")
+def _paper(contrast: str) -> dict[str, float | None]:
+    return {card: getattr(PAPER_PROTOCOL[contrast], name) for name, card in _CARD_NAMES.items()}
 
 
 def _protocol(cache: SliceCache, contrast: str) -> Protocol:
-    paper = {card: getattr(PAPER_PROTOCOL[contrast], name) for name, card in _CARD_NAMES.items()}
     if not cache.is_cohort:
-        return Protocol(**paper, ranges={_CARD_NAMES[name]: limits for name, limits in PARAMETER_RANGES[contrast].items()})
+        return _simulated_protocol(contrast, PARAMETER_RANGES)
     if not _is_stated(cache, contrast):
-        return Protocol(**paper)
+        return Protocol(**_paper(contrast))
     seen = {name: _stated(cache, contrast, name) for name in PROTOCOL_PARAMETERS}
     nominal = {name: statistics.median(values) if values else None for name, values in seen.items()}
     return Protocol(**nominal, ranges={name: (min(values), max(values)) for name, values in seen.items() if len(set(values)) > 1})

@@ -1,4 +1,4 @@
-"""The bundled model on simulated subjects that no training saw, beside the predictors without a network."""
+"""Models on simulated subjects that no training saw, beside the predictors without a network."""
 
 from __future__ import annotations
 
@@ -14,21 +14,31 @@ from ccdnn.inference.synthesizer import Synthesizer
 from ccdnn.measure.similarity import similarity
 from ccdnn.model.card import MeasuredResult
 from ccdnn.model.file import Model, load_model
+from ccdnn.normalisation import Normalisation
+from ccdnn.series import Role
 from ccdnn_training.data.cache import CachedSubject
-from ccdnn_training.data.simulated_cohort import LESIONS
 from ccdnn_training.evaluation.baselines import PixelRegressor, best_affine_fit
-from ccdnn_training.evaluation.lesions import MARROW, contrast_kept
+from ccdnn_training.evaluation.checks import body_of, edema_contrast_of, lesion_checks, marrow_checks, streaks_in_air
+from ccdnn_training.evaluation.significance import signed_rank_p
 from ccdnn_training.parallel import fresh_processes
 from ccdnn_training.physics.protocol import INPUT_CONTRASTS
 
 METRICS = ("MSE", "PSNR", "SSIM", "MS-SSIM")
-CONTRAST_KEPT = {lesion: f"contrast of {lesion}" for lesion in LESIONS.values()}
-LABELS = {"t1": "T1-w", "t2": "T2-w", "gre": "GRE"}
+# What else is measured, where a subject has it (`evaluation.checks`): metric → digits it is written with.
+CHECKS = {
+    "contrast of bone-marrow edema": 2,
+    "CNR of bone-marrow edema": 1,
+    "contrast of ganglion": 2,
+    "marrow SD": 2,
+    "false bright marrow": 4,
+    "streaks in air": 4,
+}
+_COMPARED = ("PSNR", "SSIM", "MS-SSIM", "contrast of bone-marrow edema", "false bright marrow")
 
 
 @dataclass(frozen=True)
 class Score:
-    """One metric of one method on one subject: of `METRICS`, or of `CONTRAST_KEPT` where the subject has such a lesion."""
+    """One metric of one method on one subject: of `METRICS` or `CHECKS`."""
 
     subject: str
     method: str
@@ -36,27 +46,37 @@ class Score:
     value: float
 
 
+def title_of(model: Model, missing: Sequence[str] = ()) -> str:
+    """What a model is called among the methods."""
+    without = f", without {' and '.join(Role(role).label for role in missing)}" if missing else ""
+    return f"{model.card.name} {model.card.version}{without}"
+
+
 def score_subjects(
-    model: Model,
+    models: Sequence[Model],
     train: tuple[CachedSubject, ...],
     test: tuple[CachedSubject, ...],
     *,
     jobs: int = 1,
     on_subject: Callable[[int, int], None] | None = None,
 ) -> list[Score]:
-    """Score the network, a pixel regressor fitted on `train`, and each input scaled to fit best, on the `test` subjects.
+    """Score the networks, a pixel regressor fitted on `train`, and each input scaled to fit best, on the `test` subjects.
 
-    All methods predict the acquired STIR in the card's normalisation; then both are divided by the acquired STIR's maximum
-    (its minimum is 0), one factor for a subject, so that images are on 0–1 as in the paper's section 2.8.
+    A network that can do without an input is scored with all inputs and without that one. All methods predict the acquired STIR
+    in the cards' normalisation; then both are divided by the acquired STIR's maximum (its minimum is 0), one factor for a
+    subject, so that images are on 0–1 as in the paper's section 2.8.
 
     Args:
-        train, test: subjects of slice caches normalised as the model's card says.
+        models: of one normalisation.
+        train, test: subjects of slice caches normalised as the models' cards say.
         jobs: processes, of one thread each.
         on_subject: called with (subjects done, subjects).
     """
     regressor = PixelRegressor(train)
+    contrasts = [edema_contrast_of(np.asarray(subject.array()[-1], np.float32), subject.regions()) for subject in test]
+    typical = float(np.nanmean(contrasts)) if np.isfinite(contrasts).any() else float("nan")
     scores: list[Score] = []
-    with fresh_processes(jobs, _start_worker, model.path, regressor) as pool:
+    with fresh_processes(jobs, _start_worker, [model.path for model in models], regressor, typical) as pool:
         for done, of_subject in enumerate(pool.map(_score_subject, test), start=1):
             scores += of_subject
             if on_subject:
@@ -64,38 +84,45 @@ def score_subjects(
     return scores
 
 
-def _start_worker(model_path: Path, regressor: PixelRegressor) -> None:
+def _start_worker(model_paths: Sequence[Path], regressor: PixelRegressor, edema_contrast: float) -> None:
     global _worker
-    _worker = (Synthesizer(load_model(model_path), threads=1), regressor)
+    _worker = ([Synthesizer(load_model(path), threads=1) for path in model_paths], regressor, edema_contrast)
 
 
 def _score_subject(subject: CachedSubject) -> list[Score]:
-    synthesizer, regressor = _worker
+    synthesizers, regressor, edema_contrast = _worker
     array = subject.array().astype(np.float32)
     inputs, acquired = array[:-1], array[-1]
-    predictions = {
-        synthesizer.model.card.name: synthesizer.run(inputs),
-        "pixel regressor": regressor.predict(inputs),
-        **{f"{LABELS[c]}, best fit": best_affine_fit(image, acquired) for c, image in zip(INPUT_CONTRASTS, inputs, strict=True)},
-    }
-    top, regions = acquired.max(), subject.regions()
-    scores = [
-        Score(subject.name, method, row.name, row.value)
-        for method, prediction in predictions.items()
-        for row in similarity(prediction / top, acquired / top, measured_on=method)
-    ]
-    return scores + [
-        Score(subject.name, method, metric, contrast_kept(prediction, acquired, regions[lesion], regions[MARROW]))
-        for method, prediction in predictions.items()
-        for lesion, metric in CONTRAST_KEPT.items()
-        if lesion in regions and MARROW in regions
-    ]
+    predictions: dict[str, np.ndarray] = {}
+    for synthesizer in synthesizers:
+        card = synthesizer.model.card
+        predictions[title_of(synthesizer.model)] = synthesizer.run(inputs)
+        for role in card.optional:
+            partial = inputs.copy()
+            partial[card.roles.index(role)] = Normalisation.from_card(card.normalisation).background
+            predictions[title_of(synthesizer.model, [role])] = synthesizer.run(partial)
+    predictions["pixel regressor"] = regressor.predict(inputs)
+    for contrast, image in zip(INPUT_CONTRASTS, inputs, strict=True):
+        predictions[f"{Role(contrast).label}, best fit"] = best_affine_fit(image, acquired)
+    top, regions, body = acquired.max(), subject.regions(), body_of(inputs[0], subject.tissue_threshold)
+    scores = []
+    for method, prediction in predictions.items():
+        found = {row.name: row.value for row in similarity(prediction / top, acquired / top, measured_on=method)}
+        found |= lesion_checks(prediction, acquired, regions)
+        found |= marrow_checks(prediction, acquired, regions, edema_contrast)
+        found["streaks in air"] = streaks_in_air(prediction, body)
+        scores += [
+            Score(subject.name, method, metric, found[metric])
+            for metric in (*METRICS, *CHECKS)
+            if metric in found and (np.isfinite(found[metric]) or metric in METRICS)
+        ]
+    return scores
 
 
 def metrics_of(scores: list[Score]) -> tuple[str, ...]:
-    """Those of `METRICS`, and of lesions that a subject has."""
+    """Those of `METRICS`, and those of `CHECKS` that a subject has."""
     found = {score.metric for score in scores}
-    return (*METRICS, *(metric for metric in CONTRAST_KEPT.values() if metric in found))
+    return (*METRICS, *(metric for metric in CHECKS if metric in found))
 
 
 def summarise(scores: list[Score]) -> Iterator[tuple[str, dict[str, tuple[float, float, int]]]]:
@@ -104,7 +131,8 @@ def summarise(scores: list[Score]) -> Iterator[tuple[str, dict[str, tuple[float,
         row = {}
         for metric in metrics_of(scores):
             values = [s.value for s in scores if s.method == method and s.metric == metric]
-            row[metric] = (float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0, len(values))
+            if values:
+                row[metric] = (float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0, len(values))
         yield method, row
 
 
@@ -122,18 +150,22 @@ def write_scores(scores: list[Score], path: Path) -> None:
 
 
 def write_results(scores: list[Score], method: str, measured_on: str, command: str, path: Path) -> None:
-    """The figures of one method for a model's card, as JSON."""
-    row = dict(summarise(scores))[method]
-    results = [
-        MeasuredResult(metric, round(mean, 6), round(deviation, 6), n, measured_on, command)
-        for metric, (mean, deviation, n) in row.items()
-        if np.isfinite(mean)  # small slices have no MS-SSIM
-    ]
+    """The figures of one method for a model's card, as JSON; those without an input are named so."""
+    results = []
+    for title, row in summarise(scores):
+        suffix = title.removeprefix(method)  # ", without GRE"
+        if not title.startswith(method) or suffix[:1] not in ("", ","):
+            continue
+        results += [
+            MeasuredResult(f"{metric}{suffix}", round(mean, 6), round(deviation, 6), n, measured_on, command)
+            for metric, (mean, deviation, n) in row.items()
+            if np.isfinite(mean)  # small slices have no MS-SSIM
+        ]
     path.write_text(json.dumps([asdict(result) for result in results], indent=1) + "\n", encoding="utf-8")
 
 
 def markdown_table(scores: list[Score]) -> str:
-    """Mean ± SD over subjects, a row a method, with the paper's in-vivo figures beside; then what is kept of lesions."""
+    """Mean ± SD over subjects, a row a method, with the paper's in-vivo figures; the checks; the first method's lead."""
     lines = ["| method | n | MSE · 10³ | PSNR (dB) | SSIM | MS-SSIM |", "|---|---|---|---|---|---|"]
     rows = dict(summarise(scores))
     for method, row in rows.items():
@@ -143,15 +175,44 @@ def markdown_table(scores: list[Score]) -> str:
             f"| {ssim[0]:.3f} ± {ssim[1]:.3f} | {ms_ssim[0]:.3f} ± {ms_ssim[1]:.3f} |"
         )
     lines.append("| *paper, CC-DNN in vivo (Table 1)* | 12 | 1.558 ± 0.482 | 28.34 ± 1.11 | 0.822 ± 0.023 | 0.881 ± 0.020 |")
-    return "\n".join([*lines, *_lesion_lines(rows, metrics_of(scores)[len(METRICS) :])]) + "\n"
+    checks = metrics_of(scores)[len(METRICS) :]
+    return "\n".join([*lines, *_check_lines(rows, checks), *_lead_lines(scores, checks)]) + "\n"
 
 
-def _lesion_lines(rows: Mapping[str, Mapping[str, tuple[float, float, int]]], metrics: Sequence[str]) -> Iterator[str]:
+def _check_lines(rows: Mapping[str, Mapping[str, tuple[float, float, int]]], metrics: Sequence[str]) -> Iterator[str]:
     if not metrics:
         return
-    yield "\nContrast to marrow, of the acquired: 1 is as acquired, 0 not to be seen, negative a lesion that is dark.\n"
-    counts = (next(iter(rows.values()))[metric][2] for metric in metrics)
-    yield " | ".join(["| method", *(f"{metric} (n = {n})" for metric, n in zip(metrics, counts, strict=True))]) + " |"
+    yield (
+        "\nContrast of a lesion to marrow, of the acquired: 1 is as acquired, 0 not to be seen, negative a lesion that is dark. "
+        "Marrow SD: of healthy marrow over the acquired one. False bright marrow: share of healthy marrow brighter than half an "
+        "edema's contrast where the acquired is not. Streaks: deviation of air near the skin, over the body's 99.5th percentile.\n"
+    )
+    counts = {metric: max(row[metric][2] for row in rows.values() if metric in row) for metric in metrics}
+    yield " | ".join(["| method", *(f"{metric} (n = {counts[metric]})" for metric in metrics)]) + " |"
     yield "|---" * (1 + len(metrics)) + "|"
     for method, row in rows.items():
-        yield " | ".join([f"| {method}", *(f"{row[metric][0]:.2f} ± {row[metric][1]:.2f}" for metric in metrics)]) + " |"
+        cells = (_spread(row[metric], CHECKS[metric]) if metric in row else "–" for metric in metrics)
+        yield " | ".join([f"| {method}", *cells]) + " |"
+
+
+def _spread(figures: tuple[float, float, int], digits: int) -> str:
+    return f"{figures[0]:.{digits}f} ± {figures[1]:.{digits}f}"
+
+
+def _lead_lines(scores: list[Score], checks: Sequence[str]) -> Iterator[str]:
+    """What the first method has more than each other one, subject by subject, with Wilcoxon's P."""
+    metrics = [metric for metric in _COMPARED if metric in (*METRICS, *checks)]
+    methods = list(dict.fromkeys(score.method for score in scores))
+    values = {(s.method, s.metric, s.subject): s.value for s in scores}
+    yield f"\n{methods[0]} less each other method, mean over subjects, P of Wilcoxon's signed-rank test:\n"
+    yield " | ".join(["| method", *metrics]) + " |"
+    yield "|---" * (1 + len(metrics)) + "|"
+    for method in methods[1:]:
+        cells = []
+        for metric in metrics:
+            subjects = [s for m, k, s in values if (m, k) == (methods[0], metric) and (method, metric, s) in values]
+            one, other = (np.array([values[m, metric, s] for s in subjects]) for m in (methods[0], method))
+            p = signed_rank_p(one, other) if len(subjects) else None
+            digits = {"PSNR": 2}.get(metric, 3)
+            cells.append(f"{(one - other).mean():+.{digits}f} (P = {p:.2g})" if p is not None else "–")
+        yield " | ".join([f"| {method}", *cells]) + " |"

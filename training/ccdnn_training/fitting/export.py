@@ -17,13 +17,13 @@ from ccdnn.model.file import load_model, save_model
 from ccdnn.writing import write_text
 from ccdnn_training.code_version import code_version
 from ccdnn_training.data.cache import SliceCache
-from ccdnn_training.data.for_card import contrasts_of, training_data_of
+from ccdnn_training.data.for_card import DataFacts, facts_of_cache, facts_of_simulated_patches
 from ccdnn_training.fitting.checkpoint import read_checkpoint
 
 
 def export_checkpoint(
     checkpoint: Path,
-    cache_folder: Path,
+    cache_folder: Path | None,
     output: Path,
     *,
     name: str,
@@ -34,37 +34,37 @@ def export_checkpoint(
     """Write the network of a Lightning `checkpoint` with a card, weights as float16, and return the file's SHA-256.
 
     Args:
-        cache_folder: slice cache it was fitted on; the checkpoint knows the fold.
+        cache_folder: slice cache it was fitted on, the checkpoint knows the fold; None for images simulated during the fit.
         licence: SPDX identifier; Apache-2.0 for simulated knees, not stated for a cohort's own, if None.
         results: figures of this very network, which `ccdnn-train evaluate` measured on an export without them.
 
     Raises:
         ModelError: the checkpoint, or the model that the fit began with, cannot be read or is not of this project's fits.
-        InputError: there is no such cache.
+        InputError: there is no such cache, or none was named for a fit that had one.
     """
     fitted = read_checkpoint(checkpoint)
-    cache = SliceCache(cache_folder, fitted.data.get("fold"))
-    contrasts = contrasts_of(cache)
+    facts = _facts(fitted.data, cache_folder)
     card = ModelCard(
         name=name,
         version=version,
         branch_width=fitted.network.branch_width,
         fusion_dilations=fitted.network.fusion_dilations,
-        contrasts=contrasts[:-1],
-        target=contrasts[-1],
-        normalisation=cache.normalisation.to_card(),
-        training_data=training_data_of(cache),
+        contrasts=facts.contrasts[:-1],
+        target=facts.contrasts[-1],
+        normalisation=facts.normalisation.to_card(),
+        training_data=facts.description,
+        optional=tuple(name for name, rate in (fitted.data.get("missing") or {}).items() if rate),
         seed=int(fitted.data["seed"]),
         code_version=code_version(),
         training={
-            "data": cache.made_by,
+            "data": facts.made_by,
             **_started_from(fitted.model),
             **_plain(fitted.model),
             **_plain(fitted.data),
             "epochs": fitted.epochs,
             "steps": fitted.steps,
         },
-        licence=licence or ("LicenseRef-not-stated" if cache.is_cohort else "Apache-2.0"),
+        licence=licence or facts.licence,
         created=datetime.date.today().isoformat(),
         results=results,
     )
@@ -93,6 +93,15 @@ def read_results(path: Path) -> tuple[MeasuredResult, ...]:
         raise InputError(f"{path} does not hold the results of `ccdnn-train evaluate` ({error}).") from error
 
 
+def _facts(data: dict[str, Any], cache_folder: Path | None) -> DataFacts:
+    """What the card says of the data with these settings."""
+    if "shares" in data:
+        return facts_of_simulated_patches(data)
+    if cache_folder is None:
+        raise InputError("Name the slice cache that the network was fitted on, after the checkpoint.")
+    return facts_of_cache(SliceCache(cache_folder, data.get("fold")))
+
+
 def _started_from(settings: dict[str, Any]) -> dict[str, str]:
     """Which model the fit began with, if with any."""
     if not settings.get("start_from"):
@@ -103,11 +112,10 @@ def _started_from(settings: dict[str, Any]) -> dict[str, str]:
 
 def _plain(settings: dict[str, Any]) -> dict[str, Any]:
     """The settings that are a figure or a word; a path of the machine that trained says nothing to a reader."""
-    plain = {**settings, "focus": ", ".join(f"{name} {share:g}" for name, share in (settings.get("focus") or {}).items())}
-    if not plain["focus"]:
-        del plain["focus"]
+    shares = {key: settings.get(key) for key in ("focus", "missing", "shares")}
+    words = {key: ", ".join(f"{name} {share:g}" for name, share in found.items()) for key, found in shares.items() if found}
     return {
         k: v
-        for k, v in plain.items()
-        if isinstance(v, (bool, int, float, str)) and k not in ("cache", "start_from") and not k.startswith("_")
+        for k, v in {**settings, **words}.items()
+        if isinstance(v, (bool, int, float, str)) and k not in ("cache", "knees", "start_from") and not k.startswith("_")
     }

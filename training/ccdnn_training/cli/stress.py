@@ -1,0 +1,80 @@
+"""`ccdnn-train stress`: models on studies that are not as their training's."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser(
+        "stress",
+        help="what models make of changed inputs: noise, shading, movement, other planes, fields and protocols, missing series",
+        description="Changes simulated studies one thing at a time and measures every model on each. --study takes study folders "
+        "of `ccdnn-train semi-real` or `simulate-study` instead.",
+    )
+    parser.add_argument("models", nargs="+", metavar="MODEL", help="bundled models or model files, to hold side by side")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder for stress.md, scores.csv and stress.png")
+    parser.add_argument("--studies", type=int, default=4, help="simulated studies (default: %(default)s)")
+    parser.add_argument(
+        "--study", type=Path, nargs="+", default=[], metavar="FOLDER", help="study folders instead of simulated ones"
+    )
+    parser.add_argument("--slices", type=int, default=6, help="slices computed of each study (default: %(default)s)")
+    parser.add_argument("--matrix", type=int, default=384, help="rows and columns of simulated studies (default: %(default)s)")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    from ccdnn.inference.synthesizer import Synthesizer
+    from ccdnn.model.catalog import resolve_model
+    from ccdnn.writing import make_folder, write_text
+    from ccdnn_training.cli.progress import progress
+    from ccdnn_training.data.knees import KneeRecipe
+    from ccdnn_training.evaluation.semi_real import regressors_r
+    from ccdnn_training.evaluation.stress import (
+        CHANGES,
+        FIRST_STRESS_SEED,
+        StressScore,
+        StressTest,
+        read_subject,
+        simulated_subject,
+        title_of,
+    )
+    from ccdnn_training.evaluation.stress_report import EXPLANATION, draw, markdown
+    from ccdnn_training.records import write_records
+
+    models = [Synthesizer(resolve_model(name)) for name in options.models]
+    test = StressTest(models, options.slices)
+    recipe = KneeRecipe(matrix=(options.matrix,), lesions=1.0)
+    made = [lambda folder=folder: read_subject(folder) for folder in options.study] or [
+        lambda seed=FIRST_STRESS_SEED + n: simulated_subject(seed, recipe) for n in range(options.studies)
+    ]
+    scores, shown, lines = [], [], []
+    with progress("changed studies") as on_change:
+        for number, make in enumerate(made):
+            subject = make()
+            done = iter(range(1, len(CHANGES) + 1))
+            of_subject, pictures = test.run(
+                subject, lambda _, n=number, d=done: on_change(n * len(CHANGES) + next(d), len(made) * len(CHANGES))
+            )
+            scores += of_subject
+            shown = shown or pictures
+            if options.study:
+                lines.append(f"- {subject.name}: {regressors_r(subject.images)}")
+    titles = [title_of(model.model.card) for model in models]
+    names = [change.name for change in CHANGES if any(score.change == change.name for score in scores)]
+    studies = ", ".join(path.name for path in options.study) or f"{options.studies} simulated knees, seeds from {FIRST_STRESS_SEED}"
+    command = shlex.join(["ccdnn-train", *sys.argv[1:]])
+    bounds = "\nA pixel regressor fitted on every other slice of the same study, on the slices between:\n\n" if lines else ""
+    text = (
+        f"# Stress test\n\nCommand: `{command}`\n\nStudies: {studies}; means over them.\n\n"
+        f"{EXPLANATION.format(models=', '.join(titles))}\n{markdown(scores, titles, names)}{bounds}" + "\n".join(lines) + "\n"
+    )
+    make_folder(options.output)
+    write_records(scores, StressScore, options.output / "scores.csv")
+    draw(shown, titles, options.output / "stress.png")
+    write_text(text, options.output / "stress.md")
+    print(markdown(scores, titles, names))
+    return 0

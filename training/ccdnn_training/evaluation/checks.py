@@ -1,0 +1,110 @@
+"""What can be wrong with a synthetic STIR that an average over all voxels does not show.
+
+All images are (slice, row, column) in one unit; regions are masks of that shape, named as by `ccdnn.measure.cnr.tissue_name`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+from scipy import ndimage
+
+from ccdnn.measure.cnr import cnr
+from ccdnn_training.data.cache import TISSUE_THRESHOLD
+from ccdnn_training.data.simulated_cohort import LESIONS
+from ccdnn_training.evaluation.lesions import MARROW, contrast_kept
+
+EDEMA = LESIONS["edema"]
+FAT, MUSCLE, FLUID = "fat", "muscle", "synovial fluid"
+
+# Streaks are looked for at this distance from the skin, in pixels: nearer lies the edge's own blur.
+STREAKS_FROM, STREAKS_TO = 6, 20
+# Marrow beside cortical bone, in pixels, where partial volume of a crossing plane lies.
+SUBCHONDRAL = 6
+
+
+def body_of(t1: np.ndarray, threshold: float = TISSUE_THRESHOLD) -> np.ndarray:
+    """Where the patient is, by a normalised T1-w: its largest part in each slice, with holes filled."""
+    body = np.zeros(t1.shape, bool)
+    for index, image in enumerate(t1):
+        parts, count = ndimage.label(ndimage.binary_opening(image > threshold, iterations=2))
+        if count:
+            largest = np.bincount(parts.ravel())[1:].argmax() + 1
+            body[index] = ndimage.binary_fill_holes(parts == largest)
+    return body
+
+
+def correlation(synthetic: np.ndarray, acquired: np.ndarray, where: np.ndarray) -> float:
+    """Pearson's r of the voxels `where`; 0 where one image is constant."""
+    one, other = synthetic[where].astype(np.float64), acquired[where].astype(np.float64)
+    return float(np.corrcoef(one, other)[0, 1]) if one.std() and other.std() else 0.0
+
+
+def streaks_in_air(synthetic: np.ndarray, body: np.ndarray) -> float:
+    """The 99th percentile of air's deviation from its median, 6 to 20 pixels from the skin, over the body's 99.5th percentile."""
+    away = np.stack([ndimage.distance_transform_edt(~inside) if inside.any() else np.zeros(inside.shape) for inside in body])
+    air = synthetic[(away > STREAKS_FROM) & (away <= STREAKS_TO)]
+    top = float(np.percentile(synthetic[body], 99.5)) if body.any() else 0.0
+    return float(np.percentile(np.abs(air - np.median(air)), 99)) / top if air.size and top > 0 else math.nan
+
+
+def marrow_checks(
+    synthetic: np.ndarray, acquired: np.ndarray, regions: Mapping[str, np.ndarray], edema_contrast: float
+) -> dict[str, float]:
+    """The SD of healthy marrow over the acquired one, and the share of it that is falsely bright.
+
+    Args:
+        edema_contrast: difference of edema and marrow in acquired images; half of it above marrow's mean is bright.
+    """
+    marrow = regions.get(MARROW)
+    if marrow is None:
+        return {}
+    limit = acquired[marrow].mean() + edema_contrast / 2
+    false = (synthetic[marrow] > limit) & (acquired[marrow] <= limit)
+    return {"marrow SD": float(synthetic[marrow].std() / acquired[marrow].std()), "false bright marrow": float(false.mean())}
+
+
+def lesion_checks(synthetic: np.ndarray, acquired: np.ndarray, regions: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """For each lesion that is there: the contrast to marrow that is kept, and the CNR to marrow."""
+    found = {}
+    for lesion in LESIONS.values():
+        if lesion in regions and MARROW in regions:
+            found[f"contrast of {lesion}"] = contrast_kept(synthetic, acquired, regions[lesion], regions[MARROW])
+            found[f"CNR of {lesion}"] = cnr(synthetic[regions[lesion]], synthetic[regions[MARROW]]).value
+    return found
+
+
+def brightness_checks(synthetic: np.ndarray, acquired: np.ndarray, regions: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """How bright fluid, muscle and marrow are against fat, over the same in the acquired image; 1 is as acquired."""
+    if FAT not in regions:
+        return {}
+    found = {}
+    for name, tissue in (("fluid", FLUID), ("muscle", MUSCLE), ("marrow", MARROW)):
+        if tissue in regions:
+            ratios = [float(image[regions[tissue]].mean() / image[regions[FAT]].mean()) for image in (synthetic, acquired)]
+            found[f"{name} to fat"] = ratios[0] / ratios[1]
+    return found
+
+
+def crescent(changed: np.ndarray, unchanged: np.ndarray, regions: Mapping[str, np.ndarray], edema_contrast: float) -> float:
+    """The brightest that a change of the inputs made marrow near its border, over an edema's contrast.
+
+    Args:
+        changed, unchanged: what one network makes of the changed inputs and of the inputs as they were.
+    """
+    marrow = regions.get(MARROW)
+    if marrow is None:
+        return math.nan
+    depth = np.stack([ndimage.distance_transform_edt(inside) for inside in marrow])
+    border = marrow & (depth <= SUBCHONDRAL)
+    added = ndimage.uniform_filter(changed - unchanged, (0, 3, 3))
+    return float(np.percentile(added[border], 99)) / edema_contrast if border.any() and edema_contrast else math.nan
+
+
+def edema_contrast_of(acquired: np.ndarray, regions: Mapping[str, np.ndarray]) -> float:
+    """Difference of the means of edema and marrow, NaN where there is no edema."""
+    if EDEMA not in regions or MARROW not in regions:
+        return math.nan
+    return float(acquired[regions[EDEMA]].mean() - acquired[regions[MARROW]].mean())
