@@ -6,6 +6,7 @@ import small_network
 import torch
 
 from ccdnn.errors import Cancelled, DeviceError, InputError, ModelError
+from ccdnn.inference import device as device_module
 from ccdnn.inference import synthesizer as synthesizer_module
 from ccdnn.inference.device import Device, has_native_bf16
 from ccdnn.inference.precision import agreement_db
@@ -194,8 +195,18 @@ def test_reduced_precision_only_where_it_agrees(model, gpu, deviation, precision
     synthesizer = Synthesizer(model, make_backend=recorder)
     output = synthesizer.run(small_network.images(2, 40, 40))
     assert synthesizer.precision == precision
-    assert "fp16 agrees with" in synthesizer.reasons[-1] or "agrees with fp32 to" in synthesizer.reasons[-1]
+    assert "agrees with fp32 to" in synthesizer.reasons[-1]
     assert np.isfinite(output).all()
+
+
+@pytest.mark.parametrize(("poor", "chosen"), [((), "bf16"), (("bf16",), "mixed"), (("bf16", "mixed"), "fp32")])
+def test_a_cpu_takes_the_fastest_precision_that_agrees(model, monkeypatch, poor, chosen):
+    monkeypatch.setattr(device_module, "has_native_bf16", lambda: True)
+    recorder = Recorder(model, lambda device, p, batch: (lambda output: output + 0.1 * output.max()) if p in poor else None)
+    synthesizer = Synthesizer(model, "cpu", make_backend=recorder)
+    synthesizer.run(small_network.images(2, 40, 40))
+    assert synthesizer.precision == chosen
+    assert all(f"{precision} agrees with fp32 to only" in synthesizer.reasons[-1] for precision in poor)
 
 
 def test_an_overflow_after_the_probe_goes_on_in_fp32(model, gpu):

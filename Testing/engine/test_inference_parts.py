@@ -10,7 +10,7 @@ import torch
 from ccdnn.errors import DeviceError
 from ccdnn.inference import device as device_module
 from ccdnn.inference.backend import is_out_of_memory
-from ccdnn.inference.device import Device, choose_device, has_native_bf16, reduced_precision
+from ccdnn.inference.device import Device, choose_device, has_native_bf16, reduced_precisions
 from ccdnn.inference.precision import agreement_db, probe_of
 from ccdnn.inference.torch_backend import TorchBackend
 from ccdnn.inference.windows import Window, content_window, expand_template, template_shape
@@ -40,6 +40,20 @@ def test_bf16_keeps_what_an_input_says_beyond_8_bits():
     stem = backend._folded.stems[0][0].float()
     exact = TorchBackend(network, "cpu", "fp32")._folded.stems[0][0][:, :1]
     np.testing.assert_allclose((stem[:, :1] + stem[:, 2:]).numpy(), exact.numpy(), rtol=2**-15)
+
+
+@pytest.mark.skipif(not has_native_bf16(), reason="this CPU has no native bf16")
+def test_mixed_precision_agrees_better_than_bf16_throughout(network):
+    """Residual blocks that nearly cancel their input, as those of a trained network do."""
+    for part in (*(branch[2] for branch in network.branches), network.fusion):
+        for block in part.blocks:
+            block.body[4].weight *= 8
+    images = small_network.images(1, 60, 60)
+    expected = small_network.plain(network, images)
+    batch = images.swapaxes(0, 1)
+    mixed, throughout = (agreement_db(expected, TorchBackend(network, "cpu", p)(batch)) for p in ("mixed", "bf16"))
+    assert mixed > throughout + 5
+    assert mixed > 50
 
 
 def test_tiles_cover_a_window_once():
@@ -143,6 +157,6 @@ def test_an_unknown_device_is_said(name):
 
 
 def test_a_cpu_without_native_bf16_runs_in_fp32(monkeypatch):
-    for native, expected in ((True, "bf16"), (False, None)):
+    for native, expected in ((True, ("bf16", "mixed")), (False, ())):
         monkeypatch.setattr(device_module, "has_native_bf16", lambda native=native: native)
-        assert reduced_precision(Device("cpu", ""))[0] == expected
+        assert reduced_precisions(Device("cpu", ""))[0] == expected

@@ -70,7 +70,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--precision",
         default="auto",
-        metavar="auto|fp32|bf16|fp16",
+        metavar="auto|fp32|bf16|fp16|mixed",
         help="of the arithmetic (default: auto, 16 bits only where the result agrees)",
     )
     parser.add_argument("--threads", type=_positive, metavar="N", help="CPU threads (default: all cores)")

@@ -47,13 +47,13 @@ def choose_device(requested: str = "auto") -> Device:
     return Device("cpu", f"CPU: {'; '.join(obstacles)}")
 
 
-def reduced_precision(device: Device) -> tuple[str | None, str]:
-    """The 16-bit format that makes `device` faster, or None, and why."""
+def reduced_precisions(device: Device) -> tuple[tuple[str, ...], str]:
+    """The precisions that make `device` faster, the fastest first, and why; none where there is none."""
     if device.kind == "cpu":
         if has_native_bf16():
-            return "bf16", "the CPU multiplies bf16 natively"
-        return None, "the CPU has no native bf16"
-    return "fp16", f"{device.kind} multiplies fp16 faster"
+            return ("bf16", "mixed"), "the CPU multiplies bf16 natively"
+        return (), "the CPU has no native bf16"
+    return ("fp16",), f"{device.kind} multiplies fp16 faster"
 
 
 def has_native_bf16() -> bool:

@@ -10,7 +10,7 @@ import torch
 
 from ccdnn.errors import Cancelled, DeviceError, InputError, ModelError
 from ccdnn.inference.backend import PRECISIONS, Backend, BackendFactory, is_out_of_memory
-from ccdnn.inference.device import Device, choose_device, reduced_precision
+from ccdnn.inference.device import Device, choose_device, reduced_precisions
 from ccdnn.inference.precision import LOWEST_AGREEMENT_DB, agrees, probe_of
 from ccdnn.inference.torch_backend import TorchBackend
 from ccdnn.inference.windows import Window, content_window, expand_template, template_shape
@@ -30,8 +30,8 @@ class Synthesizer:
     Args:
         model: as `load_model` gives it.
         device: see `choose_device`.
-        precision: "auto" takes the 16-bit format that makes the device faster, "fp32", "fp16" and "bf16" that one. A 16-bit format
-            is used only if it agrees with float32 to 50 dB on a probe of the study; else the run is in float32.
+        precision: "auto" takes the fastest one that agrees with float32 to 50 dB on a probe of the study; "fp32", "fp16", "bf16"
+            and "mixed" (see `PRECISIONS`) that one, if it agrees so well. Else the run is in float32.
         batch_size: slices at a time; None leaves it to the device.
         threads: CPU threads, for the whole process; None leaves torch's choice.
         make_backend: (device, precision) → `Backend`; torch by default.
@@ -61,7 +61,7 @@ class Synthesizer:
             torch.set_num_threads(threads)
         self.model = model
         self._requested_device = choose_device(device)
-        self._requested_precision = _checked_precision(precision, self._requested_device)
+        self._precisions, self._precision_reason = _checked_precisions(precision, self._requested_device)
         self._requested_batch = batch_size
         self._background = np.float32(Normalisation.from_card(model.card.normalisation).background)
         self._radius = model.network.receptive_radius
@@ -148,11 +148,7 @@ class Synthesizer:
         _, slices, rows, columns = contrasts.shape
         self._largest_tile = self._tile = min(LONGEST_TILE, max(rows, columns))
         self._template: np.ndarray | None = None
-        reduced, reason = self._requested_precision
-        if reduced is None:
-            self.reasons.append(f"fp32: {reason}")
-        else:
-            self._try_reduced_precision(reduced, reason, probe_of(contrasts))
+        self._choose_precision(contrasts)
         source = (min(side, self._tile + 2 * self._radius) for side in (rows, columns))
         self._batch = min(self._requested_batch or self._backend.batch_size(*source), slices)
 
@@ -160,19 +156,25 @@ class Synthesizer:
     def _backend(self) -> Backend:
         return self._make_backend(self.device, self.precision)
 
-    def _try_reduced_precision(self, reduced: str, reason: str, probe: np.ndarray) -> None:
-        try:
-            fits, agreement = agrees(self._backend, self._make_backend(self.device, reduced), probe)
-        except (RuntimeError, MemoryError) as error:
-            self.reasons.append(f"fp32: {reduced} could not be tried ({str(error).splitlines()[0]})")
+    def _choose_precision(self, contrasts: np.ndarray) -> None:
+        """The first of those asked for that agrees with float32 on this study; float32 where none does."""
+        if not self._precisions:
+            self.reasons.append(f"fp32: {self._precision_reason}")
             return
-        if fits:
-            self.precision = reduced
-            self.reasons.append(f"{reduced}: {reason}; it agrees with fp32 to {agreement:.1f} dB on this study")
-        else:
-            self.reasons.append(
-                f"fp32: {reduced} agrees with it to {agreement:.1f} dB only on this study, {LOWEST_AGREEMENT_DB:.0f} are asked"
-            )
+        probe, refused = probe_of(contrasts), []
+        for reduced in self._precisions:
+            try:
+                fits, agreement = agrees(self._backend, self._make_backend(self.device, reduced), probe)
+            except (RuntimeError, MemoryError) as error:
+                refused.append(f"{reduced} could not be tried ({str(error).splitlines()[0]})")
+                continue
+            if fits:
+                self.precision = reduced
+                why = "; ".join([self._precision_reason, *refused])
+                self.reasons.append(f"{reduced}: {why}; it agrees with fp32 to {agreement:.1f} dB on this study")
+                return
+            refused.append(f"{reduced} agrees with fp32 to only {agreement:.1f} dB on this study")
+        self.reasons.append(f"fp32: {'; '.join(refused)}; {LOWEST_AGREEMENT_DB:.0f} dB are required")
 
     def _synthesise(self, contrasts: np.ndarray) -> np.ndarray:
         """Some slices: (contrast, slice, row, column) → (slice, row, column), computed only where there is something."""
@@ -226,17 +228,17 @@ class Synthesizer:
         self.precision, self._template = "fp32", None
 
 
-def _checked_precision(requested: str, device: Device) -> tuple[str | None, str]:
-    """The 16-bit format to try, or None for fp32, and why."""
-    reduced, reason = reduced_precision(device)
+def _checked_precisions(requested: str, device: Device) -> tuple[tuple[str, ...], str]:
+    """The precisions to try before fp32, and why."""
+    reduced, reason = reduced_precisions(device)
     if requested == "auto":
         return reduced, reason
     if requested == "fp32":
-        return None, "as asked"
+        return (), "as asked"
     if requested not in PRECISIONS:
         raise DeviceError(f"The precision {requested!r} is unknown; use auto, {', '.join(PRECISIONS)}.")
-    if requested == "bf16" and device.kind == "cuda" and torch.cuda.is_bf16_supported():
-        return "bf16", "as asked"
-    if requested != reduced:
+    if requested in ("bf16", "mixed") and device.kind == "cuda" and torch.cuda.is_bf16_supported():
+        return (requested,), "as asked"
+    if requested not in reduced:
         raise DeviceError(f"The precision {requested} is not available on this {device.kind} ({reason}); use auto or fp32.")
-    return requested, "as asked"
+    return (requested,), "as asked"

@@ -10,7 +10,13 @@ import torch
 from ccdnn.inference.folded import FoldedCCDNN
 from ccdnn.model.network import CCDNN
 
-_DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+# Of branches and residual sums, and of the fusion's convolutions.
+_DTYPES = {
+    "fp32": (torch.float32, torch.float32),
+    "fp16": (torch.float16, torch.float16),
+    "bf16": (torch.bfloat16, torch.bfloat16),
+    "mixed": (torch.float32, torch.bfloat16),
+}
 
 # The widest maps alive at a time: a block's input, its two convolutions, the skip, and the library's workspace.
 _LIVE_MAPS = 6
@@ -21,11 +27,11 @@ class TorchBackend:
     """A `Backend` (see there) for `network` on `device` ("cpu", "cuda:0", "mps") in `precision`."""
 
     def __init__(self, network: CCDNN, device: str, precision: str) -> None:
-        dtype = _DTYPES[precision]
+        dtype, fusion_dtype = _DTYPES[precision]
         # MPS gains nothing from channels-last, and some versions compute it wrongly.
         memory_format = torch.contiguous_format if device == "mps" else torch.channels_last
         self._device = device
-        self._folded = FoldedCCDNN(network, device, dtype, memory_format)
+        self._folded = FoldedCCDNN(network, device, dtype, memory_format, fusion_dtype)
         self._bytes_per_pixel = network.contrasts * network.branch_width * dtype.itemsize * _LIVE_MAPS
 
     def __call__(self, batch: np.ndarray) -> np.ndarray:
