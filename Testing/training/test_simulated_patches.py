@@ -181,7 +181,8 @@ def test_patches_of_a_cache_leave_inputs_out_too(cache: SliceCache) -> None:
 def test_a_fit_on_simulated_patches_becomes_a_model_that_needs_no_gre(
     folder: Path, cache_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    run = tmp_path / "run"
+    run, study = tmp_path / "run", tmp_path / "study"
+    assert main(["simulate-study", str(study), "--seed", "5", "--slices", "3", "--matrix", "96"]) == 0
     config = {
         "seed_everything": 1,
         "run": str(run),
@@ -189,7 +190,7 @@ def test_a_fit_on_simulated_patches_becomes_a_model_that_needs_no_gre(
         "data": {
             "class_path": "ccdnn_training.data.module.SimulatedPatches",
             "init_args": {
-                "validation": {"paper-like": str(cache_folder), "again": str(cache_folder)},
+                "validation": {"paper-like": str(cache_folder), "a study": str(study)},
                 "shares": SHARES,
                 "knees": str(folder),
                 "patch_size": 48,
@@ -216,7 +217,7 @@ def test_a_fit_on_simulated_patches_becomes_a_model_that_needs_no_gre(
     path.write_text(yaml.safe_dump(config))
     assert main(["fit", "--config", str(path)]) == 0
     metrics = next((run / "csv").glob("*/metrics.csv")).read_text().splitlines()
-    assert {"validation/mse", "validation/paper-like/r", "validation/again/r"} <= set(metrics[0].split(","))
+    assert {"validation/mse", "validation/paper-like/r", "validation/a study/r"} <= set(metrics[0].split(","))
 
     last = run / "checkpoints" / "last.ckpt"
     model = tmp_path / "model.safetensors"

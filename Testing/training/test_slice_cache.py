@@ -99,7 +99,7 @@ def test_simulated_subjects_keep_their_regions(cache: SliceCache) -> None:
 
 
 def test_slices_come_whole_and_in_order(cache: SliceCache) -> None:
-    dataset = SliceDataset(cache.part("validation"))
+    dataset = SliceDataset([subject.array() for subject in cache.part("validation")])
     assert len(dataset) == 2
     inputs, label = dataset[1]
     array = cache.part("validation")[0].array().astype(np.float32)

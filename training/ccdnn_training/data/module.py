@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
-from ccdnn_training.data.cache import SliceCache
+from ccdnn.files import read_volume
+from ccdnn_training.data.cache import NormalisedArray, SliceCache
 from ccdnn_training.data.epochs import EpochSampler, reading, share_of
 from ccdnn_training.data.knees import KneeRecipe, Knees
 from ccdnn_training.data.missing import MissingInputs
 from ccdnn_training.data.patches import PatchDataset, SliceDataset
 from ccdnn_training.data.pool import PatchSettings, PatchStream
 from ccdnn_training.data.simulated import FIRST_SEED
-from ccdnn_training.data.studies import SimulatedStudies
-from ccdnn_training.physics.protocol import INPUT_CONTRASTS
+from ccdnn_training.data.studies import NORMALISATION, SimulatedStudies
+from ccdnn_training.physics.protocol import CONTRASTS, INPUT_CONTRASTS
 
 
 class _Resumable(LightningDataModule):
@@ -86,7 +89,8 @@ class CachedSlices(_Resumable):
         return DataLoader(dataset, settings.batch_size, sampler=sampler, **reading(self.trainer, settings.workers))
 
     def val_dataloader(self) -> DataLoader:
-        dataset = SliceDataset(self._cache.part("validation"), self.hparams.validation_every)
+        arrays = [subject.array() for subject in self._cache.part("validation")]
+        dataset = SliceDataset(arrays, self.hparams.validation_every)
         return DataLoader(dataset, batch_size=1, **reading(self.trainer, min(self.hparams.workers, 1)))
 
 
@@ -94,7 +98,8 @@ class SimulatedPatches(_Resumable):
     """Patches of studies that are simulated while the network trains, so that no image comes twice; whole slices to validate on.
 
     Args:
-        validation: name → slice cache whose validation subjects are looked at; the first decides which epoch was best.
+        validation: name → slice cache whose validation subjects are looked at, or a study folder of `ccdnn-train semi-real`. The
+            first decides which epoch was best; a network that learns well from its own images may still do poorly on real ones.
         shares: kind of study → share of the slices, see `data.studies`.
         knees: folder that `ccdnn-train simulate-knees` filled; None renders every knee anew, which takes cores.
         lesions: share of the knees rendered anew that have edema, and a ganglion.
@@ -130,7 +135,7 @@ class SimulatedPatches(_Resumable):
         self.save_hyperparameters()
 
     def setup(self, stage: str) -> None:
-        self._validation = [SliceCache(folder) for folder in self.hparams.validation.values()]
+        self._validation = [_slices_to_validate(Path(folder)) for folder in self.hparams.validation.values()]
 
     def train_dataloader(self) -> PatchStream:
         settings, (processes, rank) = self.hparams, share_of(self.trainer)
@@ -162,5 +167,12 @@ class SimulatedPatches(_Resumable):
         return tuple(self.hparams.validation)
 
     def val_dataloader(self) -> list[DataLoader]:
-        datasets = [SliceDataset(cache.part("validation"), self.hparams.validation_every) for cache in self._validation]
+        datasets = [SliceDataset(arrays, self.hparams.validation_every) for arrays in self._validation]
         return [DataLoader(dataset, batch_size=1) for dataset in datasets]
+
+
+def _slices_to_validate(folder: Path) -> list[np.ndarray | NormalisedArray]:
+    """Arrays (contrast, slice, row, column), normalised, of a cache's validation subjects or of a study folder."""
+    if not (folder / "t1.nrrd").exists():
+        return [subject.array() for subject in SliceCache(folder).part("validation")]
+    return [np.stack([NORMALISATION.apply(read_volume(folder / f"{contrast}.nrrd").array) for contrast in CONTRASTS])]

@@ -119,10 +119,9 @@ def _turn(patch: np.ndarray, which: int) -> np.ndarray:
 
 
 class SliceDataset(Dataset[tuple[Tensor, Tensor]]):
-    """Whole slices, (3, row, column) and (1, row, column) float32, of every subject in turn."""
+    """Whole slices, (3, row, column) and (1, row, column) float32, of arrays (contrast, slice, row, column) in turn."""
 
-    def __init__(self, subjects: Sequence[CachedSubject], every: int = 1) -> None:
-        arrays = [subject.array() for subject in subjects]
+    def __init__(self, arrays: Sequence[Slices], every: int = 1) -> None:
         self._slices = [(array, index) for array in arrays for index in range(0, array.shape[1], every)]
 
     def __len__(self) -> int:
