@@ -104,7 +104,16 @@ class Evidence:
 
 def classify(evidence: Evidence) -> tuple[Role, str]:
     """The role of a series, and why in words."""
-    for rule in (_not_a_weighted_image, _localizer, _single_slice, _inversion_recovery, _gradient_echo, _spin_echo, _by_name):
+    for rule in (
+        _unreadable,
+        _not_a_weighted_image,
+        _localizer,
+        _single_slice,
+        _inversion_recovery,
+        _gradient_echo,
+        _spin_echo,
+        _by_name,
+    ):
         if (decision := rule(evidence)) is not None:
             return decision
     return Role.OTHER, f"{_acquired(evidence.protocol)}; neither the header nor the name tells the contrast"
@@ -122,6 +131,13 @@ def _acquired(protocol: Protocol) -> str:
     if protocol.flip_angle_deg is not None and protocol.technique is Technique.GRADIENT_ECHO:
         facts.append(f"FA {protocol.flip_angle_deg:.3g}°")
     return ", ".join(fact.strip() for fact in facts)
+
+
+def _unreadable(evidence: Evidence) -> tuple[Role, str] | None:
+    """A time that is stated and cannot be read may be the one that decides: a guess without it could be the wrong role."""
+    if unreadable := evidence.protocol.unreadable:
+        return Role.OTHER, f"{unreadable}, which cannot be read, so it is not known what the series shows"
+    return None
 
 
 def _not_a_weighted_image(evidence: Evidence) -> tuple[Role, str] | None:

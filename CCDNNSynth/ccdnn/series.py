@@ -72,6 +72,7 @@ class Protocol:
         image_type: DICOM Image Type, such as ("ORIGINAL", "PRIMARY", "M", "SE").
         contrast: what an Enhanced file says it weighs, DICOM Acquisition Contrast ("T1", "T2", "STIR", …).
         sequence_name: the vendor's name of the sequence, such as "*tse2d1_5".
+        unreadable: what the file states and cannot be read, quoted, such as "EchoTime is “80,0”"; "" where there is nothing.
     """
 
     tr_ms: float | None = None
@@ -89,6 +90,7 @@ class Protocol:
     image_type: tuple[str, ...] = ()
     contrast: str | None = None
     sequence_name: str | None = None
+    unreadable: str = ""
 
 
 def plane_of(ijk_to_ras: np.ndarray) -> str:
@@ -111,12 +113,13 @@ class Series:
         role: what it can be used as.
         reason: one sentence on why it has this role.
         source: the file, or the folder of its files.
-        read_array: reads the voxels, (slice, row, column).
+        read_array: reads the voxels, (slice, row, column), and tells what is odd about them, a sentence each.
         files: every file it is read from, in slice order.
         provenance: text entries kept with the volume: the UIDs a derived DICOM series points back to ("study_instance_uid",
             "series_instance_uid", "frame_of_reference_uid"), the entries of a NRRD or MHA header.
         problem: one sentence on why it cannot be read as a volume; None where it can.
         time_point: 1, 2, … where one DICOM series holds the same volume several times; None elsewhere.
+        warnings: what a user should know before it is used, a sentence each.
     """
 
     name: str
@@ -126,11 +129,12 @@ class Series:
     role: Role
     reason: str
     source: Path
-    read_array: Callable[[], np.ndarray] = field(repr=False, compare=False)
+    read_array: Callable[[], tuple[np.ndarray, tuple[str, ...]]] = field(repr=False, compare=False)
     files: tuple[Path, ...] = field(default=(), repr=False)
     provenance: Mapping[str, str] = field(default_factory=dict, repr=False)
     problem: str | None = None
     time_point: int | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def plane(self) -> str:
@@ -145,4 +149,6 @@ class Series:
         """
         if self.problem is not None or self.grid is None:
             raise InputError(self.problem or f"{self.name} has no grid.")
-        return Volume(self.read_array(), self.grid.ijk_to_ras, name=self.name, metadata=self.provenance)
+        array, oddities = self.read_array()
+        warnings = (*self.warnings, *(f"“{self.name}”: {oddity}" for oddity in oddities))
+        return Volume(array, self.grid.ijk_to_ras, name=self.name, metadata=self.provenance, warnings=warnings)

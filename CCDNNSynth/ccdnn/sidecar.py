@@ -3,55 +3,102 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from ccdnn.errors import InputError
+from ccdnn.formats.image import shown
+from ccdnn.opening import read_text
 from ccdnn.series import Protocol
 
-# BIDS gives times in seconds (Brain Imaging Data Structure, "Magnetic Resonance Imaging data").
-SECONDS = ("RepetitionTime", "EchoTime", "InversionTime")
+MOST_BYTES = 1 << 20
+# BIDS gives times in seconds (Brain Imaging Data Structure, "Magnetic Resonance Imaging data"). Above these the value can only be
+# in milliseconds.
+SECONDS = {"RepetitionTime": 60.0, "EchoTime": 2.0, "InversionTime": 20.0}
+NUMBERS = (*SECONDS, "FlipAngle", "MagneticFieldStrength", "EchoTrainLength", "DiffusionBValue")
 # dcm2niix joins the values of these with an underscore.
 JOINED = ("ScanningSequence", "SequenceVariant", "ScanOptions")
 
 
-def protocol_beside(sidecar: Path) -> tuple[Protocol | None, str]:
-    """The protocol and the series description in a BIDS sidecar; (None, "") where there is none that can be read."""
-    if not sidecar.is_file():
-        return None, ""
+@dataclass(frozen=True)
+class Sidecar:
+    """What a file beside an image says of it.
+
+    Args:
+        protocol: None where it says nothing of it.
+        description: the series description; "" where it has none.
+        warnings: what a user should know, a sentence each.
+    """
+
+    protocol: Protocol | None = None
+    description: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+def sidecar_of(path: Path) -> Sidecar:
+    """The BIDS sidecar at `path`; an empty one where there is none, or where the JSON file is about something else."""
+    if not path.exists():
+        return Sidecar()
     try:
-        entries = json.loads(sidecar.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None, ""
+        entries = json.loads(read_text(path, MOST_BYTES))
+    except InputError as error:
+        return Sidecar(warnings=(f"{error} The protocol of the image beside it is therefore unknown.",))
+    except (ValueError, RecursionError):
+        return Sidecar(warnings=(f"{path.name} is not valid JSON, so the protocol of the image beside it is unknown.",))
     if not isinstance(entries, dict) or not any(key in entries for key in (*SECONDS, "FlipAngle", "ScanningSequence")):
-        return None, ""
+        return Sidecar()
     # pydicom is needed for the vocabulary alone, and only where there is a sidecar.
     from ccdnn.dicom.headers import Header
     from ccdnn.dicom.protocol import protocol_of
 
-    tags = dict(entries)
-    for key in SECONDS:
-        if isinstance(tags.get(key), (int, float)):
-            tags[key] = float(tags[key]) * 1000
+    tags = {key: value for key, value in entries.items() if isinstance(value, (str, int, float, list)) and key not in NUMBERS}
+    unreadable, warnings = [], []
+    for key in NUMBERS:
+        if (value := entries.get(key)) is None:
+            continue
+        number = _number(value)
+        if number is None:
+            unreadable.append(f"{key} of {path.name} is “{shown(str(value)[:200])}”")
+            continue
+        if key in SECONDS:
+            if number > SECONDS[key]:
+                warnings.append(f"{path.name} states {key} {number:g}, which cannot be in seconds; it was taken as milliseconds.")
+            else:
+                number *= 1000
+        tags[key] = number
     for key in JOINED:
         if isinstance(tags.get(key), str):
             # A code such as FAT_SAT is itself written with an underscore.
             tags[key] = [tags[key], *re.split(r"[_\\]", tags[key])]
-    return protocol_of(Header(tags)), str(entries.get("SeriesDescription") or entries.get("ProtocolName") or "")
+    name = entries.get("SeriesDescription") or entries.get("ProtocolName") or ""
+    protocol = protocol_of(Header(tags), "; ".join(unreadable))
+    return Sidecar(protocol, shown(name, 200) if isinstance(name, str) else "", tuple(warnings))
+
+
+def _number(value: Any) -> float | None:
+    """A finite number, written as one or as text; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
 
 
 def protocol_in_header(entries: Mapping[str, str]) -> Protocol:
     """From "RepetitionTime_ms" and its like, which our own simulated series carry."""
-
-    def number(key: str) -> float | None:
-        try:
-            return float(entries[key])
-        except (KeyError, ValueError):
-            return None
-
-    return Protocol(
-        tr_ms=number("RepetitionTime_ms"),
-        te_ms=number("EchoTime_ms"),
-        ti_ms=number("InversionTime_ms"),
-        flip_angle_deg=number("FlipAngle_deg"),
-    )
+    keys = {
+        "tr_ms": "RepetitionTime_ms",
+        "te_ms": "EchoTime_ms",
+        "ti_ms": "InversionTime_ms",
+        "flip_angle_deg": "FlipAngle_deg",
+    }
+    stated = {name: entries[key] for name, key in keys.items() if entries.get(key)}
+    numbers = {name: _number(text) for name, text in stated.items()}
+    unreadable = "; ".join(f"{keys[name]} is “{shown(text)}”" for name, text in stated.items() if numbers[name] is None)
+    return Protocol(**numbers, unreadable=unreadable)

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ccdnn.errors import InputError
-from ccdnn.files import IMAGE_IO, read_header
+from ccdnn.files import read_header
+from ccdnn.opening import shown_path
+from ccdnn.search import search
 from ccdnn.series import Role, Series
 from ccdnn.volume import Volume
-from ccdnn.writing import suffix_of
 
 NEEDED = (Role.T1, Role.T2, Role.GRE)
 
 # A message lists no more than this.
 LISTED_SERIES = 20
+LISTED_PROBLEMS = 5
 
 
 @dataclass(frozen=True)
@@ -39,39 +41,25 @@ def read_study(path: Path) -> Study:
         InputError: there is no such path, or no image in it.
     """
     path = Path(path)
-    if not path.exists():
-        raise InputError(f"{path} does not exist.")
-    dicom: list[Path] = []
-    images: list[Path] = []
-    problems: list[str] = []
-    par_rec: list[Path] = []
-    for file in _files_in(path):
-        if suffix_of(file) in IMAGE_IO:
-            images.append(file)
-        elif suffix_of(file) in (".par", ".rec"):
-            par_rec.append(file)
-        else:
-            try:
-                if _looks_like_dicom(file):
-                    dicom.append(file)
-            except OSError as error:
-                problems.append(f"{file.name} cannot be read: {error.strerror}.")
+    found = search(path)
     series: list[Series] = []
-    if dicom:
+    problems = list(found.problems)
+    if found.dicom:
         # pydicom is slow to import, and many a path holds none of its files.
         from ccdnn.dicom.reader import read_dicom
 
-        series, damaged = read_dicom(dicom)
+        series, damaged = read_dicom(found.dicom, found.strays)
         problems += damaged
-    for file in images:
+    else:
+        problems += found.strays.values()
+    for file in found.images:
         try:
             series.append(read_header(file))
         except InputError as error:
             problems.append(str(error))
-    if par_rec:
-        problems.append(f"{len(par_rec)} Philips PAR/REC files are not read; export the series as DICOM or NIfTI.")
     if not series:
-        raise InputError(f"{path} holds no image that can be read. {' '.join(problems)}".strip())
+        reasons = " ".join(problems[:LISTED_PROBLEMS])
+        raise InputError(f"{shown_path(path)} holds no image that can be read. {reasons}".strip())
     return Study(tuple(_told_apart(series, path)), tuple(problems))
 
 
@@ -162,33 +150,3 @@ def _told_apart(series: Sequence[Series], root: Path) -> list[Series]:
         else found
         for found in series
     ]
-
-
-def _files_in(path: Path) -> Iterator[Path]:
-    """`path` itself, or the files below it in order of name; hidden ones are not images."""
-    if path.is_file():
-        yield path
-        return
-    for folder, subfolders, names in os.walk(path):
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-        for name in sorted(names):
-            if not name.startswith("."):
-                yield Path(folder, name)
-
-
-def _looks_like_dicom(path: Path) -> bool:
-    """Whether the file starts as DICOM does: "DICM" after a preamble, or, kept without one, an element of group 2 or 8."""
-    with path.open("rb") as stream:
-        start = stream.read(132)
-    if start[128:] == b"DICM":
-        return True
-    # Little endian (0002,0000) to (0008,0018), with its VR or the short length of an implicit one.
-    if start[:2] not in (b"\x02\x00", b"\x08\x00") or start[2:4] not in (
-        b"\x00\x00",
-        b"\x01\x00",
-        b"\x05\x00",
-        b"\x08\x00",
-        b"\x16\x00",
-    ):
-        return False
-    return start[4:6] in (b"UL", b"CS", b"UI", b"OB") or 0 < int.from_bytes(start[4:8], "little") < 256

@@ -238,6 +238,8 @@ def _warnings(
 ) -> Iterator[str]:
     if without := missing_warning(missing, card):
         yield without
+    for moved in resampled.values():
+        yield from moved.volume.warnings
     yield from repetition_warnings({role: moved.volume for role, moved in resampled.items()})
     if Role.T1 in resampled and Role.T2 in resampled:
         swap = swap_warning(resampled[Role.T1].volume, resampled[Role.T2].volume, protocols)

@@ -15,6 +15,12 @@ from ccdnn.errors import InputError
 # written with six significant digits agree far closer; a half-voxel shift, which would blur tissue edges, does not.
 GRID_TOLERANCE = 1e-2
 
+# What a picture of a part of a body can span, and its voxels, in mm: anything else is another unit or a damaged header.
+VIEW_MM = (5.0, 1500.0)
+SPACING_MM = (0.01, 100.0)
+# Cosine between axes that are perpendicular.
+ORTHOGONALITY = 1e-3
+
 
 @dataclass(frozen=True, eq=False)
 class Grid:
@@ -58,6 +64,26 @@ class Grid:
         distance = np.linalg.norm(self.corners_ras - other.corners_ras, axis=1).max()
         return bool(distance <= GRID_TOLERANCE * min(self.spacing))
 
+    @property
+    def implausible(self) -> str | None:
+        """Why no part of a body can lie on this grid, the end of a sentence; None where one can."""
+        axes = self.ijk_to_ras[:3, :3] / self.spacing
+        if np.abs(axes.T @ axes - np.eye(3)).max() > ORTHOGONALITY:
+            return "has a sheared or singular orientation matrix; resample it to a rectangular grid"
+        extents = np.array(self.spacing) * self.shape[::-1]
+        low, high = SPACING_MM
+        if (
+            low <= min(self.spacing) <= max(self.spacing) <= high
+            and extents.max() <= VIEW_MM[1]
+            and extents[:2].max() >= VIEW_MM[0]
+        ):
+            return None
+        sizes, views = ("×".join(f"{value:.4g}" for value in values) for values in (self.spacing, extents))
+        return (
+            f"has voxels of {sizes} mm and spans {views} mm, which no part of a body does; "
+            "its voxel size is probably in another unit, export it again"
+        )
+
     def __str__(self) -> str:
         slices, rows, columns = self.shape
         i, j, k = self.spacing
@@ -73,6 +99,7 @@ class Volume:
         ijk_to_ras: 4×4 in mm, see `Grid`.
         name: what to call it in messages; never a patient's name.
         metadata: header entries to keep with the volume, provenance among them (string keys).
+        warnings: what was odd about the files it was read from, a sentence each.
 
     Raises:
         InputError: not three-dimensional, or the matrix is unusable.
@@ -82,6 +109,7 @@ class Volume:
     ijk_to_ras: np.ndarray
     name: str = "volume"
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         array = np.ascontiguousarray(self.array, dtype=np.float32)

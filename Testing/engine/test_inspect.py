@@ -38,7 +38,7 @@ def test_table(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert cell in t1
     assert "T2-w (unusable)" in captured.out
     assert "row 2: “2 SAG T2” cannot be used: 1 slice is missing" in captured.err
-    assert "broken.nrrd is no .nrrd image" in captured.err
+    assert "broken.nrrd is not a NRRD file" in captured.err
 
 
 def test_json(study: Path, capsys: pytest.CaptureFixture[str]) -> None:

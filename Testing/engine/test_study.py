@@ -21,7 +21,7 @@ T2 = {"RepetitionTime": 3000, "EchoTime": 80, "SeriesDescription": "T2"}
 
 def image(folder: Path, *names: str, shift: float = 0.0, slices: int = 4) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    matrix = np.diag([0.5, 0.5, 3.0, 1.0])
+    matrix = np.diag([1.0, 1.0, 3.0, 1.0])
     matrix[0, 3] = shift
     for name in names:
         write_volume(Volume(np.random.default_rng(0).random((slices, 5, 6)), matrix), folder / name)
@@ -50,8 +50,8 @@ def test_files_that_cannot_be_read_are_named_and_the_rest_is_listed(tmp_path: Pa
     (tmp_path / "scan.PAR").write_text("# Philips")
     study = read_study(tmp_path)
     assert [series.name for series in study.series] == ["t1.nrrd"]
-    assert [problem.split()[0] for problem in study.problems] == ["t2.nrrd", "1"]
-    assert "PAR/REC" in study.problems[1]
+    assert [problem.split()[0] for problem in study.problems] == ["1", "t2.nrrd"]
+    assert "PAR/REC" in study.problems[0]
 
 
 def test_nothing_there(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ Some attributes always split (a volume has one echo time); others differ between
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -40,26 +41,40 @@ class Group:
         parts: what distinguishes it within its series, such as ("TE 30 ms", "time point 2").
         time_point: 1, 2, … among repeats; None where there are none.
         planes: in how many anatomical planes the series has slices (three in a three-plane localizer).
+        notes: what differs between its slices and would usually make them several volumes, a clause each.
     """
 
     frames: list[Frame]
     parts: tuple[str, ...] = ()
     time_point: int | None = None
     planes: int = 1
+    notes: tuple[str, ...] = ()
+
+    @property
+    def typical(self) -> Frame:
+        """A frame whose protocol most of them have."""
+        counts = Counter(frame.protocol for frame in self.frames)
+        usual = counts.most_common(1)[0][0]
+        return next(frame for frame in self.frames if frame.protocol == usual)
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One difference that always splits: how to split by it, and the word for a part, from its first frame and every part's."""
+    """One difference that splits: how to split by it, and the word for a part, from its first frame and every part's.
+
+    Args:
+        tag: what differs, in words, where slices that are one regular stack stay together in spite of it; "" where they never do.
+    """
 
     split: Callable[[Sequence[Frame]], list[list[Frame]]]
     word: Callable[[Frame, Sequence[Frame]], str]
+    tag: str = ""
 
 
 def split_into_volumes(frames: Sequence[Frame]) -> list[Group]:
     """Groups in the order of the frames, each meant to be one volume; `stack.arrange` says whether it is."""
     groups = []
-    for series in _split(frames, lambda frame: (frame.study_uid, frame.series_uid or frame.path.parent, frame.modality)):
+    for series in _by_series(frames):
         series = _without_copies(series)
         planes = len({_plane(frame).removeprefix("oblique ") for frame in series})
         volumes = [Group(series, planes=planes)]
@@ -69,6 +84,15 @@ def split_into_volumes(frames: Sequence[Frame]) -> list[Group]:
             volumes = [part for volume in volumes for part in splitter(volume)]
         groups += volumes
     return sorted(groups, key=lambda group: (group.frames[0].series_number is None, group.frames[0].series_number or 0))
+
+
+def _by_series(frames: Sequence[Frame]) -> list[list[Frame]]:
+    """By study, series and modality; a slice that lacks its modality goes with the others of its series."""
+    parts = []
+    for series in _split(frames, lambda frame: (frame.study_uid, frame.series_uid or frame.path.parent)):
+        modalities = {frame.modality for frame in series} - {""}
+        parts += [series] if len(modalities) <= 1 else _split(series, lambda frame: frame.modality)
+    return parts
 
 
 def _without_copies(frames: Sequence[Frame]) -> list[Frame]:
@@ -103,12 +127,19 @@ def _split_near(
     return [part for _, part in parts]
 
 
-def _by_number(value: Callable[[Frame], float | None], word: str) -> Rule:
+def _by_number(value: Callable[[Frame], float | None], word: str, tag: str) -> Rule:
     def name(frame: Frame, _: Sequence[Frame]) -> str:
         number = value(frame)
         return word.format("unknown" if number is None else f"{number:g}")
 
-    return Rule(lambda frames: _split_near(frames, value, relative=RELATIVE_TOLERANCE), name)
+    return Rule(lambda frames: _split_near(frames, value, relative=RELATIVE_TOLERANCE), name, tag)
+
+
+def _by_frame_of_reference(frames: Sequence[Frame]) -> list[list[Frame]]:
+    """Places in two frames of reference cannot be compared; a slice that lacks its own goes with the others."""
+    if len({frame.frame_of_reference_uid for frame in frames} - {""}) <= 1:
+        return [list(frames)]
+    return _split(frames, lambda frame: frame.frame_of_reference_uid)
 
 
 def _split_by_stack(frames: Sequence[Frame]) -> list[list[Frame]]:
@@ -137,11 +168,11 @@ def _image_type_word(frame: Frame, all_parts: Sequence[Frame]) -> str:
 
 ALWAYS = (
     Rule(lambda frames: _split(frames, lambda frame: frame.shape), lambda frame, _: f"{frame.shape[1]}×{frame.shape[0]}"),
-    Rule(lambda frames: _split(frames, lambda frame: frame.frame_of_reference_uid), lambda *_: "frame of reference"),
-    Rule(lambda frames: _split(frames, lambda frame: frame.protocol.image_type), _image_type_word),
-    _by_number(lambda frame: frame.protocol.te_ms, "TE {} ms"),
-    _by_number(lambda frame: frame.protocol.ti_ms, "TI {} ms"),
-    _by_number(lambda frame: frame.protocol.flip_angle_deg, "FA {}°"),
+    Rule(_by_frame_of_reference, lambda *_: "frame of reference"),
+    Rule(lambda frames: _split(frames, lambda frame: frame.protocol.image_type), _image_type_word, "image type"),
+    _by_number(lambda frame: frame.protocol.te_ms, "TE {} ms", "echo time"),
+    _by_number(lambda frame: frame.protocol.ti_ms, "TI {} ms", "inversion time"),
+    _by_number(lambda frame: frame.protocol.flip_angle_deg, "FA {}°", "flip angle"),
     Rule(lambda frames: _split_near(frames, lambda frame: frame.pixel_spacing, relative=1e-3), lambda *_: "pixel spacing"),
     Rule(lambda frames: _split_near(frames, _orientation, absolute=ORIENTATION_TOLERANCE), lambda frame, _: _plane(frame)),
     Rule(_split_by_stack, lambda frame, _: f"stack {frame.stack}"),
@@ -152,6 +183,10 @@ def _apply(rule: Rule, volume: Group) -> list[Group]:
     parts = rule.split(volume.frames)
     if len(parts) == 1:
         return [volume]
+    if rule.tag and stack.is_one_stack(volume.frames):
+        odd = len(volume.frames) - max(map(len, parts))
+        note = f"the {rule.tag} of {odd} of its {len(volume.frames)} slices is not that of the others"
+        return [replace(volume, notes=(*volume.notes, note))]
     return _named(volume, parts, [rule.word(part[0], [part[0] for part in parts]) for part in parts])
 
 

@@ -16,21 +16,36 @@ import numpy as np
 from pydicom import config, dcmread
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, MediaStorageDirectoryStorage
 
 from ccdnn.dicom.protocol import protocol_of
 from ccdnn.errors import InputError
+from ccdnn.formats.image import shown
 from ccdnn.series import Protocol
 
 PIXEL_DATA = (0x7FE0, 0x0010)
+FLOAT_PIXEL_DATA = ((0x7FE0, 0x0008), (0x7FE0, 0x0009))
 UNDEFINED_LENGTH = 0xFFFFFFFF
 ITEM_TAG = b"\xfe\xff\x00\xe0"
 
 # What pydicom raises where it cannot parse a value, which it does only when the value is asked for. NotImplementedError is its word
 # for a value representation that DICOM does not have (`pydicom.values.convert_value`): one damaged byte makes one.
 UNPARSABLE = (ValueError, TypeError, OverflowError, NotImplementedError, BytesLengthException)
+
+# What decides the voxels' values, and their place.
+VOXEL_NUMBERS = (
+    "RescaleSlope",
+    "RescaleIntercept",
+    "BitsAllocated",
+    "BitsStored",
+    "HighBit",
+    "PixelRepresentation",
+    "NumberOfFrames",
+)
+VOXEL_VECTORS = {"PixelSpacing": 2, "ImagePositionPatient": 3, "ImageOrientationPatient": 6}
 
 # Dimensions of an Enhanced file that say where a frame lies; every other dimension tells volumes at one place apart.
 SPATIAL_DIMENSIONS = {Tag("InStackPositionNumber"), Tag("ImagePositionPatient"), Tag("StackID"), Tag("ImageOrientationPatient")}
@@ -85,9 +100,9 @@ class Frame:
 class DamagedFile(InputError):
     """A file that breaks off within its header; `series_uid` is "" where it breaks off before that."""
 
-    def __init__(self, message: str, series_uid: str) -> None:
+    def __init__(self, path: Path, message: str, series_uid: str) -> None:
         super().__init__(message)
-        self.series_uid = series_uid
+        self.path, self.series_uid = path, series_uid
 
 
 class Header:
@@ -113,8 +128,10 @@ class Header:
         return None
 
     def text(self, keyword: str) -> str:
-        """One line of printable text; "" where there is none."""
+        """One line of printable text; "" where there is none. A backslash, which separates values, is shown as one."""
         value = self.value(keyword)
+        if isinstance(value, (list, tuple, MultiValue)):
+            value = "\\".join(map(str, value))
         return "" if value is None else " ".join("".join(c if c.isprintable() else " " for c in str(value)).split())
 
     def words(self, keyword: str) -> tuple[str, ...]:
@@ -145,6 +162,14 @@ class Header:
             return None
         return number if np.isfinite(number) else None
 
+    def unreadable_number(self, keyword: str) -> str | None:
+        """The text of an attribute that is there and holds no finite number; None where it is absent, empty or readable."""
+        return self.stated(keyword) or None if self.number(keyword) is None else None
+
+    def stated(self, keyword: str) -> str:
+        """The text of an attribute, whether it can be parsed or not; "" where it is absent or empty."""
+        return next((text for layer in self.layers if (text := _stated(layer, keyword))), "")
+
     def integer(self, keyword: str) -> int | None:
         number = self.number(keyword)
         return None if number is None else round(number)
@@ -153,6 +178,20 @@ class Header:
         """The items of a sequence; none where it is absent or no sequence."""
         value = self.value(keyword)
         return list(value) if isinstance(value, Sequence) else []
+
+
+def _stated(layer: Dataset | Mapping[str, Any], keyword: str) -> str:
+    """What a layer states for an attribute, as text, whether it can be parsed or not; "" where it states nothing."""
+    if not isinstance(layer, Dataset):
+        value: Any = layer.get(keyword)
+    else:
+        tag = Tag(keyword)
+        if tag not in layer:
+            return ""
+        value = layer.get_item(tag).value
+    if isinstance(value, bytes):
+        value = value.decode("latin-1").strip(" \0")
+    return "" if value is None else shown(str(value))
 
 
 def _group_items(groups: Dataset | None) -> Iterator[Dataset]:
@@ -183,19 +222,19 @@ def read_frames(path: Path) -> list[Frame]:
             sop_class = str(dataset.get("SOPClassUID", ""))
         except (InvalidDicomError, EOFError, OSError, KeyError, AttributeError, zlib.error, *UNPARSABLE) as error:
             message = f"{path.name} cannot be read as DICOM ({_first_words(error)}); copy it again from its source."
-            raise DamagedFile(message, "") from None
+            raise DamagedFile(path, message, "") from None
         if Header(dataset.file_meta).text("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage or _is_no_image(sop_class):
             return []
         header = Header(dataset)
         if header.integer("Rows") is None or header.integer("Columns") is None:
             message = f"{path.name} is damaged: its header breaks off before the image is described; copy it again from its source."
-            raise DamagedFile(message, header.text("SeriesInstanceUID"))
+            raise DamagedFile(path, message, header.text("SeriesInstanceUID"))
         return _frames_of(path, dataset, stream)
 
 
 @contextmanager
 def lenient() -> Iterator[None]:
-    """Read what is there: values against the rules are common, are no news to a user, and pydicom would print each."""
+    """Read leniently: values that break the rules are common and mostly harmless, and pydicom would warn about each."""
     log = logging.getLogger("pydicom")
     level = log.level
     log.setLevel(logging.CRITICAL)
@@ -232,6 +271,7 @@ def _frames_of(path: Path, dataset: Dataset, stream: BinaryIO) -> list[Frame]:
 
 def _frame(path: Path, index: int, header: Header, problem: str | None, dimension_pointers: Iterable[Any] = ()) -> Frame:
     spacing = header.numbers("PixelSpacing", 2)
+    problem = problem or _unreadable(path, header)
     return Frame(
         path=path,
         index=index,
@@ -257,6 +297,19 @@ def _frame(path: Path, index: int, header: Header, problem: str | None, dimensio
         derivation=" ".join(filter(None, (header.text("DerivationDescription"), header.text("ImageComments")))),
         problem=problem,
     )
+
+
+def _unreadable(path: Path, header: Header) -> str | None:
+    """What says how the voxels are scaled, stored and placed, and is there but cannot be read: a default would be wrong voxels."""
+    for keyword in VOXEL_NUMBERS:
+        if text := header.unreadable_number(keyword):
+            return f"{path.name} states {keyword} “{text}”, which is not a number; export the series again."
+    for keyword, count in VOXEL_VECTORS.items():
+        if header.numbers(keyword, count) is None and (text := header.stated(keyword)):
+            return f"{path.name} states {keyword} “{text}” where {count} numbers should be; export the series again."
+    if header.number("RescaleSlope") == 0:
+        return f"{path.name} states Rescale Slope 0, which makes its slice black; export the series again."
+    return None
 
 
 def _shape(header: Header) -> tuple[int, int]:
@@ -316,6 +369,8 @@ def _incomplete(path: Path, dataset: Dataset, stream: BinaryIO, count: int) -> s
     implicit, little = dataset.original_encoding
     order: Literal["little", "big"] = "big" if little is False else "little"
     group, element = (int.from_bytes(stream.read(2), order) for _ in range(2))
+    if (group, element) in FLOAT_PIXEL_DATA:
+        return f"{path.name} holds floating-point pixel data, as parametric maps do and MR images do not; choose another series."
     if (group, element) != PIXEL_DATA:
         return f"{path.name} has no pixel data; copy it again from its source."
     stream.seek(0 if implicit else 4, os.SEEK_CUR)  # an explicit header has the VR and two spare bytes here

@@ -11,42 +11,52 @@ from pydicom.dataset import FileDataset
 from pydicom.pixels import apply_modality_lut, iter_pixels
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from ccdnn.dicom.headers import Frame, lenient
+from ccdnn.dicom.headers import Frame, Header, lenient
 from ccdnn.errors import InputError
+from ccdnn.opening import open_regular
 
 
-def read_pixels(frames: Sequence[Frame]) -> np.ndarray:
-    """Signal of each frame, (slice, row, column) float32 in the order of `frames`.
+def read_pixels(frames: Sequence[Frame]) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Signal of each frame, (slice, row, column) float32 in the order of `frames`, and what is odd about it, a sentence each.
 
     Stored values become signal by each frame's own Rescale Slope and Intercept: scanners scale slices and frames on their own.
-    Real World Values and private scales are other units and are not applied.
+    Real World Values and private scales are other units and are not applied. Where the file says that a value only pads the
+    image, the signal is 0.
 
     Raises:
         InputError: a file is gone, damaged, or compressed in a way that cannot be decoded here.
     """
     signal = np.empty((len(frames), *frames[0].shape), dtype=np.float32)
+    oddities: dict[str, int] = {}
     slices_of: dict[Path, list[int]] = {}
     for place, frame in enumerate(frames):
         slices_of.setdefault(frame.path, []).append(place)
     for path, slices in slices_of.items():
         try:
             with lenient():
-                _read_file(path, [(place, frames[place]) for place in slices], signal)
+                for oddity in _read_file(path, [(place, frames[place]) for place in slices], signal):
+                    oddities[oddity] = oddities.get(oddity, 0) + len(slices)
         except OSError as error:
             raise InputError(f"{path.name} cannot be read: {error.strerror or error}.") from None
         except Exception as error:  # decoders raise nearly anything on damaged data
-            raise InputError(f"The pixels of {path.name} cannot be decoded: {str(error).splitlines()[0][:200]}") from error
-    return signal
+            reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+            raise InputError(f"The pixels of {path.name} cannot be decoded: {reason}") from error
+    return signal, tuple(f"{oddity} ({count} of {len(frames)} slices)." for oddity, count in oddities.items())
 
 
-def _read_file(path: Path, wanted: Sequence[tuple[int, Frame]], signal: np.ndarray) -> None:
-    dataset = dcmread(path, force=True)
+def _read_file(path: Path, wanted: Sequence[tuple[int, Frame]], signal: np.ndarray) -> set[str]:
+    """Fill the slices of one file; gives what is odd about its bits, in words."""
+    with open_regular(path) as stream:
+        dataset = dcmread(stream, force=True)
+    oddities: set[str] = set()
     _ensure_transfer_syntax(dataset)
     decoded = iter_pixels(dataset, indices=[frame.index for _, frame in wanted], raw=True)
     for (place, frame), raw in zip(wanted, decoded, strict=True):
         if raw.shape != frame.shape:
             raise ValueError(f"its image has the shape {raw.shape}, its header says {frame.shape}")
-        stored = _stored_values(raw, dataset)
+        stored, oddity = _stored_values(raw, dataset)
+        oddities |= {oddity} if oddity else set()
+        padding = _is_padding(stored, dataset)
         if frame.inverted:
             # Black is the highest value: mirror the stored range, so that signal is bright as everywhere else.
             lowest, highest = _stored_range(dataset)
@@ -55,6 +65,26 @@ def _read_file(path: Path, wanted: Sequence[tuple[int, Frame]], signal: np.ndarr
             signal[place] = apply_modality_lut(stored, dataset)
         else:
             signal[place] = stored.astype(np.float64) * frame.slope + frame.intercept
+        if padding is not None:
+            signal[place][padding] = 0
+    return oddities
+
+
+def _is_padding(stored: np.ndarray, dataset: FileDataset) -> np.ndarray | None:
+    """Where Pixel Padding Value, or the range it begins, says that there is no image (PS3.3 C.7.5.1.1.2); None for nowhere."""
+    header = Header(dataset)
+    value = header.integer("PixelPaddingValue")
+    if value is None:
+        if text := header.unreadable_number("PixelPaddingValue"):
+            raise ValueError(f"its Pixel Padding Value “{text}” is not a number")
+        return None
+    limit = header.integer("PixelPaddingRangeLimit")
+    bits = int(dataset.BitsStored)
+    # Some writers give the bit pattern of a signed value as an unsigned one, and the other way round.
+    low, high = sorted((value, value if limit is None else limit))
+    wrapped = value - (1 << bits) if value > 0 else value + (1 << bits)
+    found = (stored >= low) & (stored <= high) | (stored == wrapped)
+    return found if found.any() else None
 
 
 def _ensure_transfer_syntax(dataset: FileDataset) -> None:
@@ -70,11 +100,29 @@ def _stored_range(dataset: FileDataset) -> tuple[int, int]:
     return (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if dataset.PixelRepresentation else (0, (1 << bits) - 1)
 
 
-def _stored_values(raw: np.ndarray, dataset: FileDataset) -> np.ndarray:
-    """Int64 values of the stored bits alone: old files keep overlays in the bits above, and the sign is the highest stored bit."""
+def _stored_values(raw: np.ndarray, dataset: FileDataset) -> tuple[np.ndarray, str]:
+    """Int64 values of the stored bits alone, and what is odd about the others, in words.
+
+    Old files keep overlays in the bits above the stored ones, and the sign is the highest stored bit.
+    """
     if not np.issubdtype(raw.dtype, np.integer):
-        return raw
+        return raw, ""
     bits = int(dataset.BitsStored)
     shift = max(int(dataset.get("HighBit", bits - 1)) + 1 - bits, 0) if not dataset.file_meta.TransferSyntaxUID.is_compressed else 0
-    values = (raw.astype(np.int64) >> shift) & ((1 << bits) - 1)
-    return values - ((values >> (bits - 1)) << bits) if dataset.PixelRepresentation else values
+    whole, mask, oddity = raw.astype(np.int64), (1 << bits) - 1, ""
+    if shift and (whole & ((1 << shift) - 1)).any() and not (whole & ~mask).any():
+        oddity = f"High Bit says that the {bits} stored bits are the upper ones, and they are the lower ones, which were read"
+        shift = 0
+    values = (whole >> shift) & mask
+    signed = values - ((values >> (bits - 1)) << bits) if dataset.PixelRepresentation else values
+    # What is left may be the sign, an overlay, or a wrong Bits Stored.
+    if not oddity and not _has_embedded_overlay(dataset) and not np.array_equal(whole >> shift, signed):
+        outside = (whole >> shift) & ~mask
+        if outside.any() and not (dataset.PixelRepresentation and np.array_equal(whole >> shift, signed)):
+            oddity = f"bits outside the {bits} that Bits Stored announces are set and were left out; the image may be damaged"
+    return signed, oddity
+
+
+def _has_embedded_overlay(dataset: FileDataset) -> bool:
+    """Whether a group 60xx says that an overlay lies in the bits of the pixels (PS3.3 C.9.2, Overlay Bit Position)."""
+    return any(0x6000 <= tag.group <= 0x60FF and tag.element == 0x0102 for tag in dataset.keys())  # noqa: SIM118

@@ -24,8 +24,17 @@ SEQUENCE_NAMES = (
 INVERTED_SEQUENCE_NAMES = re.compile(r"^\*?(tir|spcir|hir|ir\d)", re.IGNORECASE)
 
 
-def protocol_of(header: Header) -> Protocol:
-    """The protocol of one frame. Zero TI, b-value apart, is how some vendors write "none"."""
+# What decides what a series is: a value that is there and cannot be read is not the same as none.
+DECISIVE_NUMBERS = ("RepetitionTime", "EchoTime", "EffectiveEchoTime", "InversionTime", "FlipAngle")
+
+
+def protocol_of(header: Header, unreadable: str = "") -> Protocol:
+    """The protocol of one frame. Zero TI, b-value apart, is how some vendors write "none".
+
+    Args:
+        unreadable: what was found to be unreadable before.
+    """
+    found = [f"{keyword} is “{text}”" for keyword in DECISIVE_NUMBERS if (text := header.unreadable_number(keyword))]
     sequence = set(header.words("ScanningSequence"))
     name = header.text("SequenceName") or header.text("PulseSequenceName") or None
     ti = header.number("InversionTime") or header.number("InversionTimes")
@@ -45,6 +54,7 @@ def protocol_of(header: Header) -> Protocol:
         image_type=_image_type(header),
         contrast=header.text("AcquisitionContrast").upper() or None,
         sequence_name=name,
+        unreadable="; ".join(filter(None, (unreadable, *found))),
     )
 
 

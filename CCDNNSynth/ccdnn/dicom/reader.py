@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -15,41 +17,85 @@ from ccdnn.roles import Evidence, classify
 from ccdnn.series import Series
 
 
-def read_dicom(files: Sequence[Path]) -> tuple[list[Series], list[str]]:
+@dataclass
+class Damage:
+    """What is wrong with files that belong, or may belong, to series: series UID → sentences."""
+
+    certain: dict[str, list[str]] = field(default_factory=dict)
+    possible: dict[str, list[str]] = field(default_factory=dict)
+
+
+def read_dicom(files: Sequence[Path], strays: Mapping[Path, str] | None = None) -> tuple[list[Series], list[str]]:
     """The series in `files`, from headers alone, in order of series number; and a sentence for each file that is damaged.
 
     A series that lost a slice to damage, has slices missing or lies on no regular grid comes with its `problem`.
+
+    Args:
+        strays: files beside them that should be DICOM by their names and are not → what is wrong with each, a sentence. A series
+            that one of them must belong to has a problem, one that it may belong to a warning.
     """
     frames: list[Frame] = []
     problems: list[str] = []
-    damaged_series: dict[str, str] = {}
+    damage = Damage()
+    lost = dict(strays or {})
     for path in files:
         try:
             frames += read_frames(path)
         except DamagedFile as error:
             problems.append(str(error))
             if error.series_uid:
-                damaged_series[error.series_uid] = str(error)
+                damage.certain.setdefault(error.series_uid, []).append(str(error))
+            else:
+                lost[path] = str(error)
+        except InputError as error:
+            problems.append(str(error))
         except OSError as error:
             problems.append(f"{path.name} cannot be read: {error.strerror or error}.")
-    series = [_series_of(group, damaged_series) for group in split_into_volumes(frames)]
-    return series, problems
+    problems += [sentence for path, sentence in lost.items() if path in (strays or {})]
+    _attribute(lost, frames, damage)
+    return [_series_of(group, damage) for group in split_into_volumes(frames)], problems
 
 
-def _series_of(group: Group, damaged_series: dict[str, str]) -> Series:
-    first, name = group.frames[0], _name(group)
+def _attribute(lost: Mapping[Path, str], frames: Sequence[Frame], damage: Damage) -> None:
+    """Find the series that damaged files belong to: the only one of their folder, or that of the files named next to them."""
+    series_of = {frame.path: frame.series_uid for frame in frames}
+    folders: dict[Path, list[Path]] = {}
+    for path in series_of:
+        folders.setdefault(path.parent, []).append(path)
+    for path, sentence in lost.items():
+        siblings = sorted([*folders.get(path.parent, []), path], key=natural_order)
+        place = siblings.index(path)
+        neighbours = {series_of[sibling] for sibling in siblings[max(place - 1, 0) : place + 2] if sibling != path}
+        alone = {series_of[sibling] for sibling in siblings if sibling != path}
+        if len(alone) == 1 or (len(neighbours) == 1 and 0 < place < len(siblings) - 1):
+            damage.certain.setdefault(next(iter(alone if len(alone) == 1 else neighbours)), []).append(sentence)
+        else:
+            for uid in neighbours:
+                damage.possible.setdefault(uid, []).append(sentence)
+
+
+def natural_order(path: Path) -> tuple[tuple[int, str | int], ...]:
+    """Names as people count them: IM2 before IM10."""
+    return tuple((0, int(part)) if part.isdecimal() else (1, part) for part in re.split(r"(\d{1,18})", path.name) if part)
+
+
+def _series_of(group: Group, damage: Damage) -> Series:
+    typical, name = group.typical, _name(group)
     ordered, grid = group.frames, None
-    problem = next((frame.problem for frame in group.frames if frame.problem), None) or damaged_series.get(first.series_uid)
+    certain = damage.certain.get(typical.series_uid, [])
+    problem = next((frame.problem for frame in group.frames if frame.problem), None) or next(iter(certain), None)
     try:
         grid, ordered = stack.arrange(group.frames)
+        if grid.implausible:
+            problem = problem or f"it {grid.implausible}."
     except InputError as error:
         problem = problem or str(error)
     role, reason = classify(
         Evidence(
-            protocol=first.protocol,
-            description=first.description,
-            notes=first.derivation,
-            modality=first.modality,
+            protocol=typical.protocol,
+            description=typical.description,
+            notes=typical.derivation,
+            modality=typical.modality,
             slices=len(group.frames),
             planes=group.planes,
         )
@@ -57,26 +103,33 @@ def _series_of(group: Group, damaged_series: dict[str, str]) -> Series:
     files = tuple(dict.fromkeys(frame.path for frame in ordered))
     return Series(
         name=name,
-        description=first.description,
+        description=typical.description,
         grid=grid,
-        protocol=first.protocol,
+        protocol=typical.protocol,
         role=role,
         reason=reason,
         source=files[0] if len(files) == 1 else files[0].parent,
         read_array=partial(read_pixels, tuple(ordered)),
         files=files,
         provenance={
-            "study_instance_uid": first.study_uid,
-            "series_instance_uid": first.series_uid,
-            "frame_of_reference_uid": first.frame_of_reference_uid,
+            "study_instance_uid": typical.study_uid,
+            "series_instance_uid": typical.series_uid,
+            "frame_of_reference_uid": next((frame.frame_of_reference_uid for frame in ordered if frame.frame_of_reference_uid), ""),
         },
         problem=problem and f"“{name}” cannot be used: {problem}",
         time_point=group.time_point,
+        warnings=tuple(_warnings(group, name, damage)),
     )
 
 
+def _warnings(group: Group, name: str, damage: Damage) -> list[str]:
+    found = [f"“{name}” was read as one volume, although {note}; check that it is one." for note in group.notes]
+    possible = damage.possible.get(group.frames[0].series_uid, [])
+    return found + [f"“{name}” may lack a slice: {sentence}" for sentence in possible]
+
+
 def _name(group: Group) -> str:
-    first = group.frames[0]
+    first = group.typical
     number = "" if first.series_number is None else str(first.series_number)
     name = " ".join(filter(None, (number, first.description))) or first.path.name
     return ", ".join((name, *group.parts))

@@ -39,7 +39,7 @@ def axes(frame: Frame) -> np.ndarray:
     """
     if frame.orientation is None or frame.position is None or frame.pixel_spacing is None:
         missing = "orientation" if frame.orientation is None else "position" if frame.position is None else "pixel spacing"
-        raise InputError(f"{frame.path.name} gives no {missing} in the patient, so its place in a volume is unknown.")
+        raise InputError(f"{frame.path.name} does not state its {missing} in the patient, so its place in a volume is unknown.")
     along_row, along_column = np.array(frame.orientation[:3]), np.array(frame.orientation[3:])
     lengths = np.linalg.norm(along_row), np.linalg.norm(along_column)
     if min(lengths) < 0.9 or max(lengths) > 1.1 or abs(along_row @ along_column) > ORTHOGONALITY * lengths[0] * lengths[1]:
@@ -123,6 +123,21 @@ def _require_no_shear(positions: np.ndarray, basis: np.ndarray, pixel: float) ->
     shift = np.abs(in_plane - in_plane[0]).max()
     if shift > max(PLACE_TOLERANCE_MM, IN_PLANE_TOLERANCE * pixel):
         raise InputError(f"its slices are shifted sideways against each other, by up to {shift:.3g} mm: an angled stack.")
+
+
+def is_one_stack(frames: Sequence[Frame]) -> bool:
+    """Whether the frames are slices of one regular stack, one at each place."""
+    first = frames[0]
+    alike = all(frame.shape == first.shape and frame.pixel_spacing == first.pixel_spacing for frame in frames)
+    return alike and len(frames) >= STACK_SLICES and _is_parallel(frames) and _is_volume(frames)
+
+
+def _is_parallel(frames: Sequence[Frame]) -> bool:
+    first = frames[0].orientation
+    return all(
+        frame.orientation is not None and first is not None and np.allclose(frame.orientation, first, atol=ORTHOGONALITY)
+        for frame in frames
+    )
 
 
 def separate_sideways(frames: Sequence[Frame]) -> list[list[Frame]]:

@@ -1,0 +1,147 @@
+"""What a header says of an image, whatever the format, and its voxels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ccdnn.errors import InputError
+from ccdnn.formats.payload import MAX_VOXELS, Payload
+from ccdnn.volume import Grid
+
+LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+@dataclass(frozen=True, eq=False)
+class ImageHeader:
+    """An image file that can be read.
+
+    Args:
+        path: the file with the header.
+        sizes: voxels along each axis, the fastest first; the first three are columns, rows and slices.
+        dtype: of a stored value, with its byte order.
+        ijk_to_ras: 4×4 in mm; None where the header states no place, `problem` saying so.
+        payloads: where the values lie, one after the other, in equal parts.
+        components: values a voxel (colour, vectors).
+        slope, intercept: stored value → signal.
+        entries: further entries of text.
+        problem: why it cannot be used as a volume, one sentence; None where it can.
+        warnings: what a user should know, a sentence each.
+    """
+
+    path: Path
+    sizes: tuple[int, ...]
+    dtype: np.dtype[Any]
+    ijk_to_ras: np.ndarray | None
+    payloads: tuple[Payload, ...]
+    components: int = 1
+    slope: float = 1.0
+    intercept: float = 0.0
+    entries: Mapping[str, str] = field(default_factory=dict)
+    problem: str | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(slices, rows, columns)."""
+        columns, rows, slices = (*self.sizes, 1, 1)[:3]
+        return slices, rows, columns
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Every file it is read from."""
+        return tuple(dict.fromkeys((self.path, *(payload.path for payload in self.payloads))))
+
+    def checked(self) -> ImageHeader:
+        """The same, with a problem where it is not a volume of single values of a size and place that a body can have."""
+        problem = self.problem or self._no_scalar_volume() or self._implausible()
+        return replace(self, problem=problem)
+
+    def read(self) -> tuple[np.ndarray, tuple[str, ...]]:
+        """The voxels, (slice, row, column) float32, and what is odd about the file, a sentence each.
+
+        Raises:
+            InputError: the header has a problem, or the file does not hold what it promises.
+        """
+        header = self.checked()
+        if header.problem is not None:
+            raise InputError(header.problem)
+        return self.values()
+
+    def values(self) -> tuple[np.ndarray, tuple[str, ...]]:
+        """The same, whatever the size and place of the image.
+
+        Raises:
+            InputError: the file does not hold what its header promises.
+        """
+        total = int(np.prod(self.sizes))
+        part = total // len(self.payloads)
+        values = np.empty(total, self.dtype)
+        oddities = []
+        for number, payload in enumerate(self.payloads):
+            found, extra = payload.read(part, self.dtype)
+            if extra:
+                oddities.append(f"{payload.path.name} goes on after its last voxel; the rest was left out.")
+            if extra >= self.shape[1] * self.shape[2] * self.dtype.itemsize:
+                raise InputError(
+                    f"{payload.path.name} holds more voxels than the header of {self.path.name} announces; export it again."
+                )
+            values[number * part : (number + 1) * part] = found
+        array = values.astype(np.float32)
+        if (self.slope, self.intercept) != (1.0, 0.0):
+            array = (values.astype(np.float64) * self.slope + self.intercept).astype(np.float32)
+        return array.reshape(self.shape), tuple(oddities)
+
+    def _no_scalar_volume(self) -> str | None:
+        name = self.path.name
+        if any(extent > 1 for extent in self.sizes[3:]):
+            sizes = "×".join(map(str, self.sizes))
+            return f"{name} has {len(self.sizes)} dimensions ({sizes}); extract the one volume that is wanted."
+        if self.dtype.kind == "c":
+            return f"{name} holds complex values; export its magnitude."
+        if self.components > 1:
+            return f"{name} holds {self.components} values a voxel (colour or vectors); a volume of single values is needed."
+        if np.prod([float(size) for size in self.sizes]) > MAX_VOXELS:
+            return f"{name} announces {'×'.join(map(str, self.sizes))} voxels, more than any MR volume has; its header is damaged."
+        return None
+
+    def _implausible(self) -> str | None:
+        name = self.path.name
+        if self.ijk_to_ras is None:
+            return f"{name} states no voxel size; export it again."
+        try:
+            why = Grid(self.shape, self.ijk_to_ras).implausible
+        except InputError:
+            why = "has a voxel size, orientation or position that no volume has; its header is damaged, export it again"
+        return why and f"{name} {why}."
+
+
+def plain_neighbour(header: Path, name: str) -> Path:
+    """The data file that a header names: beside it, under a plain name.
+
+    Raises:
+        InputError: the name leads elsewhere, or there is no such file.
+    """
+    if not name or name != Path(name).name or name in (".", "..") or "\\" in name or "\0" in name or ":" in name:
+        raise InputError(f"{header.name} names the data file “{shown(name)}”; only a file in the same folder is read.")
+    path = header.with_name(name)
+    try:
+        inside = path.resolve().parent == header.resolve().parent
+        exists = path.exists()
+    except (OSError, RuntimeError, ValueError):
+        inside = exists = False
+    if not exists:
+        raise InputError(f"The data file {shown(name)} of {header.name} is missing; copy both files.")
+    if not inside:
+        raise InputError(f"The data file {shown(name)} of {header.name} is a link to another folder, which is not followed.")
+    return path
+
+
+def shown(text: str, longest: int = 80) -> str:
+    """Text of a file for a message: printable, and not too long."""
+    plain = "".join(letter if letter.isprintable() else "?" for letter in text)
+    return plain if len(plain) <= longest else plain[: longest - 1] + "…"

@@ -1,0 +1,271 @@
+"""NRRD headers (.nrrd, .nhdr): lines of "field: value" or "key:=value" up to an empty line.
+
+Format: http://teem.sourceforge.net/nrrd/format.html
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from ccdnn.errors import InputError
+from ccdnn.formats.image import LPS_TO_RAS, ImageHeader, plain_neighbour, shown
+from ccdnn.formats.numbers import finite_numbers, whole_numbers
+from ccdnn.formats.payload import Encoding, Payload
+from ccdnn.opening import open_regular
+
+# A segmentation's header holds the terminology of every segment.
+MOST_HEADER_BYTES = 1 << 20
+_MOST_DATA_FILES = 4096
+
+_TYPES = {
+    name: code
+    for code, names in {
+        "i1": ("signed char", "int8", "int8_t"),
+        "u1": ("uchar", "unsigned char", "uint8", "uint8_t"),
+        "i2": ("short", "short int", "signed short", "signed short int", "int16", "int16_t"),
+        "u2": ("ushort", "unsigned short", "unsigned short int", "uint16", "uint16_t"),
+        "i4": ("int", "signed int", "int32", "int32_t"),
+        "u4": ("uint", "unsigned int", "uint32", "uint32_t"),
+        "i8": ("longlong", "long long", "long long int", "signed long long", "signed long long int", "int64", "int64_t"),
+        "u8": ("ulonglong", "unsigned long long", "unsigned long long int", "uint64", "uint64_t"),
+        "f4": ("float",),
+        "f8": ("double",),
+    }.items()
+    for name in names
+}
+_ENCODINGS = {
+    "raw": Encoding.RAW,
+    "gz": Encoding.DEFLATE,
+    "gzip": Encoding.DEFLATE,
+    "bz2": Encoding.BZIP2,
+    "bzip2": Encoding.BZIP2,
+    "txt": Encoding.TEXT,
+    "text": Encoding.TEXT,
+    "ascii": Encoding.TEXT,
+    "hex": Encoding.HEX,
+}
+# The patient's directions along which a space's axes grow, as signs of RAS; scanner space is taken as LPS, as ITK does.
+_SPACES = {
+    "right-anterior-superior": (1, 1, 1),
+    "ras": (1, 1, 1),
+    "left-anterior-superior": (-1, 1, 1),
+    "las": (-1, 1, 1),
+    "left-posterior-superior": (-1, -1, 1),
+    "lps": (-1, -1, 1),
+    "scanner-xyz": (-1, -1, 1),
+    "": (-1, -1, 1),
+}
+_UNITS_MM = {
+    "mm": 1.0, "millimeter": 1.0, "millimeters": 1.0, "millimetre": 1.0, "": 1.0,
+    "um": 1e-3, "µm": 1e-3, "μm": 1e-3, "micron": 1e-3, "microns": 1e-3,
+    "micrometer": 1e-3, "micrometers": 1e-3, "micrometre": 1e-3,
+    "nm": 1e-6, "cm": 10.0, "centimeter": 10.0, "m": 1e3, "meter": 1e3, "meters": 1e3, "metre": 1e3,
+}  # fmt: skip
+# Axes that do not lie in the patient.
+_NOT_SPATIAL = ("list", "vector", "point", "covariant-vector", "normal", "stub", "time", "complex")
+_VECTOR = re.compile(r"none|\([^()]*\)")
+
+
+def read_nrrd(path: Path) -> ImageHeader:
+    """The image that a NRRD header describes.
+
+    Raises:
+        InputError: it is not a NRRD file, or its header is damaged (the field is named).
+    """
+    fields, entries, data_offset, listed = _fields(path)
+    (dimension,) = whole_numbers(path, "dimension", fields.get("dimension", ""), 1)
+    if not 2 <= dimension <= 4:
+        raise InputError(f"{path.name} states dimension: {dimension}; images of 2 to 4 dimensions are read.")
+    sizes = whole_numbers(path, "sizes", fields.get("sizes", ""), dimension)
+    kind, encoding = fields.get("type", "").lower(), fields.get("encoding", "").lower()
+    if kind not in _TYPES:
+        raise InputError(f"{path.name} holds voxels of the type “{shown(kind)}”, which is not known here; export it again.")
+    if encoding not in _ENCODINGS:
+        raise InputError(f"{path.name} is stored in the encoding “{shown(encoding)}”, which is not known here; export it as gzip.")
+    dtype = _dtype(path, _TYPES[kind], fields, _ENCODINGS[encoding])
+    spatial = _spatial_axes(path, fields, dimension)
+    components = int(np.prod([sizes[axis] for axis in range(dimension) if axis not in spatial and axis < min(spatial)], initial=1))
+    ordered = tuple(sizes[axis] for axis in spatial)
+    trailing = tuple(sizes[axis] for axis in range(dimension) if axis not in spatial and axis > min(spatial))
+    return ImageHeader(
+        path=path,
+        sizes=(*ordered, *trailing),
+        dtype=dtype,
+        ijk_to_ras=_placed(path, fields, spatial, dimension),
+        payloads=_payloads(path, fields, listed, data_offset, _ENCODINGS[encoding]),
+        components=components,
+        entries=entries,
+    )
+
+
+def _fields(path: Path) -> tuple[dict[str, str], dict[str, str], int, list[str]]:
+    """Fields by their name, key–value pairs, where the attached voxels begin, and the data files of a LIST."""
+    with open_regular(path) as stream:
+        start = stream.read(MOST_HEADER_BYTES)
+    damaged = InputError(f"{path.name} is not a NRRD file, or its header is damaged; export it again.")
+    if not start.startswith(b"NRRD000"):
+        raise damaged
+    fields: dict[str, str] = {}
+    entries: dict[str, str] = {}
+    place = start.find(b"\n") + 1
+    while place and place < len(start):
+        end = start.find(b"\n", place)
+        # A header without voxels may end without an empty line.
+        line = start[place : end if end >= 0 else len(start)].decode("utf-8", "replace").rstrip("\r")
+        place = end + 1 if end >= 0 else len(start)
+        if not line:
+            return fields, entries, place, []
+        if line.startswith("#"):
+            continue
+        key, separator, value = line.partition(":=")
+        name, colon, content = line.partition(": ")
+        if separator and (not colon or len(key) < len(name)):
+            entries.setdefault(key, _unescaped(value.strip()))
+            continue
+        if not colon and not line.endswith(":"):
+            raise damaged
+        name = name.rstrip(":").lower().strip()
+        if fields.setdefault(_ALIASES.get(name, name), content.strip()) != content.strip():
+            raise InputError(f"{path.name} states “{shown(name)}” twice, with different values; export it again.")
+        if _ALIASES.get(name, name) == "data file" and content.split()[:1] == ["LIST"]:
+            names = start[place:].decode("utf-8", "replace").splitlines()
+            return fields, entries, place, [one.strip() for one in names if one.strip()]
+    if len(start) == MOST_HEADER_BYTES:
+        raise damaged
+    return fields, entries, len(start), []
+
+
+_ALIASES = {
+    "datafile": "data file",
+    "lineskip": "line skip",
+    "byteskip": "byte skip",
+    "axis mins": "axismins",
+    "axis maxs": "axismaxs",
+    "sample units": "sampleunits",
+}
+
+
+def _unescaped(text: str) -> str:
+    return text.replace("\\n", " ").replace("\\\\", "\\")
+
+
+def _dtype(path: Path, code: str, fields: dict[str, str], encoding: Encoding) -> np.dtype:
+    dtype = np.dtype(code)
+    if dtype.itemsize == 1 or encoding is Encoding.TEXT:
+        return dtype
+    endian = fields.get("endian", "").lower()
+    if endian not in ("little", "big"):
+        raise InputError(f"{path.name} states endian: “{shown(endian)}” where little or big should be; export it again.")
+    return dtype.newbyteorder("<" if endian == "little" else ">")
+
+
+def _spatial_axes(path: Path, fields: dict[str, str], dimension: int) -> list[int]:
+    """The axes that lie in the patient, the fastest first."""
+    if "space directions" in fields:
+        vectors = _vectors(path, fields, dimension)
+        axes = [axis for axis, vector in enumerate(vectors) if vector != "none"]
+    else:
+        kinds = fields.get("kinds", "").lower().split()
+        named = kinds if len(kinds) == dimension else ["domain"] * dimension
+        axes = [axis for axis, kind in enumerate(named) if not kind.startswith(_NOT_SPATIAL) and "color" not in kind]
+        axes = axes if len(axes) >= 2 else list(range(dimension))
+    return axes[:3] if len(axes) > 3 else axes
+
+
+def _vectors(path: Path, fields: dict[str, str], dimension: int) -> list[str]:
+    found = _VECTOR.findall(fields["space directions"])
+    if len(found) != dimension or _VECTOR.sub("", fields["space directions"]).strip():
+        raise InputError(
+            f"{path.name} states space directions: “{shown(fields['space directions'])}” where {dimension} vectors should be; "
+            "export it again."
+        )
+    return found
+
+
+def _placed(path: Path, fields: dict[str, str], spatial: list[int], dimension: int) -> np.ndarray | None:
+    """The spatial axes in RAS, mm; None where no voxel size is stated."""
+    space = fields.get("space", "").lower().removesuffix("-time")
+    if space not in _SPACES:
+        raise InputError(f"{path.name} lies in the space “{shown(space)}”, which is not a patient's; export it in LPS or RAS.")
+    units = _unit_factors(path, fields)
+    used = len(spatial)
+    matrix = np.eye(4)
+    if "space directions" in fields:
+        vectors = _vectors(path, fields, dimension)
+        (width,) = (
+            (3,) if "space" in fields else whole_numbers(path, "space dimension", fields.get("space dimension", str(used)), 1)
+        )
+        columns = [_vector(path, "space directions", vectors[axis], width)[:3] for axis in spatial]
+        matrix[: len(columns[0]), :used] = np.array(columns).T
+        if "space origin" in fields:
+            matrix[: len(columns[0]), 3] = _vector(path, "space origin", fields["space origin"], width)[:3]
+        matrix[:3, :] *= np.array(units)[:, None]
+        signs = np.diag([*_SPACES[space], 1.0])
+        return signs @ matrix
+    spacings = fields.get("spacings", "").split()
+    if len(spacings) != dimension or any(spacings[axis].lower() == "nan" for axis in spatial):
+        if spacings and len(spacings) != dimension:
+            finite_numbers(path, "spacings", fields["spacings"], dimension)
+        return None
+    sizes = finite_numbers(path, "spacings", " ".join(spacings[axis] for axis in spatial), used)
+    matrix[:used, :used] = np.diag(sizes) * units[0]
+    if "space origin" in fields:
+        matrix[:used, 3] = np.array(_vector(path, "space origin", fields["space origin"], used)) * units[0]
+    return LPS_TO_RAS @ matrix
+
+
+def _vector(path: Path, field: str, text: str, width: int) -> tuple[float, ...]:
+    if not (text.startswith("(") and text.endswith(")")):
+        raise InputError(f"{path.name} states {field}: “{shown(text)}” where a vector such as (1,0,0) should be; export it again.")
+    words = [word.strip() for word in text[1:-1].split(",")]
+    if len(words) == 2 * width:  # decimal commas
+        raise InputError(
+            f"{path.name} states {field}: “{shown(text)}” with decimal commas; decimal points are needed, export it again."
+        )
+    return finite_numbers(path, field, " ".join(words), width)
+
+
+def _unit_factors(path: Path, fields: dict[str, str]) -> list[float]:
+    """Millimetres in a unit of each axis of the space."""
+    words = re.findall(r'"([^"]*)"', fields.get("space units", "")) or fields.get("space units", "").split()
+    if not words:
+        words = [word for word in re.findall(r'"([^"]*)"', fields.get("units", "")) if word] or [""]
+    factors = []
+    for word in (words * 3)[:3] if len(words) < 3 else words[:3]:
+        if word.lower() not in _UNITS_MM:
+            raise InputError(f"{path.name} gives its distances in “{shown(word)}”, a unit that is not known here; export it in mm.")
+        factors.append(_UNITS_MM[word.lower()])
+    return factors
+
+
+def _payloads(path: Path, fields: dict[str, str], listed: list[str], data_offset: int, encoding: Encoding) -> tuple[Payload, ...]:
+    (lines,) = whole_numbers(path, "line skip", fields.get("line skip", "0"), 1, least=0)
+    (skip,) = whole_numbers(path, "byte skip", fields.get("byte skip", "0"), 1, least=-1)
+    if skip < 0 and encoding is not Encoding.RAW:
+        raise InputError(f"{path.name} states byte skip: -1, which only raw voxels can have; export it again.")
+    named = fields.get("data file")
+    if named is None:
+        return (_payload(path, data_offset, lines, skip, encoding),)
+    if listed:
+        if len(listed) > _MOST_DATA_FILES:
+            raise InputError(f"{path.name} lists {len(listed)} data files, which are too many to read.")
+        return tuple(_payload(plain_neighbour(path, one), 0, lines, skip, encoding) for one in listed)
+    if "%" in named:
+        raise InputError(f"{path.name} names its data files by a pattern, “{shown(named)}”; convert it to one .nrrd file.")
+    return (_payload(plain_neighbour(path, named), 0, lines, skip, encoding),)
+
+
+def _payload(path: Path, offset: int, lines: int, skip: int, encoding: Encoding) -> Payload:
+    if lines:
+        with open_regular(path) as stream:
+            stream.seek(offset)
+            for _ in range(lines):
+                if not stream.readline(MOST_HEADER_BYTES):
+                    break
+            offset = stream.tell()
+    if skip < 0:
+        return Payload(path, None, encoding)
+    return Payload(path, offset, encoding, skip)

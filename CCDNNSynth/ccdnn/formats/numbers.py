@@ -1,0 +1,53 @@
+"""Numbers in the headers of files: what cannot be parsed is an error that quotes it, never a default."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from ccdnn.errors import InputError
+from ccdnn.formats.image import shown
+
+# No size, and no number of bytes, has more digits.
+_MOST_DIGITS = 18
+
+
+def whole_numbers(path: Path, key: str, text: str, count: int, least: int = 1) -> tuple[int, ...]:
+    """Exactly `count` whole numbers of at least `least`, or of 0 for those that count bytes.
+
+    Raises:
+        InputError: naming the entry and its value.
+    """
+    words = text.split()
+    if len(words) == count and all(len(word) <= _MOST_DIGITS and word.lstrip("-").isdecimal() and word.isascii() for word in words):
+        numbers = tuple(int(word) for word in words)
+        if all(number >= (least if key not in _COUNTS_OF_BYTES else min(least, 0)) for number in numbers):
+            return numbers
+    raise _unparsable(path, key, text, count, "whole number")
+
+
+def finite_numbers(path: Path, key: str, text: str, count: int) -> tuple[float, ...]:
+    """Exactly `count` finite numbers.
+
+    Raises:
+        InputError: naming the entry and its value.
+    """
+    words = text.split()
+    try:
+        numbers = tuple(float(word) for word in words)
+    except ValueError:
+        numbers = ()
+    if len(numbers) == len(words) == count and all(math.isfinite(number) for number in numbers):
+        return numbers
+    raise _unparsable(path, key, text, count, "number")
+
+
+_COUNTS_OF_BYTES = ("HeaderSize", "CompressedDataSize", "line skip", "byte skip")
+
+
+def _unparsable(path: Path, key: str, text: str, count: int, what: str) -> InputError:
+    if not text.strip():
+        return InputError(f"{path.name} does not state {key}; its header is damaged, export it again.")
+    hint = " (decimal points are needed, not commas)" if "," in text else ""
+    wanted = f"a {what}" if count == 1 else f"{count} {what}s"
+    return InputError(f"{path.name} states {key} = “{shown(text)}” where {wanted} should be{hint}; export it again.")

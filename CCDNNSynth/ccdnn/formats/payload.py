@@ -1,0 +1,167 @@
+"""The bytes of an image's voxels: how many there are is counted, whether they end too soon, too late or not at all."""
+
+from __future__ import annotations
+
+import binascii
+import bz2
+import os
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from ccdnn.errors import InputError
+from ccdnn.opening import open_regular
+
+# 2 GiB as float32. The largest MR volumes have a fifth of that.
+MAX_VOXELS = 1 << 29
+
+_BLOCK = 1 << 20
+_GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
+# How many bytes one compressed byte can stand for at most: what is beyond is promised in vain, and not worth the memory.
+_LARGEST_RATIO = {"deflate": 1040, "bzip2": 60_000}
+
+
+class Encoding(Enum):
+    RAW = "raw"
+    DEFLATE = "deflate"  # gzip or zlib
+    BZIP2 = "bzip2"
+    TEXT = "text"  # numbers between white space
+    HEX = "hex"
+
+
+@dataclass(frozen=True)
+class Payload:
+    """Voxels, or some slices of them, in a file.
+
+    Args:
+        path: the file.
+        offset: where they begin; None if they are what the file ends with.
+        encoding: how they are stored.
+        skip: bytes to leave out after decompression.
+    """
+
+    path: Path
+    offset: int | None = 0
+    encoding: Encoding = Encoding.RAW
+    skip: int = 0
+
+    def read(self, count: int, dtype: np.dtype[Any]) -> tuple[np.ndarray, int]:
+        """So many values, and how many bytes the file holds beyond them.
+
+        Raises:
+            InputError: the file is missing or damaged, ends too soon, or cannot hold so much.
+        """
+        needed = count * dtype.itemsize
+        with open_regular(self.path) as stream:
+            size = os.fstat(stream.fileno()).st_size
+            if self.encoding is Encoding.RAW:
+                return self._read_raw(stream, size, needed, dtype)
+            stream.seek(self.offset or 0)
+            if self.encoding in (Encoding.TEXT, Encoding.HEX):
+                return self._read_text(stream, size, count, dtype)
+            if needed + self.skip > (size + 1) * _LARGEST_RATIO[self.encoding.value]:
+                raise self._cut_short()
+            content, extra = self._inflate(stream, needed)
+        return np.frombuffer(content, dtype), extra
+
+    def _read_raw(self, stream: BinaryIO, size: int, needed: int, dtype: np.dtype[Any]) -> tuple[np.ndarray, int]:
+        offset = size - needed if self.offset is None else self.offset + self.skip
+        if offset < 0 or size - offset < needed:
+            raise self._cut_short()
+        stream.seek(offset)
+        values = np.fromfile(stream, dtype, needed // dtype.itemsize)
+        if values.nbytes < needed:
+            raise self._cut_short()
+        return values, 0 if self.offset is None else size - offset - needed
+
+    def _inflate(self, stream: BinaryIO, needed: int) -> tuple[bytes, int]:
+        """The bytes after `skip`, and how many come after them; the stream must end as its format says."""
+        wanted = self.skip + needed
+        content, extra = bytearray(), 0
+        try:
+            for block in _expanded(stream, bz2.BZ2Decompressor if self.encoding is Encoding.BZIP2 else _Inflater):
+                room = wanted - len(content)
+                content += block[:room]
+                extra += len(block) - len(block[:room])
+                if extra > _BLOCK:  # far more than was promised: how much more makes no difference
+                    break
+        except (zlib.error, OSError, EOFError, ValueError):
+            raise self._cut_short() from None
+        if len(content) < wanted:
+            raise self._cut_short()
+        return bytes(memoryview(content)[self.skip :]), extra
+
+    def _read_text(self, stream: BinaryIO, size: int, count: int, dtype: np.dtype[Any]) -> tuple[np.ndarray, int]:
+        if count > size:  # a number has a digit at least
+            raise self._cut_short()
+        text = stream.read()
+        try:
+            if self.encoding is Encoding.HEX:
+                content = binascii.unhexlify(b"".join(text.split()))
+                needed = count * dtype.itemsize
+                values, extra = np.frombuffer(content[:needed], dtype), max(len(content) - needed, 0)
+            else:
+                words = text.split()
+                values, extra = np.array(words[:count], np.float64).astype(dtype), max(len(words) - count, 0)
+        except (ValueError, binascii.Error):
+            raise InputError(f"{self.path.name} is damaged: its voxels are not the numbers its header announces.") from None
+        if len(values) < count:
+            raise self._cut_short()
+        return values, extra
+
+    def _cut_short(self) -> InputError:
+        return InputError(f"{self.path.name} is damaged or cut short: it ends before its last voxel; copy it again.")
+
+
+class _Inflater:
+    """zlib's decompressor, for gzip and zlib alike, with the interface of bz2's."""
+
+    def __init__(self) -> None:
+        self._inflater, self._tail, self._full = zlib.decompressobj(_GZIP_OR_ZLIB), b"", False
+
+    def decompress(self, data: bytes, most: int) -> bytes:
+        block = self._inflater.decompress(self._tail + data, most)
+        self._tail, self._full = self._inflater.unconsumed_tail, len(block) == most
+        return block
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._tail and not self._full and not self.eof
+
+    @property
+    def eof(self) -> bool:
+        return self._inflater.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._inflater.unused_data
+
+
+def _expanded(stream: BinaryIO, decompressor: type[_Inflater] | type[bz2.BZ2Decompressor]) -> Iterator[bytes]:
+    """What the compressed members of a stream hold, one after the other, in blocks, whatever they expand to.
+
+    What comes after the last member and does not begin another one is padding, and counts with its length.
+
+    Raises:
+        EOFError: a member does not end.
+        zlib.error, OSError: one is damaged.
+    """
+    current, data = decompressor(), b""
+    while True:
+        if current.needs_input:
+            data = data or stream.read(_BLOCK)
+            if not data:
+                raise EOFError
+        yield current.decompress(data, _BLOCK)
+        data = b""
+        if current.eof:
+            data = current.unused_data or stream.read(_BLOCK)
+            if data[:2] not in (b"\x1f\x8b", b"BZ"):
+                yield bytes(len(data))
+                return
+            current = decompressor()

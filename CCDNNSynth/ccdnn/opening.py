@@ -1,0 +1,80 @@
+"""Opening files that somebody else made: regular files alone, and never more of them than there may be."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+from ccdnn.errors import InputError
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """The file at `path`, to read. A pipe or a device would hang or never end, so it is refused without being opened to wait.
+
+    Raises:
+        InputError: there is no such file, it cannot be read, or it is not a regular one.
+    """
+    try:
+        # Without O_NONBLOCK, opening a pipe waits for its other end. Windows has neither the flag nor such files.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise InputError(f"{path} cannot be read: {reason}.") from None
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise InputError(f"{path} is not a regular file, so it cannot be read.")
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def read_text(path: Path, limit: int) -> str:
+    """A small text file: UTF-8 or UTF-16 with or without a byte-order mark.
+
+    Args:
+        limit: bytes it may have.
+
+    Raises:
+        InputError: see `open_regular`; or it is larger than `limit`, or not text.
+    """
+    with open_regular(path) as stream:
+        content = stream.read(limit + 1)
+    if len(content) > limit:
+        raise InputError(f"{path} is larger than {limit // 1024} KiB, which is more than such a file can hold.")
+    encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError:
+        raise InputError(f"{path} is not a text file in UTF-8; save it again with that encoding.") from None
+
+
+def shown_path(path: Path) -> str:
+    """A path for a message: bytes of its name that are not text, and what does not print, as question marks."""
+    text = str(path).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+_KINDS = {
+    b"PK\x03\x04": "an archive (zip); unpack it and give the folder",
+    b"Rar!": "an archive (rar); unpack it and give the folder",
+    b"7z\xbc\xaf": "an archive (7z); unpack it and give the folder",
+    b"\x1f\x8b": "an archive (gzip); unpack it and give the file or folder",
+    b"BZh": "an archive (bzip2); unpack it and give the file or folder",
+    b"\xfd7zXZ": "an archive (xz); unpack it and give the file or folder",
+    b"version https://git-lfs": "a Git LFS pointer instead of the file itself; fetch it with `git lfs pull`",
+    b"/annex/objects": "a git-annex pointer instead of the file itself; fetch it with `git annex get`",
+    b"<!DOCTYPE": "a web page instead of the file itself; download it again",
+    b"<html": "a web page instead of the file itself; download it again",
+}
+
+
+def what_instead(start: bytes) -> str | None:
+    """What a file is by how it starts, where that is not an image, and what to do; None where that is not known."""
+    if not start:
+        return "empty"
+    if start[257:262] == b"ustar":
+        return "an archive (tar); unpack it and give the folder"
+    return next((kind for magic, kind in _KINDS.items() if start.startswith(magic)), None)
