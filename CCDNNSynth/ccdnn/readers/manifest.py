@@ -8,9 +8,9 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
+from ccdnn.csv_file import read_csv
 from ccdnn.errors import InputError
 from ccdnn.readers.study import CONTEXT, Candidate
 from ccdnn.series import Role
@@ -24,12 +24,7 @@ def read_manifest(path: Path) -> list[Candidate]:
     Raises:
         InputError: it cannot be read, lacks a column or a cell, names a case twice or a file that does not exist.
     """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            columns, rows = list(reader.fieldnames or ()), list(reader)
-    except (OSError, ValueError, csv.Error) as error:
-        raise InputError(f"{path} cannot be read as a CSV file ({error}).") from error
+    columns, rows = read_csv(path)
     roles = [role for role in CONTEXT if role.value in columns]
     methods = [column for column in columns if column and column not in (CASE, *(role.value for role in CONTEXT))]
     if CASE not in columns or Role.STIR not in roles or not methods:

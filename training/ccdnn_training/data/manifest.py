@@ -14,13 +14,13 @@ In a folder of studies the engine tells T1-w, T2-w, GRE and STIR apart, as it do
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ccdnn.cli.selection import ROW_SEPARATOR, Selector
+from ccdnn.csv_file import read_csv
 from ccdnn.errors import InputError
 from ccdnn.series import Role, Series
 from ccdnn.study import choose_roles, read_study
@@ -102,18 +102,10 @@ _SINGLE_SLICE = "it is a single slice; a volume of several slices is needed."
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read as a manifest ({error}); save it as CSV in UTF-8.") from error
-    header = lines[0] if lines else ""
-    delimiter = max(",;\t", key=header.count)  # spreadsheets write a semicolon where the comma is the decimal sign
-    reader = csv.DictReader(lines, delimiter=delimiter)
-    reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
-    if missing := [column for column in COLUMNS if column not in reader.fieldnames]:
+    columns, rows = read_csv(path)
+    if missing := [column for column in COLUMNS if column not in map(str.lower, columns)]:
         raise InputError(f"{path} lacks the column {' and '.join(missing)}; a manifest begins with a line {','.join(COLUMNS)}.")
-    rows = [{key: (value or "").strip() for key, value in row.items() if key} for row in reader]
-    rows = [row for row in rows if any(row.values())]
+    rows = [{key.lower(): value for key, value in row.items() if key} for row in rows]
     if not rows:
         raise InputError(f"{path} has no line below its header; write one for each subject.")
     return rows

@@ -1,0 +1,53 @@
+"""Tables that people keep in spreadsheets: CSV as every program and language writes it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+from ccdnn.errors import InputError
+from ccdnn.opening import open_regular
+
+MOST_BYTES = 64 << 20
+_DELIMITERS = ",;\t"
+
+
+def read_csv(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """The column names and the rows, cells without the spaces around them; blank rows are left out.
+
+    Commas, semicolons (where the comma is the decimal sign) and tabs separate; UTF-8, UTF-16 and Windows' Western code page are
+    read.
+
+    Raises:
+        InputError: it cannot be read, is not a table, or a row has more cells than the header.
+    """
+    with open_regular(path) as stream:
+        content = stream.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES or (b"\0" in content and content[:2] not in (b"\xff\xfe", b"\xfe\xff")):
+        raise InputError(f"{path} is not a CSV file; save the table as CSV.")
+    text = _decoded(content)
+    header = next((line for line in text.splitlines() if line.strip(" ;,\t")), "")
+    delimiter = max(_DELIMITERS, key=header.count)
+    try:
+        lines = list(csv.reader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True, strict=True))
+    except csv.Error as error:
+        raise InputError(f"{path} cannot be read as a CSV file ({error}); check its quotation marks.") from None
+    cells = [[cell.strip() for cell in line] for line in lines]
+    cells = [line for line in cells if any(line)]
+    if not cells:
+        raise InputError(f"{path} is empty; it should begin with a line of column names.")
+    columns, *rows = cells
+    for row in rows:
+        if len(row) > len(columns) and any(row[len(columns) :]):
+            raise InputError(f"{path} has a row with more cells than columns, which begins with “{row[0]}”; check its separators.")
+    return columns, [dict(zip(columns, [*row, *[""] * len(columns)], strict=False)) for row in rows]
+
+
+def _decoded(content: bytes) -> str:
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return content.decode("utf-16", "replace")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("cp1252", "replace")
