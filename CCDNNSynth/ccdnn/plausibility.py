@@ -13,13 +13,16 @@ import numpy as np
 from ccdnn.errors import InputError
 from ccdnn.model.card import PROTOCOL_PARAMETERS, ModelCard
 from ccdnn.normalisation import robust_maximum
-from ccdnn.series import Protocol, Role
-from ccdnn.volume import Volume
+from ccdnn.series import Protocol, Role, plane_of
+from ccdnn.volume import Grid, Volume
 
 # A parameter this many times below or above what training covered is another contrast, not another scanner.
 _PROTOCOL_FACTOR = 1.5
 # Where the card gives a nominal value alone, the range around it that the warning leaves alone.
 _NOMINAL_FACTOR = 2.0
+
+# How far a crossing slice may smear an edge within the picture, and how much thicker than the reference's it may be.
+_SMEARED_MM, _SMEARED_PIXELS, _THICK_SLICES = 1.0, 2.0, 2.0
 
 # Shares of the robust maximum: what is fat in T1-w and T2-w alike, and what is not air.
 _BRIGHT, _FOREGROUND = 0.5, 0.1
@@ -64,6 +67,34 @@ def fat_suppression_warning(protocol: Protocol | None, role: Role) -> str | None
     if role in (Role.T1, Role.T2) and protocol is not None and protocol.fat_suppressed:
         return f"The series used as {role.label} is fat-suppressed; the model expects bright fat there."
     return None
+
+
+def crossing_words(series: Grid, reference: Grid) -> str | None:
+    """How the slices of a series lie against those of the reference, in words, where that makes partial volume; else None.
+
+    A slice that crosses the reference's smears an edge over its thickness within the picture; one more than twice as thick, over
+    what the neighbouring slices show.
+    """
+    normal = np.cross(*(series.ijk_to_ras[:3, axis] / series.spacing[axis] for axis in (0, 1)))
+    along = reference.ijk_to_ras[:3, :3] / np.array(reference.spacing)
+    thickness = series.spacing[2] * np.abs(along.T @ normal)  # mm along the columns, rows and slices of the reference
+    plane = f"{plane_of(series.ijk_to_ras)} slices {series.spacing[2]:.3g} mm apart"
+    if thickness[:2].max() > max(_SMEARED_MM, _SMEARED_PIXELS * min(reference.spacing[:2])):
+        return plane
+    if thickness[2] > _THICK_SLICES * reference.spacing[2]:
+        return f"{plane}, more than twice as far as in the result"
+    return None
+
+
+def crossing_warning(role: Role, name: str, series: Grid, reference: Grid) -> str | None:
+    """What interpolating such a series does: along bone it looks like an edema."""
+    words = crossing_words(series, reference)
+    if words is None:
+        return None
+    return (
+        f"{name}, used as {role.label}, was acquired in {words}. Interpolated onto {plane_of(reference.ijk_to_ras)} slices it "
+        "mixes tissues at edges: such partial volume along bone can look like an edema. Prefer a series in the result's plane."
+    )
 
 
 def repetition_warnings(volumes: Mapping[Role, Volume]) -> Iterator[str]:

@@ -26,6 +26,7 @@ def synthetic_header(
     reference: str,
     zeroed_share: float,
     missing: Iterable[Role] = (),
+    crossing: Mapping[Role, str] | None = None,
 ) -> dict[str, str]:
     """Header entries of a synthetic volume.
 
@@ -35,6 +36,7 @@ def synthetic_header(
         reference: name of the series, or file, whose grid the volume has.
         zeroed_share: share of voxels set to 0 since an input does not reach there.
         missing: roles of the model's inputs that it was made without.
+        crossing: role → how its slices lie, of inputs that were interpolated across the result's slices.
     """
     constants = ", ".join(f"{name} {value:g}" for name, value in card.normalisation["constants"].items())
     entries = {
@@ -51,6 +53,8 @@ def synthetic_header(
         entries[f"CCDNN_Input_{role.value.upper()}"] = f"{name} (covers {coverage[role]:.4f})"
     if labels := [role.label for role in missing]:
         entries[MADE_WITHOUT] = ", ".join(labels)
+    for role, words in (crossing or {}).items():
+        entries[f"CCDNN_Other_Plane_{role.value.upper()}"] = words
     return entries
 
 

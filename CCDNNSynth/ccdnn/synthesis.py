@@ -18,6 +18,8 @@ from ccdnn.inference.synthesizer import Synthesizer
 from ccdnn.model.card import ModelCard
 from ccdnn.normalisation import Normalisation
 from ccdnn.plausibility import (
+    crossing_warning,
+    crossing_words,
     fat_suppression_warning,
     missing_warning,
     protocol_warnings,
@@ -112,7 +114,7 @@ def synthesize(
 
     zeroed_share = 1 - float(covered.mean())
     notes = tuple(_notes(resampled, volumes, target, zeroed_share))
-    warnings = tuple(_warnings(resampled, missing, protocols or {}, card))
+    warnings = tuple(_warnings(resampled, volumes, target, missing, protocols or {}, card))
     if on_message is not None:
         for kind, sentences in (("note", notes), ("warning", warnings)):
             for sentence in sentences:
@@ -143,7 +145,8 @@ def synthesize(
     network_seconds = time.perf_counter() - started
     coverage = {role: moved.coverage for role, moved in resampled.items()}
     names = {role: volume.name for role, volume in volumes.items()}
-    header = synthetic_header(card, synthesizer.model.sha256, names, coverage, target.name, zeroed_share, missing)
+    crossing = {role: words for role, volume in volumes.items() if (words := crossing_words(volume.grid, target.grid))}
+    header = synthetic_header(card, synthesizer.model.sha256, names, coverage, target.name, zeroed_share, missing, crossing)
     return SynthesisResult(
         volume=Volume(
             finished(slice(computed.start, computed.stop), output),
@@ -234,12 +237,19 @@ def _notes(
 
 
 def _warnings(
-    resampled: Mapping[Role, Resampled], missing: Iterable[Role], protocols: Mapping[Role, Protocol], card: ModelCard
+    resampled: Mapping[Role, Resampled],
+    volumes: Mapping[Role, Volume],
+    target: Volume,
+    missing: Iterable[Role],
+    protocols: Mapping[Role, Protocol],
+    card: ModelCard,
 ) -> Iterator[str]:
     if without := missing_warning(missing, card):
         yield without
-    for moved in resampled.values():
-        yield from moved.volume.warnings
+    for role, volume in volumes.items():
+        yield from volume.warnings
+        if crossing := crossing_warning(role, volume.name, volume.grid, target.grid):
+            yield crossing
     yield from repetition_warnings({role: moved.volume for role, moved in resampled.items()})
     if Role.T1 in resampled and Role.T2 in resampled:
         swap = swap_warning(resampled[Role.T1].volume, resampled[Role.T2].volume, protocols)

@@ -210,10 +210,17 @@ def test_provenance_leaves_out_names_unless_asked_for():
         "CCDNN_Reference": "DOE^JANE T1",
         "CCDNN_Input_T1": "DOE^JANE T1 (covers 0.9876)",
         "CCDNN_Input_T2": "DOE^JANE",
+        "CCDNN_Made_Without": "GRE",
+        "CCDNN_Other_Plane_T2": "coronal slices 3 mm apart",
         "PatientName": "DOE^JANE",
     }
     entries = provenance_entries(header, named=False)
-    assert entries == {"Model": "small 1", "Input T1": "covers 0.9876 of the result's voxels"}
+    assert entries == {
+        "Model": "small 1",
+        "Input T1": "covers 0.9876 of the result's voxels",
+        "Made without": "GRE",
+        "T2-w interpolated from": "coronal slices 3 mm apart",
+    }
     named = provenance_entries(header, named=True)
     assert named["On the grid of"] == "DOE^JANE T1" and named["Input T2"] == "DOE^JANE"
     assert "does not say" in " ".join(provenance_entries({}, named=False).values())

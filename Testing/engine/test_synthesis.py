@@ -196,6 +196,48 @@ def test_protocol_far_from_the_card_is_said(synthesizer, inputs):
     assert not [sentence for sentence in warnings if "T1-w series has" in sentence]
 
 
+# -------------------------------------------------------------------------------------------------------------- another plane
+
+
+def _coronal(volume: Volume, spacing: float) -> Volume:
+    """A volume in coronal slices that covers another one."""
+    matrix = np.eye(4)
+    matrix[:3, :3] = np.array([[1, 0, 0], [0, 0, -1], [0, -1, 0]]) * [0.8, 0.8, spacing]
+    matrix[:3, 3] = volume.ijk_to_ras[:3, 3] - (2, -2, -2)
+    return Volume(np.random.default_rng(0).uniform(1, 9, (int(36 / spacing) + 2, 48, 30)), matrix, name="cor t2")
+
+
+@pytest.mark.parametrize(
+    ("reference", "crossing", "onto", "words"),
+    [
+        (Role.T1, Role.T2, "sagittal", "coronal slices 3 mm apart"),
+        (Role.T2, Role.T1, "coronal", "sagittal slices 3 mm apart"),
+    ],
+)
+def test_an_input_of_another_plane_draws_a_warning_that_names_the_danger(without_gre, inputs, reference, crossing, onto, words):
+    pair = {Role.T1: inputs[Role.T1], Role.T2: _coronal(inputs[Role.T1], 3.0)}
+    result = synthesize(pair, without_gre, reference=reference, force=True)
+    (warning,) = [sentence for sentence in result.warnings if "can look like an edema" in sentence]
+    assert f"used as {crossing.label}" in warning and words in warning and f"onto {onto} slices" in warning
+    assert result.volume.metadata[f"CCDNN_Other_Plane_{crossing.value.upper()}"] == words
+
+
+def test_thick_slices_of_the_same_plane_draw_it_and_fine_ones_do_not(without_gre, inputs):
+    def with_slices(factor: float) -> Volume:
+        matrix = inputs[Role.T2].ijk_to_ras @ np.diag([1, 1, factor, 1])
+        return Volume(inputs[Role.T2].array[: max(int(6 / factor), 2)], matrix, name="t2")
+
+    for factor, warned in ((0.5, False), (1.0, False), (1.9, False), (2.5, True)):
+        result = synthesize({Role.T1: inputs[Role.T1], Role.T2: with_slices(factor)}, without_gre)
+        assert any("can look like an edema" in sentence for sentence in result.warnings) is warned, factor
+
+
+def test_an_isotropic_input_may_cross(without_gre, inputs):
+    """Its slices are as fine as the picture's pixels, so interpolation mixes nothing."""
+    result = synthesize({Role.T1: inputs[Role.T1], Role.T2: _coronal(inputs[Role.T1], 0.8)}, without_gre)
+    assert not any("edema" in sentence for sentence in result.warnings)
+
+
 # ---------------------------------------------------------------------------------------------------------- without an input
 
 

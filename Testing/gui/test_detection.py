@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import dicom_factory
+import numpy as np
 import pydicom
 import qt_stand_in
 import scene
@@ -15,6 +16,7 @@ from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
 from ccdnn.series import Role
 from ccdnn.study import read_volume
+from ccdnn.volume import Volume
 
 
 class Database:
@@ -111,6 +113,23 @@ def test_swapped_volumes_are_warned_of_by_header(panel, monkeypatch, tmp_path):
     parameters.t1Volume, parameters.t2Volume = nodes[Role.T1], nodes[Role.T2]
     slicer_host.process_events()
     assert scene.warnings(panel) == ""
+
+
+def test_a_volume_in_another_plane_is_warned_of(panel, tmp_path):
+    nodes = scene.add_leg()
+    sagittal = small_study.volumes()[Role.T2]
+    matrix = np.eye(4)
+    matrix[:3, :3] = np.array([[1, 0, 0], [0, 0, -1], [0, -1, 0]]) * [0.8, 0.8, 4.0]
+    matrix[:3, 3] = sagittal.ijk_to_ras[:3, 3]
+    coronal = scene.add(Volume(np.ones((9, 40, 24)), matrix), "cor t2")
+    slicer_host.click(panel.inputs.ui.detectButton)
+    parameters = panel.logic.getParameterNode()
+    parameters.t1Volume, parameters.t2Volume = nodes[Role.T1], coronal
+    slicer_host.process_events()
+    assert "cor t2, used as T2-w, was acquired in coronal slices 4 mm apart" in scene.warnings(panel)
+    parameters.t2Volume = nodes[Role.T2]
+    slicer_host.process_events()
+    assert "coronal" not in scene.warnings(panel)
 
 
 def test_two_that_fit_are_left_to_the_user(panel):

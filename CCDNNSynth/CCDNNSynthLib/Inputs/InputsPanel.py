@@ -7,7 +7,7 @@ import vtk
 from slicer.i18n import tr as _
 
 from ccdnn.errors import CcdnnError, InputError
-from ccdnn.plausibility import fat_suppression_warning, missing_warning, protocol_warnings, swap_warning
+from ccdnn.plausibility import crossing_warning, fat_suppression_warning, missing_warning, protocol_warnings, swap_warning
 from ccdnn.series import Role, plane_of
 from ccdnn.volume import Volume
 from CCDNNSynthLib import Messages
@@ -143,9 +143,23 @@ class InputsPanel(Panel):
             if all(Role(role) in volumes for role in card.required):
                 warnings.append(missing_warning((Role(role) for role in card.optional if Role(role) not in volumes), card))
             warnings += protocol_warnings(protocols, card)
+        warnings += self._crossingWarnings(volumes)
         if Role.T1 in volumes and Role.T2 in volumes:
             warnings.append(self._swapWarning(volumes[Role.T1], volumes[Role.T2], protocols))
         return warnings
+
+    @staticmethod
+    def _crossingWarnings(volumes) -> list:
+        reference = volumes.get(Role.T1)
+        found = []
+        for role, node in volumes.items():
+            if reference is None or node is reference or role is Role.STIR:
+                continue
+            try:
+                found.append(crossing_warning(role, node.GetName(), gridOf(node, reference), gridOf(reference)))
+            except InputError:  # said in the volume's line
+                continue
+        return found
 
     def _card(self):
         """The card of the chosen model, or None where it cannot be read, which the section below says."""

@@ -31,6 +31,10 @@ _SAFE_ENTRIES = {
     "CCDNN_Engine": "Made by",
     "CCDNN_Normalisation": "Normalisation",
     "CCDNN_Voxels_Outside_Inputs": "Voxels outside the inputs",
+    "CCDNN_Made_Without": "Made without",
+    "CCDNN_Other_Plane_T1": "T1-w interpolated from",
+    "CCDNN_Other_Plane_T2": "T2-w interpolated from",
+    "CCDNN_Other_Plane_GRE": "GRE interpolated from",
 }
 _INPUT_ENTRY = re.compile(r"CCDNN_Input_(\w+)")
 _COVERAGE = re.compile(r"\((covers [0-9.]+)\)\s*$")
