@@ -99,6 +99,8 @@ def test_engine_depends_only_on_what_it_declares(module):
     declared = {"ccdnn", "numpy", "torch", "SimpleITK", "skimage", "safetensors", "pydicom", "gdcm"}
     declared |= {"rich"} if module.startswith("ccdnn.cli") else set()
     declared |= {"matplotlib"} if module == "ccdnn.pictures" else set()
+    declared |= {"nibabel"} if module == "ccdnn.formats.nifti" else set()
+    declared |= {"isal"} if module == "ccdnn.formats.payload" else set()
     declared |= {"ccdnn_resources"}  # the bundled data of the wheel, no code
     assert top_level(ENGINE[module]) - set(sys.stdlib_module_names) <= declared
 

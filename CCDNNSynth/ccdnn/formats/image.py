@@ -11,6 +11,7 @@ import numpy as np
 
 from ccdnn.errors import InputError
 from ccdnn.formats.payload import MAX_VOXELS, Payload
+from ccdnn.opening import what_instead
 from ccdnn.volume import Grid
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -78,11 +79,9 @@ class ImageHeader:
         Raises:
             InputError: the file does not hold what its header promises.
         """
-        total = int(np.prod(self.sizes))
-        part = total // len(self.payloads)
-        values = np.empty(total, self.dtype)
-        oddities = []
-        for number, payload in enumerate(self.payloads):
+        part = int(np.prod(self.sizes)) // len(self.payloads)
+        parts, oddities = [], []
+        for payload in self.payloads:
             found, extra = payload.read(part, self.dtype)
             if extra:
                 oddities.append(f"{payload.path.name} goes on after its last voxel; the rest was left out.")
@@ -90,7 +89,8 @@ class ImageHeader:
                 raise InputError(
                     f"{payload.path.name} holds more voxels than the header of {self.path.name} announces; export it again."
                 )
-            values[number * part : (number + 1) * part] = found
+            parts.append(found)
+        values = parts[0] if len(parts) == 1 else np.concatenate(parts)
         array = values.astype(np.float32)
         if (self.slope, self.intercept) != (1.0, 0.0):
             array = (values.astype(np.float64) * self.slope + self.intercept).astype(np.float32)
@@ -118,6 +118,13 @@ class ImageHeader:
         except InputError:
             why = "has a voxel size, orientation or position that no volume has; its header is damaged, export it again"
         return why and f"{name} {why}."
+
+
+def not_such_a_file(path: Path, start: bytes, kind: str) -> InputError:
+    """The error for a file that starts otherwise than images of its kind ("NIfTI") do."""
+    if instead := what_instead(start):
+        return InputError(f"{path.name} is {instead}.")
+    return InputError(f"{path.name} is not a {kind} file, or its header is damaged; export it again.")
 
 
 def plain_neighbour(header: Path, name: str) -> Path:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import binascii
 import bz2
 import os
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -14,6 +13,11 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+try:
+    from isal import isal_zlib as zlib  # half the time of Python's own
+except ImportError:  # there is none for this platform
+    import zlib  # type: ignore[no-redef]
+
 from ccdnn.errors import InputError
 from ccdnn.opening import open_regular
 
@@ -21,7 +25,7 @@ from ccdnn.opening import open_regular
 MAX_VOXELS = 1 << 29
 
 _BLOCK = 1 << 20
-_GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
+_GZIP_OR_ZLIB = 15 | 32  # the largest window, either header
 # How many bytes one compressed byte can stand for at most: what is beyond is promised in vain, and not worth the memory.
 _LARGEST_RATIO = {"deflate": 1040, "bzip2": 60_000}
 
@@ -79,22 +83,23 @@ class Payload:
             raise self._cut_short()
         return values, 0 if self.offset is None else size - offset - needed
 
-    def _inflate(self, stream: BinaryIO, needed: int) -> tuple[bytes, int]:
+    def _inflate(self, stream: BinaryIO, needed: int) -> tuple[memoryview, int]:
         """The bytes after `skip`, and how many come after them; the stream must end as its format says."""
         wanted = self.skip + needed
-        content, extra = bytearray(), 0
+        blocks, total = [], 0
         try:
-            for block in _expanded(stream, bz2.BZ2Decompressor if self.encoding is Encoding.BZIP2 else _Inflater):
-                room = wanted - len(content)
-                content += block[:room]
-                extra += len(block) - len(block[:room])
-                if extra > _BLOCK:  # far more than was promised: how much more makes no difference
+            for block in _expanded(stream, bz2.BZ2Decompressor if self.encoding is Encoding.BZIP2 else _Inflater, wanted):
+                if total < wanted:
+                    blocks.append(block)
+                total += len(block)
+                if total - wanted > _BLOCK:  # far more than was promised: how much more makes no difference
                     break
         except (zlib.error, OSError, EOFError, ValueError):
             raise self._cut_short() from None
-        if len(content) < wanted:
+        if total < wanted:
             raise self._cut_short()
-        return bytes(memoryview(content)[self.skip :]), extra
+        content = blocks[0] if len(blocks) == 1 else b"".join(blocks)
+        return memoryview(content)[self.skip : wanted], total - wanted
 
     def _read_text(self, stream: BinaryIO, size: int, count: int, dtype: np.dtype[Any]) -> tuple[np.ndarray, int]:
         if count > size:  # a number has a digit at least
@@ -142,8 +147,8 @@ class _Inflater:
         return self._inflater.unused_data
 
 
-def _expanded(stream: BinaryIO, decompressor: type[_Inflater] | type[bz2.BZ2Decompressor]) -> Iterator[bytes]:
-    """What the compressed members of a stream hold, one after the other, in blocks, whatever they expand to.
+def _expanded(stream: BinaryIO, decompressor: type[_Inflater] | type[bz2.BZ2Decompressor], expected: int) -> Iterator[bytes]:
+    """What the compressed members of a stream hold, one after the other, in blocks of at most the size that is expected.
 
     What comes after the last member and does not begin another one is padding, and counts with its length.
 
@@ -151,13 +156,14 @@ def _expanded(stream: BinaryIO, decompressor: type[_Inflater] | type[bz2.BZ2Deco
         EOFError: a member does not end.
         zlib.error, OSError: one is damaged.
     """
+    most = max(expected, _BLOCK)
     current, data = decompressor(), b""
     while True:
         if current.needs_input:
-            data = data or stream.read(_BLOCK)
+            data = data or stream.read(most)
             if not data:
                 raise EOFError
-        yield current.decompress(data, _BLOCK)
+        yield current.decompress(data, most)
         data = b""
         if current.eof:
             data = current.unused_data or stream.read(_BLOCK)
