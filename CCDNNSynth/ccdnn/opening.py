@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 from pathlib import Path
 from typing import BinaryIO
 
 from ccdnn.errors import InputError
+
+
+class _RegularFile(io.BufferedReader):
+    """A file that never reads ahead of its end: Python would first find room for as much as a damaged length asks for."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__(io.FileIO(descriptor, "rb"))
+        self._size = os.fstat(descriptor).st_size
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is not None and size > io.DEFAULT_BUFFER_SIZE:
+            size = max(min(size, self._size - self.tell()), 0)
+        return super().read(size)
 
 
 def open_regular(path: Path) -> BinaryIO:
@@ -25,7 +39,7 @@ def open_regular(path: Path) -> BinaryIO:
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise InputError(f"{path} is not a regular file, so it cannot be read.")
-        return os.fdopen(descriptor, "rb")
+        return _RegularFile(descriptor)
     except BaseException:
         os.close(descriptor)
         raise

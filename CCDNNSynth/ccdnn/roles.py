@@ -13,6 +13,7 @@ acquired STIR; a fat-suppressed T1 or T2 is neither a T1 nor a T2 to the model a
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -30,6 +31,8 @@ T1_GRADIENT_ECHO_MAX_TE_MS = 6.0
 # A refocusing train has excitation pulses near 90°; a low angle with no other evidence is a gradient echo.
 LOW_FLIP_ANGLE_DEG = 60.0
 LOCALIZER_MAX_SLICES = 15
+# Magnetisation has no time to come back between excitations of 90°.
+SPIN_ECHO_MIN_TR_MS = 50.0
 
 # A fast 2D gradient echo of so few slices only plans others.
 FAST_LOCALIZER_MAX_SLICES = 5
@@ -64,7 +67,10 @@ SYNTHETIC = re.compile(r"synth(?:etic|$|[^a-z])", re.IGNORECASE)
 LOCALIZER = _names(
     "(?:aa)?loc", "(?:aa)?locali[sz]\\w+", "(?:aa)?scout\\w*", "survey", "rep[eé]rage", r"3.?pl\w*", r"tri.?plan\w*", "planscan"
 )
-LABEL_MAP = _names("labels?", "labelmap", "seg", "segmentation", "mask", "rois?")
+LABEL_MAP = _names(
+    r"\w*label+ed\w*", "labels?", r"label.?map\w*", r"\w*seg", r"\w*segmentations?", r"\w*masks?", "rois?", "manual",
+    r"\w*cent(?:er|re).?lines?", "contours?", "ground.?truth", "gt",
+)  # fmt: skip
 FIELD_MAP = _names(r"field.?map\w*", "fmap", "b[01].?maps?", "b1", "shim", "calibration", "cal", r"ref.?scan")
 DIFFUSION = _names("dwi", "dti", "diff(?:usion)?", "adc", "tracew?", r"ep2d.?diff\w*")
 STIR = _names(r"(?:t2)?stir\w*", r"tirm?\w{0,3}")
@@ -92,6 +98,7 @@ class Evidence:
         modality: DICOM Modality; "" where unknown.
         slices: number of slices.
         planes: in how many anatomical planes the series it came from has slices.
+        diffusion: whether the series it came from has images with a b-value above 0.
     """
 
     protocol: Protocol
@@ -100,6 +107,7 @@ class Evidence:
     modality: str = ""
     slices: int = 2
     planes: int = 1
+    diffusion: bool = False
 
 
 def classify(evidence: Evidence) -> tuple[Role, str]:
@@ -148,7 +156,9 @@ def _not_a_weighted_image(evidence: Evidence) -> tuple[Role, str] | None:
         return Role.OTHER, f"modality {evidence.modality}, not MR"
     if not evidence.modality and LABEL_MAP.search(evidence.description):
         return Role.OTHER, "called a label map"
-    if "DIFFUSION" in (protocol.contrast, *protocol.image_type) or protocol.b_value is not None:
+    # Philips writes b = 0 into every series, so it says nothing by itself.
+    weighted = bool(protocol.b_value) or (protocol.b_value == 0 and bool(evidence.diffusion or protocol.echo_planar))
+    if "DIFFUSION" in (protocol.contrast, *protocol.image_type) or weighted:
         b_value = "" if protocol.b_value is None else f", b {protocol.b_value:g} s/mm²"
         return Role.OTHER, f"diffusion{b_value}"
     # The first two values of Image Type are about the pixels' history, not about what they show.
@@ -200,17 +210,25 @@ def _inversion_recovery(evidence: Evidence) -> tuple[Role, str] | None:
 
 def _gradient_echo(evidence: Evidence) -> tuple[Role, str] | None:
     protocol, acquired = evidence.protocol, _acquired(evidence.protocol)
-    low_angle = protocol.technique is None and (protocol.flip_angle_deg or 180.0) <= LOW_FLIP_ANGLE_DEG
-    if protocol.technique is not Technique.GRADIENT_ECHO and not low_angle:
+    unstated = protocol.technique is None
+    low_angle = unstated and (protocol.flip_angle_deg or 180.0) <= LOW_FLIP_ANGLE_DEG
+    fast = unstated and (protocol.tr_ms or math.inf) < SPIN_ECHO_MIN_TR_MS
+    if protocol.technique is not Technique.GRADIENT_ECHO and not low_angle and not fast:
         return None
     if low_angle:
         acquired = f"a flip angle of {protocol.flip_angle_deg:g}° is a gradient echo's ({acquired})"
+    elif fast:
+        acquired = f"a TR of {protocol.tr_ms:g} ms is a gradient echo's ({acquired})"
+    # An inversion long before a gradient echo is MPRAGE's, whatever the header says of inversion.
+    prepared = protocol.inversion or (protocol.ti_ms or 0.0) > STIR_TI_MS[1]
     suppressed = _fat_suppressed(evidence)
     named = T1.search(evidence.description) or T1_GRADIENT_ECHO.search(evidence.description)
     short = protocol.te_ms is not None and protocol.te_ms < T1_GRADIENT_ECHO_MAX_TE_MS
-    if short and not suppressed and (protocol.inversion or protocol.contrast == "T1" or named):
-        why = "after an inversion" if protocol.inversion else "stated as T1" if protocol.contrast == "T1" else "called T1"
+    if short and not suppressed and (prepared or protocol.contrast == "T1" or named):
+        why = "after an inversion" if prepared else "stated as T1" if protocol.contrast == "T1" else "called T1"
         return Role.T1, f"{acquired}: the shortest TE, {why}"
+    if prepared:
+        return Role.OTHER, f"{acquired}: a gradient echo after an inversion"
     if (
         evidence.slices <= FAST_LOCALIZER_MAX_SLICES
         and (protocol.tr_ms or 1e3) <= FAST_LOCALIZER_MAX_TR_MS
@@ -226,6 +244,8 @@ def _spin_echo(evidence: Evidence) -> tuple[Role, str] | None:
     protocol, acquired = evidence.protocol, _acquired(evidence.protocol)
     if protocol.tr_ms is None or protocol.te_ms is None:
         return None
+    if protocol.tr_ms < SPIN_ECHO_MIN_TR_MS:
+        return Role.OTHER, f"{acquired}: no spin echo has so short a TR, so the header contradicts itself"
     if protocol.technique is None and (GRADIENT_ECHO.search(evidence.description) or T2_STAR.search(evidence.description)):
         return None
     if protocol.echo_planar:

@@ -17,6 +17,8 @@ from ccdnn.writing import suffix_of
 
 # Names that DICOM files go by; most have none.
 DICOM_SUFFIXES = (".dcm", ".dicom", ".dic", ".ima", ".acr")
+# Names of archives; office documents are zip files too.
+_ARCHIVE_SUFFIXES = ("", ".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
 # Enough to recognise a file by.
 _START = 512
 # Explicit value representations, with which the first element of a file without a preamble goes on.
@@ -108,10 +110,14 @@ def _place(file: Path, start: bytes, siblings: list[Path], found: Found, alone: 
     if siblings and _is_named_like(file, siblings):
         why = instead or ("cut short" if len(start) < 132 else "not a DICOM file")
         found.strays[file] = f"{file.name}, which is named like a slice, is {why}; copy it again from its source."
-    elif instead and (alone or suffix_of(file) in DICOM_SUFFIXES or instead.startswith("an archive")):
+    elif instead and (alone or suffix_of(file) in DICOM_SUFFIXES or _is_named_archive(file, instead)):
         found.problems.append(f"{file.name} is {instead}.")
     elif alone:
         found.problems.append(f"{file.name} is not an image file that is known here; NIfTI, NRRD, MetaImage and DICOM are.")
+
+
+def _is_named_archive(file: Path, instead: str) -> bool:
+    return instead.startswith("an archive") and file.suffix.lower() in _ARCHIVE_SUFFIXES
 
 
 def _is_named_like(file: Path, siblings: list[Path]) -> bool:

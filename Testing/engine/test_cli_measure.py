@@ -320,13 +320,63 @@ def test_what_cannot_be_measured_is_one_sentence(leg, tmp_path, capsys, given, m
 def test_a_list_of_names_that_is_none_is_refused(leg, tmp_path, capsys, content):
     Path(leg["names"]).write_text(content)
     assert main([*arguments(leg, "acquired", "labels", "names")]) == 3
-    assert "labels.json is no list of label names" in capsys.readouterr().err
+    assert "labels.json is not a valid label list" in capsys.readouterr().err
 
 
 def test_labels_on_another_grid_are_refused(leg, tmp_path, capsys):
-    leg["labels"] = str(write(Volume(label_map()[:5], sagittal_matrix()), tmp_path / "short.nrrd"))
+    matrix = sagittal_matrix()
+    matrix[:3, 3] += 0.3 * matrix[:3, 0]
+    leg["labels"] = str(write(Volume(label_map(), matrix), tmp_path / "shifted.nrrd"))
     assert main(arguments(leg, "acquired", "labels", "names")) == 3
     assert "different grids" in capsys.readouterr().err
+
+
+def flipped(volume: Volume) -> Volume:
+    """The same voxels with slices counted from the other end and rows and columns exchanged."""
+    turn = np.eye(4)
+    turn[:3, :3] = [[0, 1, 0], [1, 0, 0], [0, 0, -1]]
+    turn[2, 3] = volume.array.shape[0] - 1
+    return Volume(volume.array[::-1].swapaxes(1, 2), volume.ijk_to_ras @ turn)
+
+
+@pytest.mark.parametrize("how", ["turned", "cropped"])
+def test_labels_on_the_same_voxels_in_another_order_or_a_part_of_them(leg, tmp_path, capsys, how):
+    assert main([*arguments(leg, "acquired", "labels", "names"), "--json"]) == 0
+    expected = tables(capsys)["cnr-between-tissues"]["rows"]
+    labels = Volume(label_map(), sagittal_matrix())
+    if how == "turned":
+        other = flipped(labels)
+    else:  # the box around the labels, as Slicer saves a segmentation
+        where = np.argwhere(labels.array)
+        low, high = where.min(axis=0), where.max(axis=0) + 1
+        matrix = labels.ijk_to_ras.copy()
+        matrix[:3, 3] += matrix[:3, :3] @ low[::-1]
+        other = Volume(labels.array[tuple(slice(a, b) for a, b in zip(low, high, strict=True))], matrix)
+    leg["labels"] = str(write(other, tmp_path / "other.nrrd"))
+    assert main([*arguments(leg, "acquired", "labels", "names"), "--json"]) == 0
+    assert tables(capsys)["cnr-between-tissues"]["rows"] == expected
+
+
+def test_segment_names_of_slicer_are_known(leg, tmp_path, capsys):
+    image = sitk.GetImageFromArray(label_map().astype(np.uint8))
+    placed = sitk.ReadImage(write(Volume(label_map(), sagittal_matrix()), tmp_path / "plain.nrrd"))
+    image.CopyInformation(placed)
+    for number, (value, name) in enumerate({1: "fat", 2: "muscle"}.items()):
+        image.SetMetaData(f"Segment{number}_Name", name)
+        image.SetMetaData(f"Segment{number}_LabelValue", str(value))
+    sitk.WriteImage(image, tmp_path / "leg.seg.nrrd")
+    leg["labels"] = str(tmp_path / "leg.seg.nrrd")
+    assert main([*arguments(leg, "acquired", "labels"), "--pairs", "fat/muscle", "--json"]) == 0
+    assert tables(capsys)["cnr-between-tissues"]["rows"][0]["CNR acquired"] > 0
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_byte_order_mark_in_the_names_is_no_obstacle(leg, tmp_path, capsys, encoding):
+    names = tmp_path / "names.json"
+    names.write_text('{"1": "fat", "2": "muscle"}', encoding=encoding)
+    leg["names"] = str(names)
+    assert main([*arguments(leg, "acquired", "labels", "names"), "--pairs", "fat/muscle", "--json"]) == 0
+    assert tables(capsys)["cnr-between-tissues"]["rows"][0]["CNR acquired"] > 0
 
 
 def test_a_tissue_that_is_missing_leaves_its_row_empty_and_says_why(leg, capsys):

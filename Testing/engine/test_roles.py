@@ -68,7 +68,19 @@ SE, GR, IR = {"ScanningSequence": "SE"}, {"ScanningSequence": "GR"}, {"ScanningS
         # No role: between the weightings, diffusion, phase, a subtraction.
         (SE | times(1000, 45), Role.OTHER),
         ({"ScanningSequence": ["EP", "SE"]} | times(5000, 80), Role.OTHER),
-        (SE | times(3000, 80, DiffusionBValue=0), Role.OTHER),
+        (SE | times(3000, 80, DiffusionBValue=0), Role.T2),  # Philips writes it into every series
+        (SE | times(3000, 80, DiffusionBValue=800), Role.OTHER),
+        (SE | times(3000, 80, DiffusionBValue=0, ImageType=["ORIGINAL", "PRIMARY", "DIFFUSION"]), Role.OTHER),
+        ({"ScanningSequence": ["EP", "SE"]} | times(3000, 80, DiffusionBValue=0), Role.OTHER),
+        # A gradient echo long after an inversion, whether the header calls it one or not.
+        (GR | times(2300, 2.98, InversionTime=900, FlipAngle=9), Role.T1),
+        (GR | times(2000, 12, InversionTime=1100, FlipAngle=9), Role.OTHER),
+        # No refocusing pulse: a gradient echo, not a fat-suppressed PD.
+        ({"RFEchoTrainLength": 0, "GradientEchoTrainLength": 3} | times(1300, 20, ScanOptions="FS", FlipAngle=70), Role.GRE),
+        ({"RFEchoTrainLength": 9} | times(3500, 20, ScanOptions="FS"), Role.PD_FAT_SAT),
+        # No spin echo repeats so fast.
+        (times(12, 5), Role.GRE),
+        (SE | times(20, 10), Role.OTHER),
         (GR | times(500, 10, ImageType=["ORIGINAL", "PRIMARY", "P", "ND"]), Role.OTHER),
         (SE | times(600, 12, ImageType=["DERIVED", "SECONDARY", "SUBTRACTION"]), Role.OTHER),
         # Dixon: water is fat-suppressed, the rest is not what it would be alone.
@@ -114,6 +126,31 @@ def test_localizers_by_geometry() -> None:
     assert role_of("knee", slices=3, planes=3, **GR, **times(8, 3.5, FlipAngle=20))[0] is Role.LOCALIZER
     assert role_of("knee", slices=3, **GR, **times(8, 3.5, FlipAngle=20, MRAcquisitionType="2D"))[0] is Role.LOCALIZER
     assert role_of("knee", slices=24, **GR, **times(500, 10, FlipAngle=25))[0] is Role.GRE
+
+
+@pytest.mark.parametrize(
+    ("keyword", "text"),
+    [("EchoTime", "80,0"), ("RepetitionTime", "three seconds"), ("InversionTime", "1e999"), ("FlipAngle", "90°")],
+)
+def test_a_time_that_cannot_be_read_is_not_taken_for_none(keyword: str, text: str) -> None:
+    """Without its TE a T2 would pass for a T1."""
+    role, reason = classify(Evidence(protocol_of(Header({"ScanningSequence": "SE", **times(600, 12), keyword: text})), "sag T2"))
+    assert role is Role.OTHER
+    assert f"{keyword} is “{text}”" in reason and "cannot be read" in reason
+
+
+def test_b0_beside_other_b_values_is_diffusion() -> None:
+    evidence = Evidence(protocol_of(Header({"ScanningSequence": "SE", **times(3000, 80), "DiffusionBValue": 0})), diffusion=True)
+    assert classify(evidence)[0] is Role.OTHER
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["t2_manual", "sub-01_T2w_seg-manual", "t1seg", "T2w_dseg", "T2w_centerline_discs", "t2_labeled", "T1_labelled", "t2_gt",
+     "t1_mask", "T2w_label-lesion", "t2_centreline", "t1_brainmask"],
+)  # fmt: skip
+def test_drawings_beside_images_are_not_images(name: str) -> None:
+    assert role_of(name, modality="")[0] is Role.OTHER
 
 
 def test_no_acquired_image() -> None:

@@ -44,8 +44,8 @@ def run(options: argparse.Namespace) -> None:
     _print_table(study)
     console.result(plan.sentence)
     for row, series in enumerate(study.series, start=1):
-        if series.problem is not None:
-            console.warning(f"row {row}: {series.problem}")
+        for sentence in (*([series.problem] if series.problem else []), *series.warnings):
+            console.warning(f"row {row}: {sentence}")
     for problem in study.problems:
         console.warning(problem)
 
@@ -153,6 +153,7 @@ def _series_as_json(row: int, series: Series) -> dict[str, Any]:
         "role": series.role.value,
         "reason": series.reason,
         "problem": series.problem,
+        "warnings": list(series.warnings),
         "source": str(series.source),
         "files": len(series.files),
         "grid": None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +11,12 @@ import numpy as np
 
 from ccdnn.errors import InputError
 from ccdnn.measure.cnr import tissue_name
+from ccdnn.opening import read_text
 from ccdnn.study import read_volume
-from ccdnn.volume import Grid, Volume, require_same_grid
+from ccdnn.volume import GRID_TOLERANCE, Grid, Volume, require_same_grid
+
+MOST_NAMES_BYTES = 1 << 20
+_SEGMENT_NAME = re.compile(r"Segment(\d+)_Name")
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,13 +60,45 @@ def read_labels(path: Path, names: Path | None, grid: Grid) -> Labels:
     Raises:
         InputError: a file cannot be read, or the map lies on another grid or holds fractions.
     """
-    volume = read_volume(path)
-    require_same_grid(Volume(np.zeros(grid.shape, np.float32), grid.ijk_to_ras, name="the measured volume"), volume)
+    volume = _on_grid(read_volume(path), grid)
     present = np.unique(volume.array)
     if not np.equal(present, np.rint(present)).all():
         raise InputError(f"{volume.name} holds fractions; a label map has a whole number in each voxel.")
-    values = read_names(names) if names else {str(int(value)): (int(value),) for value in present if value}
-    return Labels(volume, values)
+    values = read_names(names) if names else _segment_names(volume)
+    return Labels(volume, values or {str(int(value)): (int(value),) for value in present if value})
+
+
+def _on_grid(labels: Volume, grid: Grid) -> Volume:
+    """The label map in the voxels of `grid`: as it is, with its axes in another order, or a part of it (.seg.nrrd), 0 around.
+
+    Raises:
+        InputError: its voxels are not voxels of the grid.
+    """
+    if labels.grid.same_as(grid):
+        return labels
+    to_grid = np.linalg.inv(grid.ijk_to_ras) @ labels.ijk_to_ras
+    turned = np.rint(to_grid)
+    reach = np.array([*labels.grid.shape[::-1], 1.0])
+    is_turn = (np.abs(turned[:3, :3]).sum(axis=0) == 1).all() and (np.abs(turned[:3, :3]).sum(axis=1) == 1).all()
+    if not is_turn or (np.abs(to_grid - turned)[:3] @ reach).max() > GRID_TOLERANCE:
+        require_same_grid(Volume(np.zeros(grid.shape, np.float32), grid.ijk_to_ras, name="the measured volume"), labels)
+    # Every label voxel's (column, row, slice) in the grid.
+    places = turned[:3, :3].astype(int) @ np.indices(labels.grid.shape).reshape(3, -1)[::-1] + turned[:3, 3:].astype(int)
+    inside = ((places >= 0) & (places < np.array(grid.shape[::-1])[:, None])).all(axis=0)
+    array = np.zeros(grid.shape, np.float32)
+    array[tuple(places[::-1, inside])] = labels.array.ravel()[inside]
+    return Volume(array, grid.ijk_to_ras, name=labels.name, metadata=labels.metadata, warnings=labels.warnings)
+
+
+def _segment_names(volume: Volume) -> dict[str, tuple[int, ...]]:
+    """Name → label values of a segmentation of 3D Slicer (.seg.nrrd); empty for other label maps."""
+    values: dict[str, tuple[int, ...]] = {}
+    for key, name in volume.metadata.items():
+        match = _SEGMENT_NAME.fullmatch(key)
+        value = volume.metadata.get(f"Segment{match[1]}_LabelValue", "") if match else ""
+        if value.isdecimal() and len(value) < 6:
+            values[name] = (*values.get(name, ()), int(value))
+    return values
 
 
 def read_names(path: Path) -> dict[str, tuple[int, ...]]:
@@ -71,12 +108,12 @@ def read_names(path: Path) -> dict[str, tuple[int, ...]]:
         InputError: it cannot be read as such.
     """
     try:
-        names = json.loads(path.read_text(encoding="utf-8"))
+        names = json.loads(read_text(path, MOST_NAMES_BYTES))
         values: dict[str, tuple[int, ...]] = {}
         for value, name in names.items():
-            values[str(name)] = (*values.get(str(name), ()), int(value))
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}.") from None
-    except (ValueError, AttributeError, TypeError):
-        raise InputError(f'{path} is no list of label names; it should read {{"1": "fat", "2": "muscle"}}.') from None
+            if not isinstance(name, str) or not value.strip().lstrip("-").isdecimal() or len(value) > 9:
+                raise ValueError(value)
+            values[name] = (*values.get(name, ()), int(value))
+    except (ValueError, AttributeError, TypeError, RecursionError):
+        raise InputError(f'{path} is not a valid label list. Expected JSON such as {{"1": "fat", "2": "muscle"}}.') from None
     return values

@@ -112,12 +112,18 @@ def run(options: argparse.Namespace) -> None:
     """
     if options.report:
         check_report_folder(options.report)
-    series = _series(options)
-    images = on_one_grid({image: found.load() for image, found in series.items()})
+    selector = Selector(None)
+    series = _series(options, selector)
+    volumes = {image: found.load() for image, found in series.items()}
+    images = on_one_grid(volumes)
     if images.remark and not options.quiet:
         console.note(images.remark)
     index = _slice_index(options.slice, images.grid)
     labels = read_labels(options.labels, options.names, images.grid) if options.labels else None
+    warnings = [*selector.problems, *(warning for volume in volumes.values() for warning in volume.warnings)]
+    warnings += labels.volume.warnings if labels else ()
+    for warning in warnings:
+        console.warning(warning)
     sections = [*_cnr(options, images, labels), *_profiles(options, images), *_similarity(options, images, labels)]
     if not sections and not options.report:
         raise InputError("There is nothing to measure: give both STIRs for similarity, --labels for CNR, or --line for profiles.")
@@ -127,7 +133,7 @@ def run(options: argparse.Namespace) -> None:
     if options.report:
         write_report(options.report, measured_report(options, series, images, sections, index))
     if options.json:
-        console.result(json.dumps(_as_json(images, tables), indent=2, ensure_ascii=False))
+        console.result(json.dumps({**_as_json(images, tables), "warnings": warnings}, indent=2, ensure_ascii=False))
     else:
         for section in sections:
             _print(section.tables[0])
@@ -145,12 +151,11 @@ def _forms() -> str:
 # ---------------------------------------------------------------------------------------------------------------- inputs
 
 
-def _series(options: argparse.Namespace) -> dict[Image, Series]:
+def _series(options: argparse.Namespace, selector: Selector) -> dict[Image, Series]:
     """The series of the images that were given; the acquired STIR first, whose grid is the reference, else the synthetic one."""
     given = {image: text for image, name in _OPTIONS.items() if (text := getattr(options, name)) is not None}
     if Image.ACQUIRED not in given and Image.SYNTHETIC not in given:
         raise InputError("No STIR was given; name one with --acquired or --synthetic, or both to compare them.")
-    selector = Selector(None)
     return {image: selector.one(text) for image, text in given.items()}
 
 

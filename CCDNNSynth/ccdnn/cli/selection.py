@@ -54,6 +54,11 @@ class Selector:
             )
         return series[0]
 
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """A sentence for each file that could not be read where series were looked for."""
+        return tuple(dict.fromkeys(problem for study in self._found.values() for problem in study.problems))
+
     def for_roles(self, roles: Iterable[Role], chosen: Mapping[Role, str], optional: Collection[Role] = ()) -> dict[Role, Series]:
         """A series for each of `roles`: the one `chosen` for it, else the study's own.
 

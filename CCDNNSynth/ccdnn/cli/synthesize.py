@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,6 +110,8 @@ def run(options: argparse.Namespace) -> None:
     card = synthesizer.model.card
     series = selector.for_roles([Role(role) for role in card.roles], chosen, [Role(role) for role in card.optional])
     _require_no_input_overwritten(options.output, series)
+    for problem in selector.problems:
+        console.warning(problem)
     quiet = options.quiet or options.json
 
     def say(kind: str, sentence: str) -> None:
@@ -140,7 +143,7 @@ def run(options: argparse.Namespace) -> None:
     for reason in result.reasons:
         say("note", reason)
     if options.json:
-        console.result(json.dumps(_as_json(options.output, synthesizer.model, series, result), indent=2))
+        console.result(json.dumps(_as_json(options.output, synthesizer.model, series, result, selector.problems), indent=2))
     else:
         console.result(f"{options.output}: synthetic STIR, {result.volume.grid}, in {sum(result.seconds.values()):.1f} s")
 
@@ -156,7 +159,9 @@ def _require_no_input_overwritten(output: Path, series: dict[Role, Series]) -> N
             raise OutputError(f"{output} is the {role.label} input itself; choose another name for the result.")
 
 
-def _as_json(output: Path, model: Model, series: dict[Role, Series], result: SynthesisResult) -> dict[str, Any]:
+def _as_json(
+    output: Path, model: Model, series: dict[Role, Series], result: SynthesisResult, problems: Sequence[str]
+) -> dict[str, Any]:
     slices, rows, columns = result.volume.grid.shape
     return {
         "output": str(output),
@@ -181,6 +186,7 @@ def _as_json(output: Path, model: Model, series: dict[Role, Series], result: Syn
         "seconds": dict(result.seconds),
         "notes": list(result.notes),
         "warnings": list(result.warnings),
+        "problems": list(problems),
     }
 
 

@@ -41,13 +41,15 @@ class Group:
         parts: what distinguishes it within its series, such as ("TE 30 ms", "time point 2").
         time_point: 1, 2, … among repeats; None where there are none.
         planes: in how many anatomical planes the series has slices (three in a three-plane localizer).
-        notes: what differs between its slices and would usually make them several volumes, a clause each.
+        diffusion: whether the series has images with a b-value above 0.
+        notes: what a user should check, each the rest of a sentence that begins with its name.
     """
 
     frames: list[Frame]
     parts: tuple[str, ...] = ()
     time_point: int | None = None
     planes: int = 1
+    diffusion: bool = False
     notes: tuple[str, ...] = ()
 
     @property
@@ -60,15 +62,16 @@ class Group:
 
 @dataclass(frozen=True)
 class Rule:
-    """One difference that splits: how to split by it, and the word for a part, from its first frame and every part's.
+    """One difference that splits: what differs, how to split by it, and the word for a part, from its first frame and every part's.
 
     Args:
-        tag: what differs, in words, where slices that are one regular stack stay together in spite of it; "" where they never do.
+        tolerated: whether slices that are one regular stack stay together in spite of it.
     """
 
+    what: str
     split: Callable[[Sequence[Frame]], list[list[Frame]]]
     word: Callable[[Frame, Sequence[Frame]], str]
-    tag: str = ""
+    tolerated: bool = False
 
 
 def split_into_volumes(frames: Sequence[Frame]) -> list[Group]:
@@ -77,7 +80,7 @@ def split_into_volumes(frames: Sequence[Frame]) -> list[Group]:
     for series in _by_series(frames):
         series = _without_copies(series)
         planes = len({_plane(frame).removeprefix("oblique ") for frame in series})
-        volumes = [Group(series, planes=planes)]
+        volumes = [Group(series, planes=planes, diffusion=any(frame.protocol.b_value for frame in series))]
         for rule in ALWAYS:
             volumes = [part for volume in volumes for part in _apply(rule, volume)]
         for splitter in (_stations, _repeats, _distant_stacks):
@@ -127,12 +130,22 @@ def _split_near(
     return [part for _, part in parts]
 
 
-def _by_number(value: Callable[[Frame], float | None], word: str, tag: str) -> Rule:
+def _with_the_most(parts: list[list[Frame]], value: Callable[[Frame], Any]) -> list[list[Frame]]:
+    """Frames that lack a value belong to the largest part that has one: it is not whole without them, which is said later."""
+    known = [part for part in parts if value(part[0]) is not None]
+    if not known or len(known) == len(parts):
+        return parts
+    largest = max(known, key=len)
+    largest += [frame for part in parts for frame in part if value(part[0]) is None]
+    return known
+
+
+def _by_number(what: str, value: Callable[[Frame], float | None], word: str) -> Rule:
     def name(frame: Frame, _: Sequence[Frame]) -> str:
         number = value(frame)
         return word.format("unknown" if number is None else f"{number:g}")
 
-    return Rule(lambda frames: _split_near(frames, value, relative=RELATIVE_TOLERANCE), name, tag)
+    return Rule(what, lambda frames: _split_near(frames, value, relative=RELATIVE_TOLERANCE), name, tolerated=True)
 
 
 def _by_frame_of_reference(frames: Sequence[Frame]) -> list[list[Frame]]:
@@ -146,6 +159,10 @@ def _split_by_stack(frames: Sequence[Frame]) -> list[list[Frame]]:
     """By Stack ID, unless a file gives every slice one of its own."""
     parts = _split(frames, lambda frame: frame.stack)
     return parts if min(map(len, parts)) > 1 else [list(frames)]
+
+
+def _spacing(frame: Frame) -> tuple[float, float] | None:
+    return frame.pixel_spacing
 
 
 def _orientation(frame: Frame) -> tuple[float, ...] | None:
@@ -166,16 +183,33 @@ def _image_type_word(frame: Frame, all_parts: Sequence[Frame]) -> str:
     return " ".join(own) or "image type"
 
 
+def _by_spacing(frames: Sequence[Frame]) -> list[list[Frame]]:
+    return _with_the_most(_split_near(frames, _spacing, relative=1e-3), _spacing)
+
+
+def _by_orientation(frames: Sequence[Frame]) -> list[list[Frame]]:
+    return _with_the_most(_split_near(frames, _orientation, absolute=ORIENTATION_TOLERANCE), _orientation)
+
+
 ALWAYS = (
-    Rule(lambda frames: _split(frames, lambda frame: frame.shape), lambda frame, _: f"{frame.shape[1]}×{frame.shape[0]}"),
-    Rule(_by_frame_of_reference, lambda *_: "frame of reference"),
-    Rule(lambda frames: _split(frames, lambda frame: frame.protocol.image_type), _image_type_word, "image type"),
-    _by_number(lambda frame: frame.protocol.te_ms, "TE {} ms", "echo time"),
-    _by_number(lambda frame: frame.protocol.ti_ms, "TI {} ms", "inversion time"),
-    _by_number(lambda frame: frame.protocol.flip_angle_deg, "FA {}°", "flip angle"),
-    Rule(lambda frames: _split_near(frames, lambda frame: frame.pixel_spacing, relative=1e-3), lambda *_: "pixel spacing"),
-    Rule(lambda frames: _split_near(frames, _orientation, absolute=ORIENTATION_TOLERANCE), lambda frame, _: _plane(frame)),
-    Rule(_split_by_stack, lambda frame, _: f"stack {frame.stack}"),
+    Rule(
+        "size",
+        lambda frames: _split(frames, lambda frame: frame.shape),
+        lambda frame, _: f"{frame.shape[1]}×{frame.shape[0]}",
+    ),
+    Rule("frame of reference", _by_frame_of_reference, lambda *_: "frame of reference"),
+    Rule(
+        "image type",
+        lambda frames: _split(frames, lambda frame: frame.protocol.image_type),
+        _image_type_word,
+        tolerated=True,
+    ),
+    _by_number("echo time", lambda frame: frame.protocol.te_ms, "TE {} ms"),
+    _by_number("inversion time", lambda frame: frame.protocol.ti_ms, "TI {} ms"),
+    _by_number("flip angle", lambda frame: frame.protocol.flip_angle_deg, "FA {}°"),
+    Rule("pixel spacing", _by_spacing, lambda *_: "pixel spacing"),
+    Rule("orientation", _by_orientation, lambda frame, _: _plane(frame)),
+    Rule("stack", _split_by_stack, lambda frame, _: f"stack {frame.stack}"),
 )
 
 
@@ -183,11 +217,20 @@ def _apply(rule: Rule, volume: Group) -> list[Group]:
     parts = rule.split(volume.frames)
     if len(parts) == 1:
         return [volume]
-    if rule.tag and stack.is_one_stack(volume.frames):
-        odd = len(volume.frames) - max(map(len, parts))
-        note = f"the {rule.tag} of {odd} of its {len(volume.frames)} slices is not that of the others"
+    largest, total = max(map(len, parts)), len(volume.frames)
+    if rule.tolerated and stack.is_one_stack(volume.frames):
+        note = (
+            f"was read as one volume, although the {rule.what} of {total - largest} of its {total} slices is not that of the"
+            " others; check that it is one"
+        )
         return [replace(volume, notes=(*volume.notes, note))]
-    return _named(volume, parts, [rule.word(part[0], [part[0] for part in parts]) for part in parts])
+    named = _named(volume, parts, [rule.word(part[0], [part[0] for part in parts]) for part in parts])
+    single = [part for part in parts if len(part) == 1]
+    if len(parts) - len(single) != 1 or largest < stack.STACK_SLICES:
+        return named
+    count = "1 slice" if len(single) == 1 else f"{len(single)} slices"
+    note = f"is read without {count} of its series whose {rule.what} is another; check that it is whole"
+    return [replace(part, notes=(*part.notes, note)) if len(part.frames) > 1 else part for part in named]
 
 
 def _named(volume: Group, parts: Sequence[list[Frame]], words: Sequence[str]) -> list[Group]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 from pydicom import config, dcmread
 from pydicom.dataset import Dataset
-from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.errors import BytesLengthException
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
 from pydicom.tag import Tag
@@ -24,6 +23,7 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, MediaStorageDirecto
 from ccdnn.dicom.protocol import protocol_of
 from ccdnn.errors import InputError
 from ccdnn.formats.image import shown
+from ccdnn.opening import open_regular
 from ccdnn.series import Protocol
 
 PIXEL_DATA = (0x7FE0, 0x0010)
@@ -115,9 +115,15 @@ class Header:
     def __init__(self, dataset: Dataset | Mapping[str, Any], frame: Dataset | None = None, shared: Dataset | None = None) -> None:
         own, common = list(_group_items(frame)), list(_group_items(shared))
         self.layers = [*own, *common, dataset]
+        self._values: dict[str, Any] = {}
 
     def value(self, keyword: str) -> Any:
         """The attribute's value, or None where it is absent, empty or malformed."""
+        if keyword not in self._values:
+            self._values[keyword] = self._find(keyword)
+        return self._values[keyword]
+
+    def _find(self, keyword: str) -> Any:
         for layer in self.layers:
             try:
                 value = layer.get(keyword)
@@ -191,6 +197,8 @@ def _stated(layer: Dataset | Mapping[str, Any], keyword: str) -> str:
         value = layer.get_item(tag).value
     if isinstance(value, bytes):
         value = value.decode("latin-1").strip(" \0")
+    if isinstance(value, (list, tuple, MultiValue)):
+        value = "\\".join(map(str, value))
     return "" if value is None else shown(str(value))
 
 
@@ -216,11 +224,11 @@ def read_frames(path: Path) -> list[Frame]:
     Raises:
         DamagedFile: its header cannot be read to the end.
     """
-    with lenient(), path.open("rb") as stream:
+    with lenient(), open_regular(path) as stream:
         try:
             dataset = dcmread(stream, stop_before_pixels=True, force=True)
             sop_class = str(dataset.get("SOPClassUID", ""))
-        except (InvalidDicomError, EOFError, OSError, KeyError, AttributeError, zlib.error, *UNPARSABLE) as error:
+        except Exception as error:  # pydicom raises nearly anything on damaged data
             message = f"{path.name} cannot be read as DICOM ({_first_words(error)}); copy it again from its source."
             raise DamagedFile(path, message, "") from None
         if Header(dataset.file_meta).text("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage or _is_no_image(sop_class):

@@ -50,7 +50,7 @@ def _read_file(path: Path, wanted: Sequence[tuple[int, Frame]], signal: np.ndarr
         dataset = dcmread(stream, force=True)
     oddities: set[str] = set()
     _ensure_transfer_syntax(dataset)
-    decoded = iter_pixels(dataset, indices=[frame.index for _, frame in wanted], raw=True)
+    decoded = iter_pixels(dataset, indices=[frame.index for _, frame in wanted], raw=True, correct_unused_bits=False)
     for (place, frame), raw in zip(wanted, decoded, strict=True):
         if raw.shape != frame.shape:
             raise ValueError(f"its image has the shape {raw.shape}, its header says {frame.shape}")

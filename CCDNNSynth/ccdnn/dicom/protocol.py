@@ -84,6 +84,8 @@ def _technique(header: Header, sequence: set[str], name: str | None) -> Techniqu
     gradient = "GR" in sequence or pulse in ("GRADIENT", "BOTH")
     if spin or gradient:
         return Technique.BOTH if spin and gradient else Technique.SPIN_ECHO if spin else Technique.GRADIENT_ECHO
+    if header.number("RFEchoTrainLength") == 0 and (header.number("GradientEchoTrainLength") or 0) >= 1:
+        return Technique.GRADIENT_ECHO  # no refocusing pulse
     return next((technique for pattern, technique in SEQUENCE_NAMES if name and pattern.match(name)), None)
 
 

@@ -53,7 +53,9 @@ def read_dicom(files: Sequence[Path], strays: Mapping[Path, str] | None = None) 
             problems.append(f"{path.name} cannot be read: {error.strerror or error}.")
     problems += [sentence for path, sentence in lost.items() if path in (strays or {})]
     _attribute(lost, frames, damage)
-    return [_series_of(group, damage) for group in split_into_volumes(frames)], problems
+    groups = split_into_volumes(frames)
+    _find_stray_slices(groups, damage)
+    return [_series_of(group, damage) for group in groups], problems
 
 
 def _attribute(lost: Mapping[Path, str], frames: Sequence[Frame], damage: Damage) -> None:
@@ -72,6 +74,17 @@ def _attribute(lost: Mapping[Path, str], frames: Sequence[Frame], damage: Damage
         else:
             for uid in neighbours:
                 damage.possible.setdefault(uid, []).append(sentence)
+
+
+def _find_stray_slices(groups: Sequence[Group], damage: Damage) -> None:
+    """Single images that lie where the stack of another series would go on: one wrong UID takes a slice out of its series."""
+    single = [group.frames[0] for group in groups if len(group.frames) == 1]
+    for group in groups:
+        if len(group.frames) >= stack.STACK_SLICES:
+            for frame in single:
+                if stack.continues(frame, group.frames):
+                    sentence = f"{frame.path.name}, which says that it is of another series, lies where its next slice would."
+                    damage.possible.setdefault(group.typical.series_uid, []).append(sentence)
 
 
 def natural_order(path: Path) -> tuple[tuple[int, str | int], ...]:
@@ -98,6 +111,7 @@ def _series_of(group: Group, damage: Damage) -> Series:
             modality=typical.modality,
             slices=len(group.frames),
             planes=group.planes,
+            diffusion=group.diffusion,
         )
     )
     files = tuple(dict.fromkeys(frame.path for frame in ordered))
@@ -123,7 +137,7 @@ def _series_of(group: Group, damage: Damage) -> Series:
 
 
 def _warnings(group: Group, name: str, damage: Damage) -> list[str]:
-    found = [f"“{name}” was read as one volume, although {note}; check that it is one." for note in group.notes]
+    found = [f"“{name}” {note}." for note in group.notes]
     possible = damage.possible.get(group.frames[0].series_uid, [])
     return found + [f"“{name}” may lack a slice: {sentence}" for sentence in possible]
 

@@ -6,6 +6,7 @@ Thickness and Spacing Between Slices never place a slice: files carry them wrong
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -40,14 +41,25 @@ def axes(frame: Frame) -> np.ndarray:
     if frame.orientation is None or frame.position is None or frame.pixel_spacing is None:
         missing = "orientation" if frame.orientation is None else "position" if frame.position is None else "pixel spacing"
         raise InputError(f"{frame.path.name} does not state its {missing} in the patient, so its place in a volume is unknown.")
-    along_row, along_column = np.array(frame.orientation[:3]), np.array(frame.orientation[3:])
+    basis = _basis(frame.orientation)
+    if basis is None:
+        raise InputError(f"{frame.path.name} gives row and column directions that are not perpendicular unit vectors.")
+    return basis
+
+
+@lru_cache(maxsize=64)
+def _basis(orientation: tuple[float, ...]) -> np.ndarray | None:
+    """The axes of an orientation; None where it is none. The slices of a series share one."""
+    along_row, along_column = np.array(orientation[:3]), np.array(orientation[3:])
     lengths = np.linalg.norm(along_row), np.linalg.norm(along_column)
     if min(lengths) < 0.9 or max(lengths) > 1.1 or abs(along_row @ along_column) > ORTHOGONALITY * lengths[0] * lengths[1]:
-        raise InputError(f"{frame.path.name} gives row and column directions that are not perpendicular unit vectors.")
+        return None
     along_row /= lengths[0]
     normal = np.cross(along_row, along_column)
     normal /= np.linalg.norm(normal)
-    return np.column_stack([along_row, np.cross(normal, along_row), normal])
+    basis = np.column_stack([along_row, np.cross(normal, along_row), normal])
+    basis.flags.writeable = False
+    return basis
 
 
 def along_normal(frames: Sequence[Frame]) -> np.ndarray:
@@ -130,6 +142,12 @@ def is_one_stack(frames: Sequence[Frame]) -> bool:
     first = frames[0]
     alike = all(frame.shape == first.shape and frame.pixel_spacing == first.pixel_spacing for frame in frames)
     return alike and len(frames) >= STACK_SLICES and _is_parallel(frames) and _is_volume(frames)
+
+
+def continues(frame: Frame, frames: Sequence[Frame]) -> bool:
+    """Whether a frame lies where the next slice of a regular stack would, at either end."""
+    together = [*frames, frame]
+    return is_one_stack(frames) and is_one_stack(together) and arrange(together)[1].index(frame) in (0, len(frames))
 
 
 def _is_parallel(frames: Sequence[Frame]) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ccdnn.errors import InputError
-from ccdnn.formats.image import LPS_TO_RAS, ImageHeader, plain_neighbour, shown
+from ccdnn.formats.image import LPS_TO_RAS, ImageHeader, not_such_a_file, plain_neighbour, shown
 from ccdnn.formats.numbers import finite_numbers, whole_numbers
 from ccdnn.formats.payload import Encoding, Payload
 from ccdnn.opening import open_regular
@@ -89,7 +89,7 @@ def _fields(path: Path) -> tuple[dict[str, str], dict[str, str], int]:
     """Entries of the structure by their key in lower case, the others as they are written, and where the header ends."""
     with open_regular(path) as stream:
         start = stream.read(MOST_HEADER_BYTES)
-    damaged = InputError(f"{path.name} is not a MetaImage file, or its header is damaged; export it again.")
+    damaged = not_such_a_file(path, start, "MetaImage")
     if b"NDims" not in start[:8192]:
         raise damaged
     fields: dict[str, str] = {}

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from ccdnn.errors import InputError
-from ccdnn.formats.image import ImageHeader
+from ccdnn.formats.image import ImageHeader, not_such_a_file
 from ccdnn.formats.payload import Encoding, Payload
 from ccdnn.opening import open_regular
 from ccdnn.volume import GRID_TOLERANCE
@@ -63,7 +63,6 @@ def read_nifti(path: Path) -> ImageHeader:
 
 def _start(path: Path) -> tuple[bytes, Encoding]:
     """The header's bytes, and how the file is stored, whatever its suffix says."""
-    damaged = InputError(f"{path.name} is not a NIfTI file, or its header is damaged; export it again.")
     with open_regular(path) as stream:
         magic = stream.read(2)
         stream.seek(0)
@@ -71,8 +70,10 @@ def _start(path: Path) -> tuple[bytes, Encoding]:
             return stream.read(544), Encoding.RAW
         try:
             return _first_bytes(stream), Encoding.DEFLATE
-        except (OSError, EOFError, zlib.error):
-            raise damaged from None
+        except EOFError:
+            raise InputError(f"{path.name} is damaged or cut short: it ends within its header; copy it again.") from None
+        except (OSError, zlib.error):
+            raise not_such_a_file(path, b"\0", "NIfTI") from None
 
 
 def _first_bytes(stream: BinaryIO) -> bytes:
@@ -83,7 +84,6 @@ def _first_bytes(stream: BinaryIO) -> bytes:
 def _header(path: Path, start: bytes) -> Any:
     import nibabel
 
-    damaged = InputError(f"{path.name} is not a NIfTI file, or its header is damaged; export it again.")
     for order in ("little", "big"):
         kind = _SIZES.get(int.from_bytes(start[:4], order))
         if kind and len(start) >= int.from_bytes(start[:4], order):
@@ -92,9 +92,9 @@ def _header(path: Path, start: bytes) -> Any:
             if bytes(header["magic"].item())[:3] not in (b"n+1", b"n+2"):
                 if bytes(header["magic"].item())[:3] in (b"ni1", b"ni2"):
                     raise InputError(f"{path.name} keeps its voxels in a separate .img file; convert it to one .nii.gz file.")
-                raise damaged
+                break
             return header
-    raise damaged
+    raise not_such_a_file(path, start, "NIfTI")
 
 
 def _type(path: Path, header: Any) -> tuple[np.dtype[Any], int]:

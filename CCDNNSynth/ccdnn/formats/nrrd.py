@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ccdnn.errors import InputError
-from ccdnn.formats.image import LPS_TO_RAS, ImageHeader, plain_neighbour, shown
+from ccdnn.formats.image import LPS_TO_RAS, ImageHeader, not_such_a_file, plain_neighbour, shown
 from ccdnn.formats.numbers import finite_numbers, whole_numbers
 from ccdnn.formats.payload import Encoding, Payload
 from ccdnn.opening import open_regular
@@ -19,6 +19,7 @@ from ccdnn.opening import open_regular
 # A segmentation's header holds the terminology of every segment.
 MOST_HEADER_BYTES = 1 << 20
 _MOST_DATA_FILES = 4096
+_MOST_LINES = 4096
 
 _TYPES = {
     name: code
@@ -58,6 +59,7 @@ _SPACES = {
     "scanner-xyz": (-1, -1, 1),
     "": (-1, -1, 1),
 }
+_NO_SPACE = "{} states no orientation (space is unset); its axes are taken as left, posterior, superior."
 _UNITS_MM = {
     "mm": 1.0, "millimeter": 1.0, "millimeters": 1.0, "millimetre": 1.0, "": 1.0,
     "um": 1e-3, "µm": 1e-3, "μm": 1e-3, "micron": 1e-3, "microns": 1e-3,
@@ -66,6 +68,24 @@ _UNITS_MM = {
 }  # fmt: skip
 # Axes that do not lie in the patient.
 _NOT_SPATIAL = ("list", "vector", "point", "covariant-vector", "normal", "stub", "time", "complex")
+# Every field of the format. A name that is not among them is a damaged one, and its default might be wrong.
+_FIELDS = {
+    "dimension", "type", "block size", "encoding", "endian", "content", "min", "max", "old min", "old max", "data file",
+    "line skip", "byte skip", "number", "sample units", "space", "space dimension", "space units", "space origin",
+    "space directions", "measurement frame", "sizes", "spacings", "thicknesses", "axismins", "axismaxs", "centers",
+    "centerings", "labels", "units", "kinds",
+}  # fmt: skip
+_ALIASES = {
+    "blocksize": "block size",
+    "datafile": "data file",
+    "lineskip": "line skip",
+    "byteskip": "byte skip",
+    "oldmin": "old min",
+    "oldmax": "old max",
+    "axis mins": "axismins",
+    "axis maxs": "axismaxs",
+    "sampleunits": "sample units",
+}
 _VECTOR = re.compile(r"none|\([^()]*\)")
 
 
@@ -98,6 +118,7 @@ def read_nrrd(path: Path) -> ImageHeader:
         payloads=_payloads(path, fields, listed, data_offset, _ENCODINGS[encoding]),
         components=components,
         entries=entries,
+        warnings=() if "space" in fields else (_NO_SPACE.format(path.name),),
     )
 
 
@@ -105,7 +126,7 @@ def _fields(path: Path) -> tuple[dict[str, str], dict[str, str], int, list[str]]
     """Fields by their name, key–value pairs, where the attached voxels begin, and the data files of a LIST."""
     with open_regular(path) as stream:
         start = stream.read(MOST_HEADER_BYTES)
-    damaged = InputError(f"{path.name} is not a NRRD file, or its header is damaged; export it again.")
+    damaged = not_such_a_file(path, start, "NRRD")
     if not start.startswith(b"NRRD000"):
         raise damaged
     fields: dict[str, str] = {}
@@ -128,24 +149,19 @@ def _fields(path: Path) -> tuple[dict[str, str], dict[str, str], int, list[str]]
         if not colon and not line.endswith(":"):
             raise damaged
         name = name.rstrip(":").lower().strip()
-        if fields.setdefault(_ALIASES.get(name, name), content.strip()) != content.strip():
-            raise InputError(f"{path.name} states “{shown(name)}” twice, with different values; export it again.")
-        if _ALIASES.get(name, name) == "data file" and content.split()[:1] == ["LIST"]:
+        name = _ALIASES.get(name, name)
+        if name not in _FIELDS:
+            raise InputError(
+                f"{path.name} states “{shown(name)}”, which is not a field of NRRD; its header is damaged, export it again."
+            )
+        if fields.setdefault(name, content.strip()) != content.strip():
+            raise InputError(f"{path.name} states “{name}” twice, with different values; export it again.")
+        if name == "data file" and content.split()[:1] == ["LIST"]:
             names = start[place:].decode("utf-8", "replace").splitlines()
             return fields, entries, place, [one.strip() for one in names if one.strip()]
     if len(start) == MOST_HEADER_BYTES:
         raise damaged
     return fields, entries, len(start), []
-
-
-_ALIASES = {
-    "datafile": "data file",
-    "lineskip": "line skip",
-    "byteskip": "byte skip",
-    "axis mins": "axismins",
-    "axis maxs": "axismaxs",
-    "sample units": "sampleunits",
-}
 
 
 def _unescaped(text: str) -> str:
@@ -246,6 +262,8 @@ def _payloads(path: Path, fields: dict[str, str], listed: list[str], data_offset
     (skip,) = whole_numbers(path, "byte skip", fields.get("byte skip", "0"), 1, least=-1)
     if skip < 0 and encoding is not Encoding.RAW:
         raise InputError(f"{path.name} states byte skip: -1, which only raw voxels can have; export it again.")
+    if lines > _MOST_LINES:
+        raise InputError(f"{path.name} states line skip: {lines}, more than any file has; export it again.")
     named = fields.get("data file")
     if named is None:
         return (_payload(path, data_offset, lines, skip, encoding),)
