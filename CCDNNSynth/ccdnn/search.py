@@ -76,10 +76,13 @@ def search(path: Path) -> Found:
                 others.setdefault(file.parent, []).append((file, start))
     if par_rec:
         found.problems.append(f"{par_rec} Philips PAR/REC files are not read; export the series as DICOM or NIfTI.")
+    siblings: dict[Path, list[Path]] = {}
+    for file in found.dicom:
+        siblings.setdefault(file.parent, []).append(file)
     for folder, files in others.items():
-        siblings = [file for file in found.dicom if file.parent == folder]
+        names = _Names(siblings.get(folder, []))
         for file, start in files:
-            _place(file, start, siblings, found, alone=file == path)
+            _place(file, start, names, found, alone=file == path)
     return found
 
 
@@ -104,10 +107,27 @@ def looks_like_dicom(start: bytes) -> bool:
     return len(following) == 2 and int.from_bytes(following, "little") in (*_FIRST_GROUPS, 0x0018, 0x0020, 0x0028)
 
 
-def _place(file: Path, start: bytes, siblings: list[Path], found: Found, alone: bool) -> None:
+class _Names:
+    """How the DICOM files of a folder are named."""
+
+    def __init__(self, files: list[Path]) -> None:
+        self._patterns = {_pattern(file) for file in files}
+        self._usual = Counter(suffix_of(file) for file in files).most_common(1)[0][0] if files else ""
+
+    def include(self, file: Path) -> bool:
+        """Whether a file is named as they are; never where there are none."""
+        suffix = suffix_of(file)
+        return bool(self._patterns) and (
+            suffix in DICOM_SUFFIXES
+            or _pattern(file) in self._patterns
+            or (suffix == self._usual != "" and not suffix[1:].isalpha())
+        )
+
+
+def _place(file: Path, start: bytes, names: _Names, found: Found, alone: bool) -> None:
     """A file that is neither an image nor DICOM: damage where its name says that it should be one, else nothing or a remark."""
     instead = what_instead(start)
-    if siblings and _is_named_like(file, siblings):
+    if names.include(file):
         why = instead or ("cut short" if len(start) < 132 else "not a DICOM file")
         found.strays[file] = f"{file.name}, which is named like a slice, is {why}; copy it again from its source."
     elif instead and (alone or suffix_of(file) in DICOM_SUFFIXES or _is_named_archive(file, instead)):
@@ -118,16 +138,6 @@ def _place(file: Path, start: bytes, siblings: list[Path], found: Found, alone: 
 
 def _is_named_archive(file: Path, instead: str) -> bool:
     return instead.startswith("an archive") and file.suffix.lower() in _ARCHIVE_SUFFIXES
-
-
-def _is_named_like(file: Path, siblings: list[Path]) -> bool:
-    """Whether a file is named as the DICOM files of its folder are."""
-    suffix = suffix_of(file)
-    if suffix in DICOM_SUFFIXES:
-        return True
-    usual = Counter(suffix_of(sibling) for sibling in siblings).most_common(1)[0][0]
-    patterns = {_pattern(sibling) for sibling in siblings}
-    return _pattern(file) in patterns or (suffix == usual != "" and not suffix[1:].isalpha())
 
 
 def _pattern(path: Path) -> str:

@@ -116,18 +116,28 @@ def _split(frames: Sequence[Frame], key: Callable[[Frame], Hashable]) -> list[li
 def _split_near(
     frames: Sequence[Frame], value: Callable[[Frame], Sequence[float] | float | None], relative: float = 0.0, absolute: float = 0.0
 ) -> list[list[Frame]]:
-    """Split by numbers that are equal within a tolerance; no number is a value of its own."""
-    parts: list[tuple[np.ndarray | None, list[Frame]]] = []
-    for frame in frames:
+    """Split by numbers that are equal within a tolerance to those of a part's first frame; no number is a value of its own."""
+    distinct = [(part[0], part) for part in _split(frames, value)]
+    parts: list[list[Frame]] = []
+    part_of: list[int] = []
+    firsts = np.empty((0, 0))
+    for frame, alike in distinct:
         number = value(frame)
-        number = None if number is None else np.asarray(number, dtype=float)
-        for first, part in parts:
-            if (first is None) == (number is None) and (number is None or np.allclose(number, first, rtol=relative, atol=absolute)):
-                part.append(frame)
-                break
+        if number is None:
+            parts.append(alike)
+            continue
+        found = np.atleast_1d(np.asarray(number, dtype=float))
+        if not part_of:
+            firsts = np.empty((len(distinct), len(found)))
+        known = firsts[: len(part_of)]
+        near = np.flatnonzero((np.abs(known - found) <= absolute + relative * np.abs(known)).all(axis=1))
+        if len(near):
+            parts[part_of[near[0]]] += alike
         else:
-            parts.append((number, [frame]))
-    return [part for _, part in parts]
+            firsts[len(part_of)] = found
+            part_of.append(len(parts))
+            parts.append(alike)
+    return parts
 
 
 def _with_the_most(parts: list[list[Frame]], value: Callable[[Frame], Any]) -> list[list[Frame]]:
@@ -235,8 +245,12 @@ def _apply(rule: Rule, volume: Group) -> list[Group]:
 
 def _named(volume: Group, parts: Sequence[list[Frame]], words: Sequence[str]) -> list[Group]:
     """The parts of a volume, told apart by a word each, and by a number where a word comes twice."""
-    words = [word if words.count(word) == 1 else f"{word} {words[: i + 1].count(word)}" for i, word in enumerate(words)]
-    return [replace(volume, frames=part, parts=(*volume.parts, word)) for part, word in zip(parts, words, strict=True)]
+    total, so_far = Counter(words), Counter[str]()
+    numbered = []
+    for word in words:
+        so_far[word] += 1
+        numbered.append(word if total[word] == 1 else f"{word} {so_far[word]}")
+    return [replace(volume, frames=part, parts=(*volume.parts, word)) for part, word in zip(parts, numbered, strict=True)]
 
 
 def _stations(volume: Group) -> list[Group]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+
+import numpy as np
 
 from ccdnn.dicom import stack
 from ccdnn.dicom.grouping import Group, split_into_volumes
@@ -15,6 +18,9 @@ from ccdnn.dicom.pixels import read_pixels
 from ccdnn.errors import InputError
 from ccdnn.roles import Evidence, classify
 from ccdnn.series import Series
+
+# How far from the place of a stack's next slice, in slice spacings, an image may lie to be taken for it.
+STRAY_TOLERANCE = 0.25
 
 
 @dataclass
@@ -60,17 +66,17 @@ def read_dicom(files: Sequence[Path], strays: Mapping[Path, str] | None = None) 
 
 def _attribute(lost: Mapping[Path, str], frames: Sequence[Frame], damage: Damage) -> None:
     """Find the series that damaged files belong to: the only one of their folder, or that of the files named next to them."""
-    series_of = {frame.path: frame.series_uid for frame in frames}
-    folders: dict[Path, list[Path]] = {}
-    for path in series_of:
-        folders.setdefault(path.parent, []).append(path)
+    folders: dict[Path, dict[Path, str]] = {}
+    for frame in frames:
+        folders.setdefault(frame.path.parent, {})[frame.path] = frame.series_uid
+    ordered = {folder: sorted(files, key=natural_order) for folder, files in folders.items()}
     for path, sentence in lost.items():
-        siblings = sorted([*folders.get(path.parent, []), path], key=natural_order)
-        place = siblings.index(path)
-        neighbours = {series_of[sibling] for sibling in siblings[max(place - 1, 0) : place + 2] if sibling != path}
-        alone = {series_of[sibling] for sibling in siblings if sibling != path}
-        if len(alone) == 1 or (len(neighbours) == 1 and 0 < place < len(siblings) - 1):
-            damage.certain.setdefault(next(iter(alone if len(alone) == 1 else neighbours)), []).append(sentence)
+        series_of, siblings = folders.get(path.parent, {}), ordered.get(path.parent, [])
+        place = bisect_left(siblings, natural_order(path), key=natural_order)
+        neighbours = {series_of[sibling] for sibling in siblings[max(place - 1, 0) : place + 1]}
+        alone = set(series_of.values())
+        if len(alone) == 1 or (len(neighbours) == 1 and 0 < place < len(siblings)):
+            damage.certain.setdefault(next(iter(neighbours)), []).append(sentence)
         else:
             for uid in neighbours:
                 damage.possible.setdefault(uid, []).append(sentence)
@@ -78,13 +84,20 @@ def _attribute(lost: Mapping[Path, str], frames: Sequence[Frame], damage: Damage
 
 def _find_stray_slices(groups: Sequence[Group], damage: Damage) -> None:
     """Single images that lie where the stack of another series would go on: one wrong UID takes a slice out of its series."""
-    single = [group.frames[0] for group in groups if len(group.frames) == 1]
+    single = [group.frames[0] for group in groups if len(group.frames) == 1 and group.frames[0].position is not None]
+    if not single:
+        return
+    positions = np.array([frame.position for frame in single])
     for group in groups:
-        if len(group.frames) >= stack.STACK_SLICES:
-            for frame in single:
-                if stack.continues(frame, group.frames):
-                    sentence = f"{frame.path.name}, which says that it is of another series, lies where its next slice would."
-                    damage.possible.setdefault(group.typical.series_uid, []).append(sentence)
+        places = stack.next_places(group.frames)
+        if places is None:
+            continue
+        tolerance = STRAY_TOLERANCE * np.linalg.norm(places[1] - places[0]) / (len(group.frames) + 1)
+        for index in np.flatnonzero((np.linalg.norm(positions[:, None] - places, axis=2) <= tolerance).any(axis=1)):
+            frame = single[index]
+            if stack.is_one_stack([*group.frames, frame]):
+                sentence = f"{frame.path.name}, which says that it is of another series, lies where its next slice would."
+                damage.possible.setdefault(group.typical.series_uid, []).append(sentence)
 
 
 def natural_order(path: Path) -> tuple[tuple[int, str | int], ...]:

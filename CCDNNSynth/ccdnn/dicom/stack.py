@@ -144,10 +144,14 @@ def is_one_stack(frames: Sequence[Frame]) -> bool:
     return alike and len(frames) >= STACK_SLICES and _is_parallel(frames) and _is_volume(frames)
 
 
-def continues(frame: Frame, frames: Sequence[Frame]) -> bool:
-    """Whether a frame lies where the next slice of a regular stack would, at either end."""
-    together = [*frames, frame]
-    return is_one_stack(frames) and is_one_stack(together) and arrange(together)[1].index(frame) in (0, len(frames))
+def next_places(frames: Sequence[Frame]) -> np.ndarray | None:
+    """Where a slice more would lie at either end of a regular stack, (2, 3) in LPS mm; None where the frames are not one."""
+    if not is_one_stack(frames):
+        return None
+    ordered = arrange(frames)[1]
+    first, last = np.array(ordered[0].position), np.array(ordered[-1].position)
+    step = (last - first) / (len(ordered) - 1)
+    return np.array([first - step, last + step])
 
 
 def _is_parallel(frames: Sequence[Frame]) -> bool:
@@ -170,15 +174,15 @@ def separate_sideways(frames: Sequence[Frame]) -> list[list[Frame]]:
     for frame in frames:
         axes(frame)
     tolerance = max(PLACE_TOLERANCE_MM, IN_PLANE_TOLERANCE * min(frames[0].pixel_spacing))
-    parts: list[tuple[np.ndarray, list[Frame]]] = []
-    for frame in frames:
-        origin = np.array(frame.position) @ basis[:, :2]
-        part = next((part for first, part in parts if np.abs(first - origin).max() <= tolerance), None)
-        if part is None:
-            parts.append((origin, [frame]))
-        else:
-            part.append(frame)
-    stacks = [part for _, part in parts]
+    origins = np.array([frame.position for frame in frames]) @ basis[:, :2]
+    left, stacks = np.arange(len(frames)), []
+    while len(left):
+        # One stack more than could all have enough slices: no need to look further.
+        if len(stacks) > len(frames) // STACK_SLICES:
+            return [list(frames)]
+        near = np.abs(origins[left] - origins[left[0]]).max(axis=1) <= tolerance
+        stacks.append([frames[index] for index in left[near]])
+        left = left[~near]
     return stacks if all(len(places(part)) >= STACK_SLICES for part in stacks) else [list(frames)]
 
 
