@@ -3,11 +3,22 @@
 A message is one sentence that says what is wrong, in which file or node, and what to do about it. It never holds patient data.
 """
 
+from collections.abc import Iterable
+
+from ccdnn.text import shown
+
 
 class CcdnnError(Exception):
-    """Base of every error that is the user's to mend; anything else is a bug and keeps its traceback."""
+    """Base of every error that is the user's to mend; anything else is a bug and keeps its traceback.
+
+    The message is one line, and each of `items`, a list that the message announces, is one more. What does not print in the names and
+    values that they quote is escaped.
+    """
 
     exit_code = 1
+
+    def __init__(self, message: object = "", items: Iterable[object] = ()) -> None:
+        super().__init__("\n  - ".join(shown(" ".join(str(line).split()), longest=None) for line in (message, *items)))
 
 
 class InputError(CcdnnError):

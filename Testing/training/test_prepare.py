@@ -219,7 +219,7 @@ def test_every_problem_of_every_subject_is_told_at_once(tmp_path: Path) -> None:
         "knee-5, GRE (gre.nrrd): gre.nrrd (36×40×6 at 0.8×0.8×3 mm) does not overlap",
         "knee-6, T2-w (t2.nrrd): it covers only 33% of the STIR",
         "knee-7: there is no T1-w series",
-        "knee-7: t1.nrrd is no .nrrd image",
+        "knee-7: t1.nrrd is not a NRRD file, or its header is damaged",
         "knee-8: ",
     ):
         assert f"  - {sentence}" in told
@@ -270,9 +270,9 @@ def test_a_manifest_says_what_is_wrong_with_each_line(tmp_path: Path) -> None:
     ("content", "message"),
     [
         ("subject,t1,t2,stir\n", "lacks the column gre"),
-        ("", "lacks the column subject and t1"),
+        ("", "is empty; it should begin with a line of column names"),
         ("subject,t1,t2,gre,stir\n\n", "no line below its header"),
-        (b"subject,t1,t2,gre,stir\n\xff\xfe", "cannot be read as a manifest"),
+        (b"subject,t1,t2,gre,stir\n\x00\x01", "manifest.csv"),
     ],
 )
 def test_a_file_that_is_no_manifest_is_one_sentence(tmp_path: Path, content: str | bytes, message: str) -> None:

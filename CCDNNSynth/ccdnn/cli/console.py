@@ -2,22 +2,64 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from ccdnn.errors import OutputError
 from ccdnn.measure.table import Measurement
+from ccdnn.text import shown
 
 
 def prepare_streams() -> None:
-    """Let a terminal that lacks × or µ show an escape for it instead of ending the run."""
+    """Let a terminal that lacks × or µ show an escape for it instead of ending the run, and a stream that was closed say so."""
+    sys.stdout = sys.stdout or _Closed()
+    sys.stderr = sys.stderr or io.StringIO()  # nobody reads it
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+
+
+class _Closed(io.TextIOBase):
+    """Standard output where the caller closed it (`>&-`)."""
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.EBADF, "it is closed")
+
+    def flush(self) -> None:
+        return
+
+
+@contextmanager
+def _to_stdout() -> Iterator[None]:
+    """What is printed within reaches its reader, or the run ends with a sentence.
+
+    Raises:
+        OutputError: it cannot be printed, for instance onto a full disk.
+        BrokenPipeError: the reader has seen enough.
+    """
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except (OSError, ValueError) as error:
+        drop_stdout()
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise OutputError(f"The result cannot be printed: {reason}.") from None
+
+
+def drop_stdout() -> None:
+    """What Python still holds for standard output goes nowhere, so that the process does not end with a complaint about it."""
+    with suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def note(sentence: str) -> None:
@@ -34,7 +76,8 @@ def error(sentence: str) -> None:
 
 def result(line: str) -> None:
     """One line of the result on stdout, unstyled and never wrapped."""
-    print(line)
+    with _to_stdout():
+        print(_escaped(line))
 
 
 @contextmanager
@@ -72,15 +115,26 @@ def progress(label: str, unit: str, quiet: bool = False) -> Iterator[Callable[[i
 
 def print_table(title: str, headings: Iterable[str], rows: Iterable[Iterable[str]], words: bool = False) -> None:
     """A table on stdout. All columns but the first are aligned to the right, as numbers are, unless they hold `words`."""
-    table = Table(title=title, title_justify="left")
+    table = Table(title=_escaped(title), title_justify="left")
     for column, heading in enumerate(headings):
         table.add_column(heading, justify="right" if column and not words else "left", overflow="fold")
     for row in rows:
-        table.add_row(*row)
-    Console(markup=False, highlight=False).print(table)
+        table.add_row(*map(_escaped, row))
+    print_wide(table)
 
 
-def shown(measurement: Measurement) -> str:
+def print_wide(table: Table, width: int | None = None) -> None:
+    """A table of rich on stdout.
+
+    Args:
+        width: in letters, where stdout is not a terminal, which has its own.
+    """
+    terminal = Console(markup=False, highlight=False)
+    with _to_stdout():
+        (terminal if terminal.is_terminal or width is None else Console(markup=False, highlight=False, width=width)).print(table)
+
+
+def value_of(measurement: Measurement) -> str:
     """The value of a measurement with its unit, to four digits; a dash where there is none."""
     if measurement.value != measurement.value:
         return "–"
@@ -90,4 +144,9 @@ def shown(measurement: Measurement) -> str:
 def _say(prefix: str, sentence: str, style: str = "") -> None:
     console = Console(stderr=True, markup=False, highlight=False)
     console.print(prefix, style=style, end="") if prefix else None
-    console.print(sentence, soft_wrap=True)
+    console.print(_escaped(sentence), soft_wrap=True)
+
+
+def _escaped(text: str) -> str:
+    """Lines without control characters: names of files and series come from anywhere."""
+    return "\n".join(shown(line, longest=None) for line in text.split("\n"))

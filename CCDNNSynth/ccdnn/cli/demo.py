@@ -22,7 +22,7 @@ from ccdnn.measure.table import Measurement, table_of
 from ccdnn.resample import resample_onto
 from ccdnn.series import Role
 from ccdnn.volume import Volume, require_same_grid
-from ccdnn.writing import make_folder, write_text
+from ccdnn.writing import make_folder, write_files
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -132,7 +132,7 @@ def _print_similarity(rows: Sequence[Measurement]) -> None:
     console.print_table(
         f"Synthetic against acquired STIR, {scaling}",
         ("measure", "value", "taken"),
-        ((row.name, console.shown(row), row.method.partition("; ")[0]) for row in rows),
+        ((row.name, console.value_of(row), row.method.partition("; ")[0]) for row in rows),
     )
     for row in rows:
         if row.note:
@@ -143,7 +143,7 @@ def _print_cnr(pairs: Sequence[Sequence[Measurement]]) -> None:
     console.print_table(
         pairs[0][0].method,
         ("tissues", "acquired", "synthetic", "synthetic / acquired"),
-        ((pair[0].name.removeprefix("CNR "), *map(console.shown, pair)) for pair in pairs),
+        ((pair[0].name.removeprefix("CNR "), *map(console.value_of, pair)) for pair in pairs),
     )
     for row in chain(*pairs):
         if row.note:
@@ -153,12 +153,11 @@ def _print_cnr(pairs: Sequence[Sequence[Measurement]]) -> None:
 def _write(folder: Path, volumes: Mapping[Role, Volume], synthetic: Volume, rows: Sequence[Measurement], index: int) -> None:
     from ccdnn.pictures import save_picture
 
-    stir, picture, csv, json_ = (folder / name for name in _OUTPUTS)
+    (stir, picture), (csv, json_) = (folder / name for name in _OUTPUTS[:2]), _OUTPUTS[2:]
     figure = _draw(volumes, synthetic, index)
     write_volume(synthetic, stir)
     save_picture(figure, picture)
-    write_text(table_of(rows).to_csv(), csv)
-    write_text(table_of(rows).to_json(), json_)
+    write_files(folder, {csv: table_of(rows).to_csv().encode(), json_: table_of(rows).to_json().encode()})
 
 
 def _telling_slice(labels: np.ndarray, values: Mapping[str, int]) -> int:

@@ -15,6 +15,7 @@ from ccdnn.model.catalog import list_models
 from ccdnn.model.header import read_card
 from ccdnn.series import Role, Series
 from ccdnn.study import Study, choose_roles, read_study
+from ccdnn.text import shown
 
 
 def add_parser(commands: Any) -> None:
@@ -90,7 +91,6 @@ def _plan(study: Study) -> _Plan:
 
 
 def _print_table(study: Study) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(title=f"{len(study.series)} series", title_justify="left")
@@ -108,10 +108,8 @@ def _print_table(study: Study) -> None:
             row, name = f"{first + 1}–{last + 1}", f"{name} … {study.series[last].time_point}"
         times = (protocol.tr_ms, protocol.te_ms, protocol.ti_ms, protocol.flip_angle_deg)
         role = series.role.label if series.problem is None else f"{series.role.label} (unusable)"
-        table.add_row(row, name, _grid(series), *map(_number, times), role, series.reason)
-    terminal = Console(markup=False, highlight=False)
-    # A file or a pipe has no width of its own; 80 columns would fold every cell.
-    Console(markup=False, highlight=False, width=None if terminal.is_terminal else 200).print(table)
+        table.add_row(row, shown(name, longest=None), _grid(series), *map(_number, times), role, shown(series.reason, longest=None))
+    console.print_wide(table, width=200)  # 80 columns, which a pipe is taken to have, would fold every cell
 
 
 def _folded(found: Sequence[Series]) -> list[tuple[int, int]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 
 from ccdnn.errors import InputError
 from ccdnn.measure.cnr import tissue_name
-from ccdnn.opening import read_text
+from ccdnn.opening import read_json
 from ccdnn.study import read_volume
 from ccdnn.volume import GRID_TOLERANCE, Grid, Volume, require_same_grid
 
@@ -107,13 +106,13 @@ def read_names(path: Path) -> dict[str, tuple[int, ...]]:
     Raises:
         InputError: it cannot be read as such.
     """
+    names = read_json(path, MOST_NAMES_BYTES)
     try:
-        names = json.loads(read_text(path, MOST_NAMES_BYTES))
         values: dict[str, tuple[int, ...]] = {}
         for value, name in names.items():
             if not isinstance(name, str) or not value.strip().lstrip("-").isdecimal() or len(value) > 9:
                 raise ValueError(value)
             values[name] = (*values.get(name, ()), int(value))
-    except (ValueError, AttributeError, TypeError, RecursionError):
+    except (ValueError, AttributeError, TypeError):
         raise InputError(f'{path} is not a valid label list. Expected JSON such as {{"1": "fat", "2": "muscle"}}.') from None
     return values

@@ -7,13 +7,15 @@ keeps its traceback and exits 1.
 from __future__ import annotations
 
 import argparse
-import os
-import sys
-from collections.abc import Sequence
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 
 from ccdnn import __version__
 from ccdnn.cli import console, demo, export_dicom, inspect, measure, models, reader_study, synthesize
-from ccdnn.errors import Cancelled, CcdnnError
+from ccdnn.errors import Cancelled, CcdnnError, DeviceError
 
 _COMMANDS = (inspect, synthesize, measure, export_dicom, models, reader_study, demo)
 
@@ -23,8 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console.prepare_streams()
     chosen = build_parser().parse_args(arguments)
     try:
-        chosen.run(chosen)
-        sys.stdout.flush()
+        with stopping_like_ctrl_c():
+            chosen.run(chosen)
     except CcdnnError as error:
         console.error(str(error))
         return error.exit_code
@@ -32,9 +34,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.error("Stopped; nothing was written.")
         return Cancelled.exit_code
     except BrokenPipeError:
-        # Whoever read our output, `head` say, has seen enough. What Python still holds for it goes nowhere, without a complaint.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        console.drop_stdout()  # whoever read our output, `head` say, has seen enough
+    except MemoryError:
+        console.error("There is not enough memory for this; close other programs or use smaller images.")
+        return DeviceError.exit_code
     return 0
+
+
+@contextmanager
+def stopping_like_ctrl_c() -> Iterator[None]:
+    """While this lasts, a request to end the process, or the end of its terminal, is what Ctrl-C is: unfinished outputs vanish."""
+
+    def stop(signum: int, _frame: FrameType | None) -> None:
+        signal.signal(signum, signal.SIG_IGN)  # a second one must not interrupt the cleaning up
+        raise KeyboardInterrupt
+
+    names = ("SIGTERM", "SIGHUP") if threading.current_thread() is threading.main_thread() else ()
+    former = {}
+    for name in names:
+        number = getattr(signal, name, None)
+        # One that is ignored stays so: `nohup` asks for it.
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            former[number] = signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -105,7 +105,7 @@ def prepare_cohort(
         problems += preparation.same_voxels()
         if problems:
             count = f"{len(problems)} problems" if len(problems) > 1 else "a problem"
-            raise InputError(f"{source} has {count}, nothing was written:\n" + "\n".join(f"  - {p}" for p in problems))
+            raise InputError(f"{source} has {count}, nothing was written:", problems)
         minmax = {"strategy": DatasetMinMax.strategy, "constants": None}  # each fold has its own
         normalisation = minmax if strategy == DatasetMinMax.strategy else PERCENTILE.to_card()
         write_cohort_index(partial, preparation.entries, contrasts=CONTRASTS, normalisation=normalisation, made_by=made_by)

@@ -1,0 +1,27 @@
+"""Text from somewhere else, made fit to be shown."""
+
+from __future__ import annotations
+
+import unicodedata
+
+
+def shown(text: object, longest: int | None = 80) -> str:
+    """One line that a terminal, a label or a header can show: what does not print is escaped, and a long text is cut.
+
+    Files, paths and model cards may hold control characters that move a cursor, colour what follows or turn the direction of the
+    text, and bytes that are not text at all.
+
+    >>> shown("SAG T1\\x1b[31m")
+    'SAG T1\\\\x1b[31m'
+    >>> shown("a long description", 8)
+    'a long …'
+    """
+    letters = (letter if letter.isprintable() else _escaped(letter) for letter in str(text))
+    line = "".join(letters)
+    return line if longest is None or len(line) <= longest else line[: longest - 1] + "…"
+
+
+def _escaped(letter: str) -> str:
+    if unicodedata.category(letter) == "Zs":  # a space of another width
+        return " "
+    return letter.encode("unicode_escape").decode("ascii")
