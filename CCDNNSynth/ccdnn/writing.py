@@ -1,33 +1,53 @@
-"""Outputs that take the place of what stood there only when they are complete, and why one cannot be written."""
+"""Outputs that take the place of what stood there only when they are complete, and why one cannot be written.
+
+What is not complete has a hidden name that says which process writes it. A process that was killed leaves it behind; the next one
+that writes to the same place removes it.
+"""
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
+import platform
+import re
 import shutil
+import stat
+import sys
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
 from ccdnn.errors import OutputError
 
+# A file for its owner alone, and one for whom the umask allows.
+_PRIVATE, _SHARED = 0o600, 0o666
+_LONGEST_STEM = 80
+_LEFTOVER = re.compile(r"\.ccdnn-([0-9a-f]{8})-(\d+)-[0-9a-f]{8}\.")
+
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, private: bool = False) -> Iterator[Path]:
     """A temporary file beside `path` to write to, which takes its place when the block ends well and vanishes when it does not.
+
+    A file that is replaced keeps its permissions; a link stays, and what it leads to is replaced.
+
+    Args:
+        private: whether a new file is for its owner alone.
 
     Raises:
         OutputError: it cannot be created, flushed to disk or renamed.
     """
-    temporary = _create_temporary(path)
+    place = _place_of(path)
+    temporary = _create_temporary(place, private)
     try:
         yield temporary
-        # Some file systems report a full disk only when the data reach it.
-        with temporary.open("rb+") as stream:
-            os.fsync(stream.fileno())
-        temporary.replace(path)
+        _flush(temporary)
+        if place.exists():
+            shutil.copymode(place, temporary)
+        temporary.replace(place)
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {_why(error)}.") from error
     finally:
@@ -44,12 +64,16 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
         OutputError: it cannot be made, filled or renamed; `folder` is as it was.
     """
     make_folder(folder.parent)
-    mark = uuid.uuid4().hex[:8]
-    temporary, former = (folder.with_name(f".{folder.name}.{mark}.{kind}") for kind in ("part", "former"))
+    _remove_leftovers(folder)
+    temporary, former = (_hidden(folder, kind) for kind in ("part", "former"))
     try:
         temporary.mkdir()
         yield temporary
+        for path in temporary.rglob("*"):
+            if path.is_file():
+                _flush(path)
         if folder.exists():
+            shutil.copymode(folder, temporary)
             folder.rename(former)
         temporary.rename(folder)
     except OSError as error:
@@ -62,14 +86,14 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
             shutil.rmtree(former, ignore_errors=True)
 
 
-def write_text(text: str, path: Path) -> None:
+def write_text(text: str, path: Path, private: bool = False) -> None:
     """Write a UTF-8 text file.
 
     Raises:
         OutputError: see `replacing`.
     """
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    with replacing(path, private) as temporary:
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_bytes(content: bytes, path: Path) -> None:
@@ -82,6 +106,46 @@ def write_bytes(content: bytes, path: Path) -> None:
         temporary.write_bytes(content)
 
 
+def write_files(folder: Path, contents: Mapping[str, bytes]) -> None:
+    """Write several files into a folder that may hold others: all of them or none.
+
+    Raises:
+        OutputError: see `replacing`; every file of the folder is as it was.
+    """
+    existed = folder.exists()
+    make_folder(folder)
+    waiting: list[tuple[Path, Path, Path]] = []
+    placed: list[tuple[Path, Path]] = []
+    try:
+        for name, content in contents.items():
+            place = _place_of(folder / name)
+            temporary = _create_temporary(place, private=False)
+            waiting.append((temporary, place, _hidden(place, "former")))
+            temporary.write_bytes(content)
+            _flush(temporary)
+        for temporary, place, former in waiting:
+            if place.exists():
+                shutil.copymode(place, temporary)
+                place.rename(former)
+            placed.append((place, former))
+            temporary.rename(place)
+    except BaseException as error:
+        for place, former in placed:
+            if former.exists():
+                former.replace(place)
+            else:
+                place.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise OutputError(f"{folder} cannot be written: {_why(error)}.") from error
+        raise
+    finally:
+        for temporary, _, former in waiting:
+            temporary.unlink(missing_ok=True)
+            former.unlink(missing_ok=True)
+        if not existed and not any(folder.iterdir()):
+            folder.rmdir()
+
+
 def make_folder(path: Path) -> None:
     """Create a folder and its parents where they are missing.
 
@@ -90,7 +154,7 @@ def make_folder(path: Path) -> None:
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise OutputError(f"The folder {path} cannot be made: {_why(error)}.") from None
 
 
@@ -105,7 +169,25 @@ def require_writable(path: Path) -> None:
     Raises:
         OutputError: saying why.
     """
-    _create_temporary(path).unlink()
+    _create_temporary(_place_of(path), private=False).unlink()
+
+
+def require_no_input(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
+    """Refuse to write where something was read: files are compared, not their names, so links and other spellings count too.
+
+    Raises:
+        OutputError: naming the output.
+    """
+    read = {}
+    for path in inputs:
+        with suppress(OSError, ValueError):
+            status = path.stat()
+            read[status.st_dev, status.st_ino] = path
+    for path in outputs:
+        with suppress(OSError, ValueError):
+            status = path.stat()
+            if (found := read.get((status.st_dev, status.st_ino))) is not None:
+                raise OutputError(f"{path} is an input of this run ({found.name}); choose another name for the result.")
 
 
 def suffix_of(path: Path) -> str:
@@ -118,22 +200,86 @@ def stem_of(path: Path) -> str:
     return path.name[: len(path.name) - len(suffix_of(path))]
 
 
-def _create_temporary(path: Path) -> Path:
-    """An empty file in the same folder, so that renaming is one step; it keeps the suffix, by which writers choose a format."""
-    if path.is_dir():
-        raise OutputError(f"{path} is a folder; give the name of a file to write.")
-    if path.exists() and not os.access(path, os.W_OK):
-        raise OutputError(f"{path} cannot be written: it is protected against writing.")
-    temporary = path.with_name(f".{stem_of(path)}.{uuid.uuid4().hex[:8]}.part{suffix_of(path)}")
+def _place_of(path: Path) -> Path:
+    """Where a file is written: what a link leads to, whether that exists or not.
+
+    Raises:
+        OutputError: something else than a file is there.
+    """
     try:
-        temporary.touch(exist_ok=False)
-    except OSError as error:
+        place = Path(os.path.realpath(path)) if path.is_symlink() else path
+        if place.is_symlink():
+            raise OSError(errno.ELOOP, "")
+        mode = place.stat().st_mode if place.exists() else None
+    except (OSError, ValueError) as error:
+        raise OutputError(f"{path} cannot be written: {_why(error)}.") from None
+    if mode is not None and stat.S_ISDIR(mode):
+        raise OutputError(f"{path} is a folder; give the name of a file to write.")
+    if mode is not None and not stat.S_ISREG(mode):
+        raise OutputError(f"{path} is not a regular file (a pipe or a device); give the name of a file to write.")
+    if mode is not None and not os.access(place, os.W_OK):
+        raise OutputError(f"{path} cannot be written: it is protected against writing.")
+    return place
+
+
+def _create_temporary(path: Path, private: bool) -> Path:
+    """An empty file in the same folder, so that renaming is one step; it keeps the suffix, by which writers choose a format."""
+    _remove_leftovers(path)
+    temporary = _hidden(path, "part")
+    try:
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, _PRIVATE if private else _SHARED))
+    except (OSError, ValueError) as error:
         reason = "there is no such folder" if isinstance(error, FileNotFoundError) else _why(error)
         raise OutputError(f"{path} cannot be written: {reason}.") from None
     return temporary
 
 
-def _why(error: OSError) -> str:
+def _hidden(path: Path, kind: str) -> Path:
+    """A name for something incomplete beside `path`, which tells the process that it belongs to."""
+    mark = f"ccdnn-{_machine()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    return path.with_name(f".{stem_of(path)[:_LONGEST_STEM]}.{mark}.{kind}{suffix_of(path)[:_LONGEST_STEM]}")
+
+
+def _machine() -> str:
+    """The machine in a word that tells nobody its name; folders are often shared between several."""
+    return hashlib.blake2b(platform.node().encode("utf-8", "replace"), digest_size=4).hexdigest()
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove what an earlier process of this machine, killed since, was writing at `path`."""
+    if sys.platform == "win32":  # there is no harmless way to ask whether a process lives
+        return
+    start = f".{stem_of(path)[:_LONGEST_STEM]}.ccdnn-{_machine()}-"
+    with suppress(OSError, ValueError):
+        for leftover in path.parent.iterdir():
+            found = _LEFTOVER.search(leftover.name) if leftover.name.startswith(start) else None
+            if found is None or _lives(int(found[2])):
+                continue
+            if leftover.is_dir():
+                shutil.rmtree(leftover, ignore_errors=True)
+            else:
+                leftover.unlink(missing_ok=True)
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
+
+
+def _flush(path: Path) -> None:
+    """Some file systems report a full disk only when the data reach it."""
+    with path.open("rb+") as stream:
+        os.fsync(stream.fileno())
+
+
+def _why(error: OSError | ValueError) -> str:
+    if not isinstance(error, OSError):
+        return "its name holds a NUL character" if "null" in str(error) else str(error)
     known = {
         errno.ENOSPC: "the disk is full",
         errno.EDQUOT: "the disk quota is used up",
@@ -143,5 +289,6 @@ def _why(error: OSError) -> str:
         errno.EFBIG: "the file would be larger than is allowed there",
         errno.ENOTDIR: "a part of its path is a file",
         errno.EEXIST: "a file has its name",
+        errno.ELOOP: "its links lead in a circle",
     }
     return known.get(error.errno or 0, error.strerror or "the system refused")
