@@ -64,7 +64,7 @@ class CCDNNSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.logic = CCDNNSynthLogic()
         self.inputs = InputsPanel(self._section("Inputs"))
         self.synthesis = SynthesisPanel(
-            self._section("Synthesis"), self.logic, self.resourcePath("requirements.txt"), self.inputs.protocols, self.onRunning
+            self._section("Synthesis"), self.logic, self.resourcePath("requirements.txt"), self.inputs, self.onRunning
         )
         self.review = ReviewPanel(self._section("Review"))
         self.cnr = CnrPanel(self._section("Cnr"))

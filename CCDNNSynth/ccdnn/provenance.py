@@ -1,42 +1,53 @@
 """What a synthetic volume says about itself wherever it goes: header entries in words that a reader of the file understands.
 
-No UID of the inputs is among them. A UID names no patient, but it links to a hospital's archive, and DICOM's confidentiality
-profile (PS3.15, Table E.1-1) has it replaced. The UIDs that a derived DICOM series needs stay in memory, with the inputs, in
+The inputs are named by what they cover and by a digest of their voxels, with which a file at hand can be recognised. Names of
+files, folders and series are left out unless they are asked for: a folder is often called after a patient. No UID of the inputs is
+among the entries either. A UID names no patient, but it links to a hospital's archive, and DICOM's confidentiality profile (PS3.15,
+Table E.1-1) has it replaced. The UIDs that a derived DICOM series needs stay in memory, with the inputs, in
 `SynthesisResult.sources`. Nor is there a date: the same inputs give the same file.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
+
+import numpy as np
 
 from ccdnn import __version__
 from ccdnn.model.card import ModelCard
 from ccdnn.series import Role
+from ccdnn.volume import Volume
 
 NOTICE = "SYNTHETIC image computed by a neural network, not acquired. Research use only, not for diagnosis."
 SYNTHETIC_NAME = "synthetic STIR"
 MADE_WITHOUT = "CCDNN_Made_Without"
+FORCED = "CCDNN_Forced"
 
 
 def synthetic_header(
     card: ModelCard,
     model_sha256: str,
-    inputs: Mapping[Role, str],
+    inputs: Mapping[Role, Volume],
     coverage: Mapping[Role, float],
-    reference: str,
+    reference: Volume,
     zeroed_share: float,
     missing: Iterable[Role] = (),
     crossing: Mapping[Role, str] | None = None,
+    forced: Iterable[str] = (),
+    with_names: bool = False,
 ) -> dict[str, str]:
     """Header entries of a synthetic volume.
 
     Args:
-        inputs: role → name of the series used as it.
-        coverage: role → share of the reference grid that this series covers.
-        reference: name of the series, or file, whose grid the volume has.
+        inputs: role → the volume used as it.
+        coverage: role → share of the reference grid that this volume covers.
+        reference: the volume whose grid the result has.
         zeroed_share: share of voxels set to 0 since an input does not reach there.
         missing: roles of the model's inputs that it was made without.
         crossing: role → how its slices lie, of inputs that were interpolated across the result's slices.
+        forced: what would have been refused if the user had not forced the run, a clause each.
+        with_names: whether the names of the inputs, which may hold a patient's, are told.
     """
     constants = ", ".join(f"{name} {value:g}" for name, value in card.normalisation["constants"].items())
     entries = {
@@ -46,16 +57,29 @@ def synthetic_header(
         "CCDNN_Model_SHA256": model_sha256,
         "CCDNN_Engine": f"ccdnn {__version__}",
         "CCDNN_Normalisation": f"{card.normalisation['strategy']} ({constants})",
-        "CCDNN_Reference": reference,
+        "CCDNN_Reference": _reference(reference, inputs, with_names),
         "CCDNN_Voxels_Outside_Inputs": f"{zeroed_share:.4f} of all, set to 0",
     }
-    for role, name in inputs.items():
-        entries[f"CCDNN_Input_{role.value.upper()}"] = f"{name} (covers {coverage[role]:.4f})"
+    for role, volume in inputs.items():
+        name = f"{volume.name}, " if with_names else ""
+        entries[f"CCDNN_Input_{role.value.upper()}"] = f"{name}covers {coverage[role]:.4f}, voxels {digest_of(volume.array)}"
     if labels := [role.label for role in missing]:
         entries[MADE_WITHOUT] = ", ".join(labels)
     for role, words in (crossing or {}).items():
         entries[f"CCDNN_Other_Plane_{role.value.upper()}"] = words
+    if clauses := "; ".join(forced):
+        entries[FORCED] = clauses
     return entries
+
+
+def digest_of(array: np.ndarray) -> str:
+    """The first 16 digits of the SHA-256 of voxels, as float32 in the order slice, row, column."""
+    return hashlib.sha256(np.ascontiguousarray(array, np.float32)).hexdigest()[:16]
+
+
+def _reference(reference: Volume, inputs: Mapping[Role, Volume], with_names: bool) -> str:
+    label = next((role.label for role, volume in inputs.items() if volume is reference), "another series")
+    return f"{label}: {reference.name}" if with_names else label
 
 
 def synthetic_name(header: Mapping[str, str]) -> str:

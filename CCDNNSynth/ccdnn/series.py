@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ccdnn.errors import InputError
+from ccdnn.patient import Patient
 from ccdnn.volume import Grid, Volume
 
 # Technicians tilt knee slices by some degrees along the cruciate ligament and still call them sagittal.
@@ -120,6 +121,7 @@ class Series:
         problem: one sentence on why it cannot be read as a volume; None where it can.
         time_point: 1, 2, … where one DICOM series holds the same volume several times; None elsewhere.
         warnings: what a user should know before it is used, a sentence each.
+        patient: whom it is of, as far as the file states it.
     """
 
     name: str
@@ -135,6 +137,7 @@ class Series:
     problem: str | None = None
     time_point: int | None = None
     warnings: tuple[str, ...] = ()
+    patient: Patient = field(default_factory=Patient, repr=False)
 
     @property
     def plane(self) -> str:
@@ -151,4 +154,4 @@ class Series:
             raise InputError(self.problem or f"{self.name} has no grid.")
         array, oddities = self.read_array()
         warnings = (*self.warnings, *(f"“{self.name}”: {oddity}" for oddity in oddities))
-        return Volume(array, self.grid.ijk_to_ras, name=self.name, metadata=self.provenance, warnings=warnings)
+        return Volume(array, self.grid.ijk_to_ras, self.name, self.provenance, warnings, self.patient)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ccdnn.errors import InputError
-from ccdnn.formats.image import shown
-from ccdnn.opening import read_text
+from ccdnn.opening import exists, read_json
+from ccdnn.patient import Patient
 from ccdnn.series import Protocol
+from ccdnn.text import shown
 
 MOST_BYTES = 1 << 20
 # BIDS gives times in seconds (Brain Imaging Data Structure, "Magnetic Resonance Imaging data"). Above these the value can only be
@@ -32,23 +32,23 @@ class Sidecar:
         protocol: None where it says nothing of it.
         description: the series description; "" where it has none.
         warnings: what a user should know, a sentence each.
+        patient: whom it is of.
     """
 
     protocol: Protocol | None = None
     description: str = ""
     warnings: tuple[str, ...] = ()
+    patient: Patient = field(default_factory=Patient)
 
 
 def sidecar_of(path: Path) -> Sidecar:
     """The BIDS sidecar at `path`; an empty one where there is none, or where the JSON file is about something else."""
-    if not path.exists():
+    if not exists(path):
         return Sidecar()
     try:
-        entries = json.loads(read_text(path, MOST_BYTES))
+        entries = read_json(path, MOST_BYTES)
     except InputError as error:
         return Sidecar(warnings=(f"{error} The protocol of the image beside it is therefore unknown.",))
-    except (ValueError, RecursionError):
-        return Sidecar(warnings=(f"{path.name} is not valid JSON, so the protocol of the image beside it is unknown.",))
     if not isinstance(entries, dict) or not any(key in entries for key in (*SECONDS, "FlipAngle", "ScanningSequence")):
         return Sidecar()
     # pydicom is needed for the vocabulary alone, and only where there is a sidecar.
@@ -76,7 +76,8 @@ def sidecar_of(path: Path) -> Sidecar:
             tags[key] = [tags[key], *re.split(r"[_\\]", tags[key])]
     name = entries.get("SeriesDescription") or entries.get("ProtocolName") or ""
     protocol = protocol_of(Header(tags), "; ".join(unreadable))
-    return Sidecar(protocol, shown(name, 200) if isinstance(name, str) else "", tuple(warnings))
+    patient = Patient.stated(*(str(entries.get(key) or "") for key in ("PatientID", "PatientName", "PatientBirthDate")))
+    return Sidecar(protocol, shown(name, 200) if isinstance(name, str) else "", tuple(warnings), patient)
 
 
 def _number(value: Any) -> float | None:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from ccdnn.errors import InputError
 from ccdnn.files import read_header
-from ccdnn.opening import shown_path
 from ccdnn.search import search
 from ccdnn.series import Role, Series
 from ccdnn.volume import Volume
@@ -59,7 +58,7 @@ def read_study(path: Path) -> Study:
             problems.append(str(error))
     if not series:
         reasons = " ".join(problems[:LISTED_PROBLEMS])
-        raise InputError(f"{shown_path(path)} holds no image that can be read. {reasons}".strip())
+        raise InputError(f"{path} holds no image that can be read. {reasons}".strip())
     return Study(tuple(_told_apart(series, path)), tuple(problems))
 
 

@@ -17,6 +17,7 @@ from ccdnn.files import check_voxels
 from ccdnn.inference.synthesizer import Synthesizer
 from ccdnn.model.card import ModelCard
 from ccdnn.normalisation import Normalisation
+from ccdnn.patient import difference_of_patients, require_one_patient
 from ccdnn.plausibility import (
     crossing_warning,
     crossing_words,
@@ -71,6 +72,7 @@ def synthesize(
     reference: Role | Volume = Role.T1,
     protocols: Mapping[Role, Protocol] | None = None,
     force: bool = False,
+    with_names: bool = False,
     slices: range | None = None,
     on_message: Callable[[str, str], None] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
@@ -84,7 +86,8 @@ def synthesize(
         synthesizer: the model on its device; it may be kept for the next study.
         reference: the input, or any volume, whose grid the result has.
         protocols: how the inputs were acquired, where known; used for warnings alone.
-        force: go on though an input covers less than half of the reference.
+        force: go on though an input covers less than half of the reference, or the volumes are of different patients.
+        with_names: whether the header of the result tells the names of the inputs, which may hold a patient's.
         slices: neighbouring slices of the reference to compute; None is all. Their voxels are those of the whole result, to
             rounding, for the volumes are normalised as a whole.
         on_message: called with ("note" or "warning", sentence) before the network starts, so that one can still stop it.
@@ -93,8 +96,8 @@ def synthesize(
         cancelled: asked between batches; True stops the run.
 
     Raises:
-        InputError: a role without a series, a series that is no usable volume, no overlap, or too little of it; `slices` that the
-            reference has not.
+        InputError: a role without a series, a series that is no usable volume, no overlap, or too little of it; volumes of
+            different patients; `slices` that the reference has not.
         DeviceError, ModelError: the computation failed, see `Synthesizer.run`.
         Cancelled: `cancelled` said so.
     """
@@ -107,6 +110,9 @@ def synthesize(
             raise InputError(f"{volume.name}, used as {role.label}, is a single slice; a volume of several slices is needed.")
     target = _reference_volume(reference, volumes)
     computed = _slices_of(target, slices)
+    patients = difference_of_patients([*volumes.values(), target])
+    if not force:
+        require_one_patient([*volumes.values(), target])
     started = time.perf_counter()
     resampled = {role: resample_onto(volume, target.grid) for role, volume in volumes.items()}
     covered = _covered_by_all(resampled, target, force)
@@ -114,7 +120,9 @@ def synthesize(
 
     zeroed_share = 1 - float(covered.mean())
     notes = tuple(_notes(resampled, volumes, target, zeroed_share))
+    forced = [patients] if patients else []
     warnings = tuple(_warnings(resampled, volumes, target, missing, protocols or {}, card))
+    warnings = (*(f"The run was forced: {clause}." for clause in forced), *warnings)
     if on_message is not None:
         for kind, sentences in (("note", notes), ("warning", warnings)):
             for sentence in sentences:
@@ -144,9 +152,19 @@ def synthesize(
     )
     network_seconds = time.perf_counter() - started
     coverage = {role: moved.coverage for role, moved in resampled.items()}
-    names = {role: volume.name for role, volume in volumes.items()}
     crossing = {role: words for role, volume in volumes.items() if (words := crossing_words(volume.grid, target.grid))}
-    header = synthetic_header(card, synthesizer.model.sha256, names, coverage, target.name, zeroed_share, missing, crossing)
+    header = synthetic_header(
+        card,
+        synthesizer.model.sha256,
+        volumes,
+        coverage,
+        target,
+        zeroed_share,
+        missing,
+        crossing,
+        forced=["inputs of different patients"] if patients else (),
+        with_names=with_names,
+    )
     return SynthesisResult(
         volume=Volume(
             finished(slice(computed.start, computed.stop), output),

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ccdnn.errors import InputError
+from ccdnn.patient import Patient
 
 # Two grids are the same when no voxel centre differs by more than this share of the smallest spacing. Headers that were
 # written with six significant digits agree far closer; a half-voxel shift, which would blur tissue edges, does not.
@@ -100,6 +101,7 @@ class Volume:
         name: what to call it in messages; never a patient's name.
         metadata: header entries to keep with the volume, provenance among them (string keys).
         warnings: what was odd about the files it was read from, a sentence each.
+        patient: whom it is of, as far as that is known.
 
     Raises:
         InputError: not three-dimensional, or the matrix is unusable.
@@ -110,6 +112,7 @@ class Volume:
     name: str = "volume"
     metadata: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    patient: Patient = field(default_factory=Patient, repr=False)
 
     def __post_init__(self) -> None:
         array = np.ascontiguousarray(self.array, dtype=np.float32)

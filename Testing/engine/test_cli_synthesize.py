@@ -336,7 +336,7 @@ def test_input_is_never_overwritten(run, study):
     before = (study / "t2.nrrd").read_bytes()
     code, _, stderr = run(study, "-o", study / "t2.nrrd")
     assert code == 5
-    assert "input itself" in stderr
+    assert "is an input of this run" in stderr
     assert (study / "t2.nrrd").read_bytes() == before
 
 

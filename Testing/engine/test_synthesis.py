@@ -11,6 +11,7 @@ from ccdnn.inference.synthesizer import Synthesizer
 from ccdnn.model.file import load_model
 from ccdnn.normalisation import robust_maximum
 from ccdnn.plausibility import swap_warning
+from ccdnn.provenance import digest_of
 from ccdnn.series import Protocol, Role
 from ccdnn.synthesis import synthesize
 from ccdnn.volume import Volume
@@ -56,7 +57,11 @@ def test_result_says_what_it_is(synthesizer, inputs):
     assert "not acquired" in header["CCDNN_Notice"]
     assert header["CCDNN_Model"] == "tiny 0.0.1"
     assert header["CCDNN_Model_SHA256"] == synthesizer.model.sha256
-    assert header["CCDNN_Input_GRE"] == "leg gre (covers 1.0000)"
+    assert header["CCDNN_Input_GRE"] == f"covers 1.0000, voxels {digest_of(inputs[Role.GRE].array)}"
+    assert header["CCDNN_Reference"] == "T1-w"
+    named = synthesize(inputs, synthesizer, with_names=True).volume.metadata
+    assert named["CCDNN_Input_GRE"].startswith("leg gre, covers 1.0000, voxels ")
+    assert named["CCDNN_Reference"] == "T1-w: leg t1"
     assert "volume_percentile (percentile 99.5, foreground_fraction 0.1)" in header["CCDNN_Normalisation"]
     assert all(isinstance(value, str) for value in header.values())
 

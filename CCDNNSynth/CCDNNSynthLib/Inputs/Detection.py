@@ -1,12 +1,13 @@
 """Which volume of the scene plays which role: told by its DICOM headers, by entries of its file, or else by its name."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import slicer
 from slicer.i18n import tr as _
 
 from ccdnn.errors import InputError
+from ccdnn.patient import Patient
 from ccdnn.roles import Evidence, classify
 from ccdnn.series import Protocol, Role
 from ccdnn.sidecar import protocol_in_header
@@ -22,6 +23,7 @@ class Description:
     role: Role
     reason: str
     study: str = ""
+    patient: Patient = field(default_factory=Patient)
 
 
 @dataclass(frozen=True)
@@ -41,10 +43,11 @@ def describe(node) -> Description:
     frame = _dicomFrame(node)
     if frame is not None:
         evidence = Evidence(frame.protocol, frame.description or node.GetName(), frame.derivation, frame.modality, slices)
-        return Description(frame.protocol, *classify(evidence), study=frame.study_uid)
+        return Description(frame.protocol, *classify(evidence), study=frame.study_uid, patient=frame.patient)
     entries = {name: node.GetAttribute(name) for name in node.GetAttributeNames()}
     protocol = protocol_in_header(entries)
-    return Description(protocol, *classify(Evidence(protocol, node.GetName(), slices=slices)))
+    patient = Patient.stated(file_name=node.GetName())
+    return Description(protocol, *classify(Evidence(protocol, node.GetName(), slices=slices)), patient=patient)
 
 
 def detect(nodes, optional=()) -> Detection:

@@ -59,6 +59,10 @@ class InputsPanel(Panel):
         """Role → how the chosen volume was acquired, as far as that is known."""
         return {role: self._description(role, node).protocol for role, node in self._volumes().items()}
 
+    def patients(self) -> dict:
+        """Role → whom the chosen volume is of, as far as that is known."""
+        return {role: self._description(role, node).patient for role, node in self._volumes().items()}
+
     def onDetect(self) -> None:
         nodes = [
             node
@@ -93,7 +97,8 @@ class InputsPanel(Panel):
         self._observe(volumes.values())
         for role, line in self._lines.items():
             text = self._line(role, volumes) if role in volumes else ""
-            line.text, line.visible = text, bool(text)
+            Messages.showPlain(line, text)
+            line.visible = bool(text)
         Messages.show(self.ui.warningLabel, "warning", *self._warnings(volumes))
 
     def refreshWhenChanged(self, caller, event) -> None:

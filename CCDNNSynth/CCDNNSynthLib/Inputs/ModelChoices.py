@@ -11,6 +11,7 @@ from ccdnn.model.catalog import list_models
 from ccdnn.model.header import read_card
 from ccdnn.series import Role
 from ccdnn.worker.protocol import ModelChoice
+from CCDNNSynthLib import Messages
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,9 @@ def cardAsHtml(card: ModelCard) -> str:
     rows.append((_("Intensities"), card.normalisation["strategy"].replace("_", " ")))
     rows += [(result.metric, _result(result)) for result in card.results]
     rows += [(_("Licence"), card.licence), (_("Made"), card.created)]
-    cells = "".join(f"<tr><td><b>{_escaped(name)}</b>&nbsp;&nbsp;</td><td>{_escaped(text)}</td></tr>" for name, text in rows)
+    cells = "".join(
+        f"<tr><td><b>{Messages.escaped(name)}</b>&nbsp;&nbsp;</td><td>{Messages.escaped(text)}</td></tr>" for name, text in rows
+    )
     return f"<table cellspacing='2'>{cells}</table>"
 
 
@@ -95,7 +98,3 @@ def _protocol(protocol) -> str:
         unit = "°" if name == "flip_angle_deg" else " ms"
         parts.append(f"{labels[name]} {low:g}{unit}" if low == high else f"{labels[name]} {low:g}–{high:g}{unit}")
     return ", ".join(parts)
-
-
-def _escaped(text) -> str:
-    return str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -26,12 +26,13 @@ def isResult(node) -> bool:
     return isSynthetic(node) and node.GetSaveWithScene() and node.GetAttribute("CCDNN_Model") is not None
 
 
-def exportResult(node, parent) -> tuple:
-    """Write the series of a result into a new folder below `parent`; returns (folder, number of files, whether it has a source).
+def exportResult(node, parent, force=False) -> tuple:
+    """Write the series of a result into a new folder below `parent`; returns (folder, what was written, whether it has a source).
 
     The patient, study and frame of reference are those of the DICOM series the result was made from, where these came from
     Slicer's DICOM database; else the series stands alone, for an anonymous patient.
 
+    :param force: write it though its sources are of different patients.
     Raises ccdnn.errors.CcdnnError, and ImportError where this build of Slicer has no pydicom.
     """
     from ccdnn.export import export_series
@@ -49,8 +50,8 @@ def exportResult(node, parent) -> tuple:
     display = node.GetDisplayNode()
     window = (display.GetLevel(), display.GetWindow()) if display is not None and display.GetWindow() > 0 else None
     folder = new_folder(Path(parent), "synthetic-STIR")
-    files = export_series(volume, folder, sources[0] if sources else None, sources[1:], window)
-    return folder, len(files), bool(sources)
+    exported = export_series(volume, folder, sources[0] if sources else None, sources[1:], window, force)
+    return folder, exported, bool(sources)
 
 
 def _sourceFiles(node) -> list:

@@ -13,6 +13,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ccdnn.errors import InputError
+from ccdnn.patient import Patient, require_one_patient
 from ccdnn.series import Protocol, Role
 from ccdnn.worker.protocol import ModelChoice, Synthesize
 from CCDNNSynthLib.Scene import Result
@@ -32,6 +33,8 @@ class Job:
     output - the volume node to replace; None for a new one.
     acquired - the acquired STIR's volume node, if any.
     protocols - role → how it was acquired, as far as that is known.
+    patients - role → whom it is of, likewise.
+    force - compute though the inputs are of different patients.
     slice - index of the one slice to preview; None computes all.
     """
 
@@ -41,11 +44,17 @@ class Job:
     model: ModelChoice = field(default_factory=ModelChoice)
     device: str = "auto"
     protocols: dict = field(default_factory=dict)
+    patients: dict = field(default_factory=dict)
+    force: bool = False
     slice: int | None = None
 
     @property
     def reference(self):
         return next(iter(self.inputs.values()))
+
+    def forced(self) -> "Job":
+        """The same, though the inputs are of different patients."""
+        return replace(self, force=True)
 
     def forSlice(self, index: int) -> "Job":
         """The same for one slice alone."""
@@ -54,7 +63,7 @@ class Job:
     def check(self) -> None:
         """Refuse what cannot be computed, before anything is done.
 
-        Raises InputError, with a sentence for the user.
+        Raises InputError, with a sentence for the user; DifferentPatients, which is one, where `force` would help.
         """
         for role, node in self.inputs.items():
             if node is None:
@@ -69,6 +78,15 @@ class Job:
         for node in self.inputs.values():
             voxelsOf(node)
             gridOf(node, self.reference)
+        if not self.force:
+            known = [role for role in self.inputs if role in self.patients]
+            require_one_patient([_Named(self.inputs[role].GetName(), self.patients[role]) for role in known])
+
+
+@dataclass(frozen=True)
+class _Named:
+    name: str
+    patient: Patient
 
 
 @dataclass(frozen=True)
@@ -141,16 +159,16 @@ class Run:
         """A generator: what is done, one turn of the event loop a step, until the worker has its request."""
         job, arrays = self._job, {}
         for role, node in job.inputs.items():
-            protocol = job.protocols.get(role) or Protocol()
-            arrays[role] = yield from self._staging.write(role, node, job.reference, protocol)
+            protocol, patient = job.protocols.get(role) or Protocol(), job.patients.get(role) or Patient()
+            arrays[role] = yield from self._staging.write(role, node, job.reference, protocol, patient)
         if job.slice is None:
             shown = [node for node in (*job.inputs.values(), job.acquired, job.output) if node is not None]
-            self._live = LiveVolume(job.reference, shown, lambda: self._staging.result(self._shape))
+            self._live = LiveVolume(job.reference, shown, lambda index: self._staging.slice(self._shape, index))
             self._watched[self._live.node.GetID()] = self._live.node.GetName()
         slices = None if job.slice is None else (job.slice, job.slice + 1)
         self._worker.submit(
             lambda requestID: Synthesize(
-                requestID, arrays, self._staging.output, next(iter(arrays)), job.model, job.device, slices=slices
+                requestID, arrays, self._staging.output, next(iter(arrays)), job.model, job.device, force=job.force, slices=slices
             ),
             self._onEvent,
             lambda sentence: self._end(Outcome(text=sentence)),
@@ -182,7 +200,7 @@ class Run:
         """Make the result a lasting part of the scene; returns its node."""
         job = self._job
         if job.slice is not None:
-            node = addPreview(job.reference, job.slice, self._staging.result(self._shape)[job.slice])
+            node = addPreview(job.reference, job.slice, self._staging.slice(self._shape, job.slice))
             Result.fileResult(node, event["header"], job.inputs)
             return node
         removePreviews()

@@ -19,11 +19,12 @@ class Staging:
         self.folder = Path(tempfile.mkdtemp(prefix="CCDNNSynth-", dir=slicer.app.temporaryPath))
         self.output = self.folder / "result.raw"
 
-    def write(self, role, node, reference, protocol):
+    def write(self, role, node, reference, protocol, patient):
         """Copy the voxels of `node` into a file, a block with every step of this generator; returns its `ArrayFile`.
 
         :param reference: the volume in whose coordinates the grid is given.
         :param protocol: how the series was acquired, as far as it is known.
+        :param patient: whom it is of, as far as that is known.
         Raises InputError: see `gridOf` and `voxelsOf`.
         """
         grid, voxels = gridOf(node, reference), voxelsOf(node)
@@ -33,11 +34,16 @@ class Staging:
             for first in range(0, len(voxels), slices):
                 file.write(np.ascontiguousarray(voxels[first : first + slices]))
                 yield
-        return ArrayFile(grid.shape, grid.ijk_to_ras.tolist(), node.GetName(), path, voxels.dtype.name, protocol)
+        return ArrayFile(grid.shape, grid.ijk_to_ras.tolist(), node.GetName(), path, voxels.dtype.name, protocol, patient)
 
-    def result(self, shape):
-        """The worker's output, (slice, row, column), as it is in the file now."""
-        return np.memmap(self.output, OUTPUT_DTYPE, mode="r", shape=tuple(shape))
+    def slice(self, shape, index):
+        """A slice of the worker's output, (row, column), as it is in the file now.
+
+        Read, not mapped: a mapped file that becomes shorter would end Slicer.
+        """
+        count = shape[1] * shape[2]
+        offset = index * count * np.dtype(OUTPUT_DTYPE).itemsize
+        return np.fromfile(self.output, OUTPUT_DTYPE, count, offset=offset).reshape(shape[1:])
 
     def close(self):
         """Remove the files; one that the system still holds (Windows) stays behind in the temporary folder."""

@@ -6,7 +6,8 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from ccdnn.errors import CcdnnError, InputError
+from ccdnn.errors import CcdnnError
+from ccdnn.patient import DifferentPatients
 from ccdnn.series import Role
 from CCDNNSynthLib import Messages
 from CCDNNSynthLib.Inputs.ModelChoices import bundledModels, cardAsHtml, chosenModel, modelFile, summary
@@ -19,16 +20,16 @@ from CCDNNSynthLib.Views.PreviewSlice import isPreview, sliceInView
 
 
 class SynthesisPanel(Panel):
-    def __init__(self, widget, logic, requirementsPath: str, protocols, onRunning):
+    def __init__(self, widget, logic, requirementsPath: str, inputs, onRunning):
         """
         :param widget: of Synthesis.ui.
         :param logic: `CCDNNSynthLogic`, which runs the jobs.
         :param requirementsPath: requirements.txt of the worker.
-        :param protocols: gives role → how the chosen input was acquired.
+        :param inputs: the section "Inputs", which knows how the chosen volumes were acquired, and of whom.
         :param onRunning: called with whether a run is in progress, when that changes.
         """
         super().__init__(widget)
-        self._logic, self._requirementsPath, self._protocols, self._onRunning = logic, requirementsPath, protocols, onRunning
+        self._logic, self._requirementsPath, self._inputs, self._onRunning = logic, requirementsPath, inputs, onRunning
         self._started, self._models = None, []
         self.ui.modelSelector.currentIndexChanged.connect(self.onModelChosen)
         self.ui.modelFileButton.clicked.connect(self.onModelFile)
@@ -53,7 +54,7 @@ class SynthesisPanel(Panel):
         result = self._exported()
         self.ui.exportButton.enabled = result is not None and not running
         self.ui.exportButton.toolTip = (
-            _("Write {volume} as DICOM files that say that it is synthetic.").format(volume=result.GetName())
+            _("Write {volume} as DICOM files that say that it is synthetic.").format(volume=Messages.escaped(result.GetName()))
             if result is not None
             else _("Compute a synthetic STIR first.")
         )
@@ -87,17 +88,27 @@ class SynthesisPanel(Panel):
         if node is None or not parent:
             return
         try:
-            with slicer.util.WaitCursor():
-                folder, count, hasSource = exportResult(node, parent)
+            folder, exported, hasSource = self._export(node, parent)
         except CcdnnError as error:
             self._tell("error", str(error))
             return
         except ImportError as error:
             self._tell("error", _("DICOM export needs the Python package {package}.").format(package=error.name))
             return
-        written = _("{count} DICOM files were written to {folder}.").format(count=count, folder=folder)
+        written = _("{count} DICOM files were written to {folder}.").format(count=len(exported.files), folder=folder)
         alone = _("The inputs did not come from the DICOM database, so the series stands alone, for an anonymous patient.")
-        self._tell("done", written, "" if hasSource else alone)
+        self._tell("warning" if exported.changes else "done", written, "" if hasSource else alone, *exported.changes)
+
+    @staticmethod
+    def _export(node, parent) -> tuple:
+        try:
+            with slicer.util.WaitCursor():
+                return exportResult(node, parent)
+        except DifferentPatients as error:
+            if not slicer.util.confirmYesNoDisplay(_("{problem}\n\nWrite it all the same?").format(problem=error)):
+                raise
+        with slicer.util.WaitCursor():
+            return exportResult(node, parent, force=True)
 
     def onCopyLog(self) -> None:
         slicer.app.clipboard().setText(self.ui.logText.plainText)
@@ -171,9 +182,15 @@ class SynthesisPanel(Panel):
             acquired=self._parameterNode.stirVolume,
             model=model.request,
             device=self._parameterNode.device.value,
-            protocols=self._protocols(),
+            protocols=self._inputs.protocols(),
+            patients=self._inputs.patients(),
         )
-        job.check()
+        try:
+            job.check()
+        except DifferentPatients as error:
+            if not slicer.util.confirmYesNoDisplay(_("{problem}\n\nCompute all the same?").format(problem=error)):
+                raise
+            job = job.forced()
         return job.forSlice(sliceInView(job.reference)) if preview else job
 
     def _exported(self):
@@ -209,10 +226,14 @@ class SynthesisPanel(Panel):
             return
         try:
             card = chosenModel(self._parameterNode.model).card()
-            text = cardAsHtml(card) if self.ui.cardButton.checked else summary(card)
-        except (CcdnnError, InputError) as error:
-            text = str(error)
-        self.ui.cardLabel.text = text
+        except CcdnnError as error:
+            Messages.showPlain(self.ui.cardLabel, str(error))
+            return
+        if self.ui.cardButton.checked:
+            self.ui.cardLabel.textFormat = qt.Qt.RichText
+            self.ui.cardLabel.text = cardAsHtml(card)
+        else:
+            Messages.showPlain(self.ui.cardLabel, summary(card))
 
     def _showRunning(self, running: bool) -> None:
         self.ui.applyButton.text = _("Cancel") if running else _("Apply")

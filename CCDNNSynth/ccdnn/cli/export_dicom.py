@@ -10,6 +10,7 @@ from ccdnn.cli import console
 from ccdnn.cli.selection import Selector
 from ccdnn.errors import InputError
 from ccdnn.study import read_volume
+from ccdnn.writing import require_no_input
 
 _EPILOG = """\
 SERIES is a DICOM folder that holds one series, or FOLDER::ROW with rows as `ccdnn inspect` counts them.
@@ -39,6 +40,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--source", action="append", default=[], metavar="SERIES", help="a further DICOM series it was made from; may be repeated"
     )
+    parser.add_argument("--force", action="store_true", help="write it though the sources are of different patients")
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="OUT", help="folder to create")
     parser.set_defaults(run=run)
 
@@ -57,14 +59,17 @@ def run(options: argparse.Namespace) -> None:
     selector = Selector(None)
     reference = None if options.no_reference else _dicom_files(selector, options.reference)
     sources = [_dicom_files(selector, text) for text in options.source]
-    files = export_series(read_volume(options.volume), options.output, reference, sources)
+    require_no_input([options.output], selector.used_files)
+    exported = export_series(read_volume(options.volume), options.output, reference, sources, force=options.force)
+    for change in exported.changes:
+        console.warning(change)
     if reference is None:
         console.warning("Written for an anonymous patient in a study of its own; it will not appear beside the patient's images.")
-    console.result(f"{options.output}: {len(files)} DICOM files, a synthetic series, not acquired")
+    console.result(f"{options.output}: {len(exported.files)} DICOM files, a synthetic series, not acquired")
 
 
 def _dicom_files(selector: Selector, text: str) -> tuple[Path, ...]:
     series = selector.one(text)
     if not series.provenance.get("series_instance_uid"):
-        raise InputError(f"{series.name} is no DICOM series; name one, or use --no-reference for an anonymous patient.")
+        raise InputError(f"{series.name} is not a DICOM series; name one, or use --no-reference for an anonymous patient.")
     return series.files

@@ -27,12 +27,13 @@ from ccdnn.measure.scaling import Scaling
 from ccdnn.measure.similarity import Measure, measurements, scaled_pair, similarity_by_slice
 from ccdnn.measure.similarity_table import overlap_by_slice, similarity_chart, similarity_table
 from ccdnn.measure.table import Cell, Table, readable, table_of
+from ccdnn.patient import difference_of_patients, require_one_patient
 from ccdnn.report.content import Section
 from ccdnn.report.page import INDEX, file_stem
 from ccdnn.report.write import check_report_folder, write_report
 from ccdnn.series import Series
 from ccdnn.volume import Grid
-from ccdnn.writing import make_folder, write_text
+from ccdnn.writing import require_no_input, write_files
 
 _OPTIONS = {Image.ACQUIRED: "acquired", Image.SYNTHETIC: "synthetic", Image.T1: "t1", Image.T2: "t2", Image.GRE: "gre"}
 
@@ -100,6 +101,7 @@ def add_parser(commands: Any) -> None:
     output.add_argument(
         "--with-names", action="store_true", help="let the report tell files' names, which may hold a patient's (default: not)"
     )
+    output.add_argument("--force", action="store_true", help="measure though the series are of different patients")
     output.add_argument("-q", "--quiet", action="store_true", help="no notes; warnings and errors stay")
     parser.set_defaults(run=run)
 
@@ -114,13 +116,18 @@ def run(options: argparse.Namespace) -> None:
         check_report_folder(options.report)
     selector = Selector(None)
     series = _series(options, selector)
+    inputs = [*selector.used_files, *filter(None, (options.labels, options.names))]
+    if not options.force:
+        require_one_patient(series.values())
     volumes = {image: found.load() for image, found in series.items()}
     images = on_one_grid(volumes)
     if images.remark and not options.quiet:
         console.note(images.remark)
     index = _slice_index(options.slice, images.grid)
     labels = read_labels(options.labels, options.names, images.grid) if options.labels else None
-    warnings = [*selector.problems, *(warning for volume in volumes.values() for warning in volume.warnings)]
+    difference = difference_of_patients(series.values())
+    forced = [f"The measurement was forced: {difference}."] if difference else []
+    warnings = [*forced, *selector.problems, *(warning for volume in volumes.values() for warning in volume.warnings)]
     warnings += labels.volume.warnings if labels else ()
     for warning in warnings:
         console.warning(warning)
@@ -129,7 +136,9 @@ def run(options: argparse.Namespace) -> None:
         raise InputError("There is nothing to measure: give both STIRs for similarity, --labels for CNR, or --line for profiles.")
     tables = {file_stem(table.title): table for section in sections for table in section.tables}
     if options.csv:
-        _write_csv(options.csv, tables)
+        contents = {f"{stem}.csv": table.to_csv().encode("utf-8", "backslashreplace") for stem, table in tables.items()}
+        require_no_input([options.csv / name for name in contents], inputs)
+        write_files(options.csv, contents)
     if options.report:
         write_report(options.report, measured_report(options, series, images, sections, index))
     if options.json:
@@ -265,12 +274,6 @@ def _as_json(images: Images, tables: Mapping[str, Table]) -> dict[str, Any]:
             for stem, table in tables.items()
         },
     }
-
-
-def _write_csv(folder: Path, tables: Mapping[str, Table]) -> None:
-    make_folder(folder)
-    for stem, table in tables.items():
-        write_text(table.to_csv(), folder / f"{stem}.csv")
 
 
 def _tell_where(options: argparse.Namespace) -> None:

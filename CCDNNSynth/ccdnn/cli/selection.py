@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from ccdnn.errors import InputError
+from ccdnn.opening import exists
 from ccdnn.series import Role, Series
 from ccdnn.study import Study, choose_roles, read_study
 
@@ -31,6 +32,7 @@ class Selector:
     def __init__(self, study: Path | None) -> None:
         self._study = study
         self._found: dict[Path, Study] = {}
+        self._used: list[Series] = []
 
     def one(self, text: str) -> Series:
         """The one series that `text` means.
@@ -38,12 +40,17 @@ class Selector:
         Raises:
             InputError: there is none, or more than one.
         """
+        series = self._one(text)
+        self._used.append(series)
+        return series
+
+    def _one(self, text: str) -> Series:
         if text.isdecimal() and self._study is not None:
             return self._row(self._study, text)
         path, separator, row = text.rpartition(ROW_SEPARATOR)
         if separator:
             return self._row(Path(path), row)
-        if text.isdecimal() and not Path(text).exists():
+        if text.isdecimal() and not exists(Path(text)):
             raise InputError(
                 f"{text} is the number of a row, but no STUDY was given whose rows it counts; write FOLDER{ROW_SEPARATOR}{text}."
             )
@@ -53,6 +60,19 @@ class Selector:
                 f"{text} holds {len(series)} series; choose one with {text}{ROW_SEPARATOR}ROW, counted by `ccdnn inspect {text}`."
             )
         return series[0]
+
+    def reference(self, text: str, series: Mapping[Role, Series]) -> Role | Series:
+        """The input, or any other series, whose grid the result is to have.
+
+        Raises:
+            InputError: see `one`.
+        """
+        return next((role for role in series if role.value == text), None) or self.one(text)
+
+    @property
+    def used_files(self) -> list[Path]:
+        """Every file of the series that were asked for."""
+        return [file for series in self._used for file in series.files]
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -80,7 +100,9 @@ class Selector:
                 raise InputError(f"No series was given for {options}; name one, or give a study folder to look in.")
         elif open_roles:
             picked |= self._play(open_roles, optional)
-        return {role: picked[role] for role in roles if role in picked}
+        found = {role: picked[role] for role in roles if role in picked}
+        self._used += found.values()
+        return found
 
     def _play(self, roles: list[Role], optional: Collection[Role]) -> dict[Role, Series]:
         study = self._study_at(self._study)

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from ccdnn.cli import console
 from ccdnn.cli.selection import Selector
-from ccdnn.errors import OutputError
 from ccdnn.files import check_writable, write_volume
 from ccdnn.series import Role, Series
-from ccdnn.volume import Volume
+from ccdnn.writing import require_no_input
 
 if TYPE_CHECKING:
     from ccdnn.inference.synthesizer import Synthesizer
     from ccdnn.model.file import Model
     from ccdnn.synthesis import SynthesisResult
 
+# Of threads and of slices at once: more is a slip of the hand.
+MOST_THREADS = 1024
 INPUT_ROLES = (Role.T1, Role.T2, Role.GRE)
 
 _EPILOG = """\
@@ -57,7 +58,14 @@ def add_parser(commands: Any) -> None:
         metavar="t1|t2|gre|SERIES",
         help="whose grid the result has; the others are resampled (default: t1)",
     )
-    parser.add_argument("--force", action="store_true", help="go on though a series covers less than half of the reference")
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="go on though a series covers less than half of the reference, or series are of different patients",
+    )
+    parser.add_argument(
+        "--with-names", action="store_true", help="put the series' names, which may hold a patient's, into the result's header"
+    )
     add_model_options(parser)
     parser.add_argument("--json", action="store_true", help="print what was done as JSON on stdout, without a progress bar")
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress bar and no notes; warnings and errors stay")
@@ -109,7 +117,8 @@ def run(options: argparse.Namespace) -> None:
     synthesizer = make_synthesizer(options)
     card = synthesizer.model.card
     series = selector.for_roles([Role(role) for role in card.roles], chosen, [Role(role) for role in card.optional])
-    _require_no_input_overwritten(options.output, series)
+    reference = selector.reference(options.reference, series)
+    require_no_input([options.output], [*selector.used_files, synthesizer.model.path])
     for problem in selector.problems:
         console.warning(problem)
     quiet = options.quiet or options.json
@@ -125,7 +134,7 @@ def run(options: argparse.Namespace) -> None:
         unlike = "" if found.role is role else f", which looks like {found.role.label}"
         say("note", f"{role.label}: {found.name} ({found.grid}){unlike}")
     volumes = {role: found.load() for role, found in series.items()}
-    reference = _reference(options.reference, volumes, selector)
+    target = reference if isinstance(reference, Role) else reference.load()
 
     from ccdnn.synthesis import synthesize
 
@@ -133,9 +142,10 @@ def run(options: argparse.Namespace) -> None:
         result = synthesize(
             volumes,
             synthesizer,
-            reference=reference,
+            reference=target,
             protocols={role: found.protocol for role, found in series.items()},
             force=options.force,
+            with_names=options.with_names,
             on_message=say,
             on_progress=on_progress,
         )
@@ -146,17 +156,6 @@ def run(options: argparse.Namespace) -> None:
         console.result(json.dumps(_as_json(options.output, synthesizer.model, series, result, selector.problems), indent=2))
     else:
         console.result(f"{options.output}: synthetic STIR, {result.volume.grid}, in {sum(result.seconds.values()):.1f} s")
-
-
-def _reference(text: str, volumes: dict[Role, Volume], selector: Selector) -> Role | Volume:
-    roles = {role.value: role for role in volumes}
-    return roles[text] if text in roles else selector.one(text).load()
-
-
-def _require_no_input_overwritten(output: Path, series: dict[Role, Series]) -> None:
-    for role, found in series.items():
-        if output.exists() and any(output.samefile(file) for file in found.files):
-            raise OutputError(f"{output} is the {role.label} input itself; choose another name for the result.")
 
 
 def _as_json(
@@ -191,7 +190,7 @@ def _as_json(
 
 
 def _positive(text: str) -> int:
-    number = int(text) if text.isdecimal() else 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 up")
+    number = int(text) if text.isdecimal() and len(text) < 10 else 0
+    if not 1 <= number <= MOST_THREADS:
+        raise argparse.ArgumentTypeError(f"{text[:20]!r} is not a whole number from 1 to {MOST_THREADS}")
     return number
