@@ -8,10 +8,9 @@ there Synthetic Data (0008,001C) yet: the attribute is so new that validators in
 
 from __future__ import annotations
 
-import os
-import shutil
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -25,14 +24,18 @@ from pydicom.valuerep import format_number_as_ds
 
 from ccdnn import __version__
 from ccdnn.dicom.headers import lenient
+from ccdnn.dicom.legal import make_legal
 from ccdnn.dicom.sources import Source, read_source
 from ccdnn.errors import InputError, OutputError
-from ccdnn.provenance import MADE_WITHOUT, NOTICE, SYNTHETIC_NAME
+from ccdnn.patient import difference_of_patients, require_one_patient
+from ccdnn.provenance import FORCED, MADE_WITHOUT, NOTICE, SYNTHETIC_NAME
 from ccdnn.volume import Volume
+from ccdnn.writing import replacing_folder
 
 SERIES_DESCRIPTION = "Synthetic STIR (CC-DNN) – not acquired"
 # The reference's own number stays to be seen in it, and scanners do not count that far.
 SERIES_NUMBER_OFFSET = 9000
+LARGEST_SERIES_NUMBER = 2**31 - 1 - SERIES_NUMBER_OFFSET  # of a reference, so that the new one is an Integer String
 
 LARGEST_STORED = 65535
 # Characters in the value representations Long String and Short Text.
@@ -45,13 +48,27 @@ RAS_TO_LPS = np.array([-1.0, -1.0, 1.0])
 ORTHOGONALITY = 1e-3
 
 
+@dataclass(frozen=True)
+class Exported:
+    """What was written.
+
+    Args:
+        files: in slice order.
+        changes: what of the sources had to be changed to be legal in DICOM, a sentence each.
+    """
+
+    files: tuple[Path, ...]
+    changes: tuple[str, ...] = ()
+
+
 def export_series(
     volume: Volume,
     folder: Path,
     reference: Sequence[Path] | None,
     sources: Sequence[Sequence[Path]] = (),
     window: tuple[float, float] | None = None,
-) -> list[Path]:
+    force: bool = False,
+) -> Exported:
     """Write a synthetic volume as a new series of the study it was made from.
 
     Stored values are 16 bits over the volume's range: Rescale Slope and Intercept give every voxel back to half a step.
@@ -63,24 +80,26 @@ def export_series(
             as a source. None writes a study of its own for an anonymous patient.
         sources: the DICOM files of each further series the volume was made from.
         window: centre and width to show it with; None takes them from the voxels.
-
-    Returns:
-        The files, in slice order.
+        force: go on though the sources are of different patients; the new series is of the reference's patient and says so.
 
     Raises:
-        InputError: the volume is not synthetic or no image, the files are no DICOM images, of different patients, or none has
-            the grid of the volume.
+        InputError: the volume is not synthetic or not an image, the files are not DICOM images, or none has the grid of the volume.
+        DifferentPatients: the sources are of different patients.
         OutputError: the folder cannot be written; nothing is left of it.
     """
     _require_exportable(volume)
     _require_free(folder)
     series = [] if reference is None else [reference, *sources]
     used = [read_source(files) for files in dict.fromkeys(map(tuple, series))]
-    _require_one_patient(volume, used)
+    difference = difference_of_patients(used)
+    if not force:
+        require_one_patient(used)
+    _require_grid(volume, used)
     meeting = [source.meeting(volume.grid) for source in used]
     with lenient():  # what is copied from a source may break the rules there already
-        common = _common(volume, used[0] if used else None)
+        common = _common(volume, used[0] if used else None, mixed=difference is not None)
         common.update(_lossy_compression(used))
+        changes = make_legal(common)
         slope, intercept = _rescale(volume.array)
         common.update(_pixels_module(volume, slope, intercept, window))
         images = [_image(common, volume, index, slope, intercept) for index in range(len(volume.array))]
@@ -88,7 +107,8 @@ def export_series(
             image.update(
                 _references([(source, source.references(meets[:, index])) for source, meets in zip(used, meeting, strict=True)])
             )
-        return _write(images, folder)
+        changes += [sentence for image in images for sentence in make_legal(image)]
+        return Exported(tuple(_write(images, folder)), tuple(dict.fromkeys(changes)))
 
 
 # ------------------------------------------------------------------------------------------------------------------ checks
@@ -115,11 +135,8 @@ def _require_free(folder: Path) -> None:
         raise OutputError(f"{folder} cannot be written: {error.strerror or error}.") from None
 
 
-def _require_one_patient(volume: Volume, used: Sequence[Source]) -> None:
+def _require_grid(volume: Volume, used: Sequence[Source]) -> None:
     """A synthetic volume lies on the grid of one of its inputs, which no other patient's series has."""
-    for source in used:
-        if source.patient != used[0].patient:
-            raise InputError(f"{source.name} and {used[0].name} are of different patients; nothing was written.")
     if used and not any(source.has_grid(volume.grid) for source in used):
         names = " and ".join(source.name for source in used)
         raise InputError(
@@ -130,7 +147,7 @@ def _require_one_patient(volume: Volume, used: Sequence[Source]) -> None:
 # ---------------------------------------------------------------------------------------------------------------- contents
 
 
-def _common(volume: Volume, reference: Source | None) -> Dataset:
+def _common(volume: Volume, reference: Source | None, mixed: bool) -> Dataset:
     """What all images of the series share, by module (PS3.3, MR Image IOD)."""
     now = datetime.now()
     date, time = now.strftime("%Y%m%d"), now.strftime("%H%M%S")
@@ -144,7 +161,8 @@ def _common(volume: Volume, reference: Source | None) -> Dataset:
     header.Modality = "MR"
     header.SeriesInstanceUID = generate_uid(prefix=None)
     header.SeriesDescription = _description(about)
-    header.SeriesNumber = SERIES_NUMBER_OFFSET + (reference.series_number if reference else 0)
+    number = reference.series_number if reference else 0
+    header.SeriesNumber = SERIES_NUMBER_OFFSET + (number if 0 <= number <= LARGEST_SERIES_NUMBER else 0)
     header.SeriesDate, header.SeriesTime = date, time
     header.Manufacturer, header.ManufacturerModelName = "CCDNNSynth contributors", "CCDNNSynth (CC-DNN)"
     header.SoftwareVersions = [f"ccdnn {__version__}", f"model {about['CCDNN_Model']}".replace("\\", "/")[:LONGEST_LO]]
@@ -155,7 +173,7 @@ def _common(volume: Volume, reference: Source | None) -> Dataset:
     header.BurnedInAnnotation = "NO"
     header.ContentQualification = "RESEARCH"
     header.ImageComments = NOTICE
-    header.DerivationDescription = _derivation(volume)
+    header.DerivationDescription = _derivation(volume, mixed)
 
     # MR Image: no acquisition took place, so there is no sequence, and its times are empty.
     header.ScanningSequence, header.SequenceVariant = "RM", "NONE"
@@ -191,12 +209,13 @@ def _anonymous(date: str, time: str) -> Dataset:
     return header
 
 
-def _derivation(volume: Volume) -> str:
+def _derivation(volume: Volume, mixed: bool) -> str:
     about = volume.metadata
     inputs = [f"{key.rpartition('_')[2]}: {value}" for key, value in about.items() if key.startswith("CCDNN_Input_")]
     made = f"Computed by {about.get('CCDNN_Engine', 'ccdnn')} with the model {about['CCDNN_Model']}"
     without = f", without {about[MADE_WITHOUT]}" if MADE_WITHOUT in about else ""
-    return f"{NOTICE} {made} from {'; '.join(inputs) or 'other series'}{without}."[:LONGEST_ST]
+    forced = "; inputs of different patients, forced by the user" if mixed or FORCED in about else ""
+    return f"{NOTICE} {made} from {'; '.join(inputs) or 'other series'}{without}{forced}."[:LONGEST_ST]
 
 
 def _lossy_compression(used: Sequence[Source]) -> Dataset:
@@ -294,20 +313,9 @@ def _item(**values: Any) -> Dataset:
 
 def _write(images: Sequence[Dataset], folder: Path) -> list[Path]:
     """All files in a new folder, which gets its name when it is complete."""
-    temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.part")
     names = [f"IM{number:04d}.dcm" for number in range(1, len(images) + 1)]
-    try:
-        temporary.mkdir()
+    with replacing_folder(folder) as temporary:
         for image, name in zip(images, names, strict=True):
-            with (temporary / name).open("wb") as stream:
-                dcmwrite(stream, image, enforce_file_format=True)
-                stream.flush()
-                os.fsync(stream.fileno())  # some file systems report a full disk only when the data reach it
-        if folder.exists():
-            folder.rmdir()  # it is empty, or this fails; no system but POSIX replaces it in one step
-        temporary.rename(folder)
-    except OSError as error:
-        raise OutputError(f"The DICOM series cannot be written to {folder}: {error.strerror or error}.") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+            dcmwrite(temporary / name, image, enforce_file_format=True)
+        _require_free(folder)  # somebody may have filled it meanwhile
     return [folder / name for name in names]

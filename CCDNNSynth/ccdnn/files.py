@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +19,11 @@ from ccdnn.formats.image import LPS_TO_RAS, ImageHeader
 from ccdnn.formats.metaimage import read_metaimage
 from ccdnn.formats.nifti import read_nifti
 from ccdnn.formats.nrrd import read_nrrd
+from ccdnn.patient import Patient
 from ccdnn.roles import Evidence, classify
 from ccdnn.series import Series
 from ccdnn.sidecar import protocol_in_header, sidecar_of
+from ccdnn.text import shown
 from ccdnn.volume import Grid, Volume
 from ccdnn.writing import replacing, require_writable, stem_of, suffix_of
 
@@ -114,6 +117,7 @@ def read_header(path: Path) -> Series:
         provenance={} if nifti else {key: value for key, value in image.entries.items() if not key.startswith(NOT_KEPT)},
         problem=image.problem,
         warnings=(*image.warnings, *beside.warnings),
+        patient=replace(beside.patient, subject=Patient.stated(file_name=path.name).subject),
     )
 
 
@@ -203,7 +207,9 @@ def _to_image(volume: Volume, path: Path, dtype: np.dtype) -> sitk.Image:
 def _text_entries(metadata: Mapping[str, object]) -> dict[str, str]:
     """One line each, keys without what separates them from values; nothing that links to a patient's record."""
     return {
-        "".join(letter if letter.isalnum() or letter in "_-." else "_" for letter in key): " ".join(str(value).split())
+        "".join(letter if letter.isalnum() or letter in "_-." else "_" for letter in key): shown(
+            " ".join(str(value).split()), longest=None
+        )
         for key, value in metadata.items()
         if not key.endswith(IDENTIFIER_SUFFIX) and str(value).strip()
     }

@@ -3,25 +3,40 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from ccdnn.errors import InputError
+from ccdnn.text import shown
+
+# A file of a gibibyte of zeros, of which a parser takes eight bytes at a time, would keep it busy for hours.
+MOST_READS = 4_000_000
+# More than any one value of a header, or any image of a body, has.
+MOST_BYTES_AT_ONCE = 4 << 30
 
 
 class _RegularFile(io.BufferedReader):
-    """A file that never reads ahead of its end: Python would first find room for as much as a damaged length asks for."""
+    """A file that gives in when its parser is led astray: by a length beyond its end, or by content that never stops."""
 
     def __init__(self, descriptor: int) -> None:
         super().__init__(io.FileIO(descriptor, "rb"))
         self._size = os.fstat(descriptor).st_size
+        self._reads = 0
 
     def read(self, size: int | None = -1) -> bytes:
-        if size is not None and size > io.DEFAULT_BUFFER_SIZE:
-            size = max(min(size, self._size - self.tell()), 0)
-        return super().read(size)
+        self._reads += 1
+        if self._reads > MOST_READS:
+            raise EOFError("it has more entries than can be read")
+        if size is None or size < 0 or size > io.DEFAULT_BUFFER_SIZE:
+            # Python would first find room for as much as a damaged length asks for.
+            left = max(self._size - self.tell(), 0)
+            size = left if size is None or size < 0 else min(size, left)
+            if size > MOST_BYTES_AT_ONCE:
+                raise EOFError("it is larger than any image")
+        return super().read(size) or b""  # some files of the system have nothing to read just now
 
 
 def open_regular(path: Path) -> BinaryIO:
@@ -45,6 +60,22 @@ def open_regular(path: Path) -> BinaryIO:
         raise
 
 
+def exists(path: Path) -> bool:
+    """Whether something is there; False, instead of an error, for a path that nothing can have."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # too long, or with a NUL
+        return False
+
+
+def is_file(path: Path) -> bool:
+    """Whether a regular file is there, under the same rule."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def read_text(path: Path, limit: int) -> str:
     """A small text file: UTF-8 or UTF-16 with or without a byte-order mark.
 
@@ -65,10 +96,31 @@ def read_text(path: Path, limit: int) -> str:
         raise InputError(f"{path} is not a text file in UTF-8; save it again with that encoding.") from None
 
 
-def shown_path(path: Path) -> str:
-    """A path for a message: bytes of its name that are not text, and what does not print, as question marks."""
-    text = str(path).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
+def read_json(path: Path, limit: int) -> Any:
+    """The content of a small JSON file, in which no object states a key twice.
+
+    Raises:
+        InputError: see `read_text`; or it is not valid JSON.
+    """
+    text = read_text(path, limit)
+    try:
+        return json.loads(text, object_pairs_hook=_without_repeats)
+    except _RepeatedKey as error:
+        raise InputError(f"{path} states “{shown(error)}” twice; keep one of them.") from None
+    except (ValueError, RecursionError):
+        raise InputError(f"{path} is not valid JSON; repair it or fetch it again.") from None
+
+
+class _RepeatedKey(Exception):
+    pass
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise _RepeatedKey(next(key for key in keys if keys.count(key) > 1))
+    return found
 
 
 _KINDS = {

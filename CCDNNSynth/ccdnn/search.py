@@ -12,7 +12,8 @@ from pathlib import Path
 
 from ccdnn.errors import InputError
 from ccdnn.files import READERS
-from ccdnn.opening import open_regular, shown_path, what_instead
+from ccdnn.opening import exists, open_regular, what_instead
+from ccdnn.text import shown
 from ccdnn.writing import suffix_of
 
 # Names that DICOM files go by; most have none.
@@ -51,9 +52,9 @@ def search(path: Path) -> Found:
         InputError: there is no such path, or it is a single file of a kind that holds no image by itself.
     """
     if not os.path.lexists(path):
-        raise InputError(f"{shown_path(path)} does not exist.")
-    if not path.exists():
-        raise InputError(f"{shown_path(path)} is a link to something that does not exist.")
+        raise InputError(f"{path} does not exist.")
+    if not exists(path):
+        raise InputError(f"{path} is a link to something that does not exist.")
     found = Found()
     others: dict[Path, list[tuple[Path, bytes]]] = {}
     par_rec = 0
@@ -153,7 +154,7 @@ def _files_in(path: Path, problems: list[str]) -> Iterator[Path]:
     seen: set[tuple[int, int]] = set()
 
     def unreadable(error: OSError) -> None:
-        problems.append(f"The folder {shown_path(Path(error.filename or path))} cannot be read: {error.strerror}.")
+        problems.append(f"The folder {shown(error.filename or path, longest=None)} cannot be read: {error.strerror}.")
 
     for folder, subfolders, names in os.walk(path, followlinks=True, onerror=unreadable):
         status = Path(folder).stat()

@@ -25,7 +25,8 @@ from ccdnn.study import find_series
 from ccdnn.volume import Volume
 
 OBLIQUE = (0.0, 0.9950371902, -0.0995037190, 0.1, -0.0990037, -0.9900371)
-HEADER = synthetic_header(card(), "0" * 64, {Role.T1: "5 knee"}, {Role.T1: 1.0}, "5 knee", 0.0)
+INPUT = Volume(np.ones((2, 2, 2)), np.eye(4), name="5 knee")
+HEADER = synthetic_header(card(), "0" * 64, {Role.T1: INPUT}, {Role.T1: 1.0}, INPUT, 0.0)
 
 # What describes an acquisition and would be a lie here.
 ACQUIRED = (
@@ -40,6 +41,10 @@ def synthetic(grid_of: Volume, array: np.ndarray | None = None) -> Volume:
     if array is None:
         array = np.random.default_rng(0).normal(0.5, 0.3, grid_of.array.shape)
     return Volume(array, grid_of.ijk_to_ras, name=SYNTHETIC_NAME, metadata=HEADER)
+
+
+def exported(*arguments, **keywords) -> tuple[Path, ...]:
+    return export_series(*arguments, **keywords).files
 
 
 @pytest.fixture
@@ -80,8 +85,8 @@ def test_voxels_and_grid_read_back_in_three_libraries(tmp_path, out, orientation
         matrix = made.ijk_to_ras @ np.diag([1.0, 1.0, -1.0, 1.0])
         matrix[:3, 3] += made.ijk_to_ras[:3, 2] * 3
         made = Volume(made.array[::-1], matrix, name=made.name, metadata=made.metadata)
-    written = export_series(made, out, files)
-    assert sorted(out.iterdir()) == written
+    written = exported(made, out, files)
+    assert tuple(sorted(out.iterdir())) == written
     quantum = float(np.ptp(made.array)) / 65535
 
     by_pydicom = np.stack([apply_modality_lut(dataset.pixel_array, dataset) for dataset in _datasets(written)])
@@ -102,23 +107,23 @@ def test_voxels_and_grid_read_back_in_three_libraries(tmp_path, out, orientation
 
 @pytest.mark.parametrize("array", [np.zeros((5, 6, 8)), np.full((5, 6, 8), -3.0), np.linspace(-1e6, 1e6, 240).reshape(5, 6, 8)])
 def test_any_range_of_values_is_kept_to_a_step(source, out, array):
-    written = export_series(synthetic(_volume(source), array), out, source)
+    written = exported(synthetic(_volume(source), array), out, source)
     step = max(np.ptp(np.append(array, 0.0)) / 65535, 1e-6)
     assert np.abs(_volume(written).array - array).max() <= step
 
 
 def test_own_inspection_calls_it_synthetic(source, volume, out):
-    (series,) = find_series(export_series(volume, out, source)[0].parent)
+    (series,) = find_series(exported(volume, out, source)[0].parent)
     assert series.role is Role.OTHER
     assert "synthetic" in series.reason
 
 
 def test_window_is_that_of_the_voxels_or_the_one_asked_for(source, volume, out):
-    dataset = _datasets(export_series(volume, out, source))[0]
+    dataset = _datasets(exported(volume, out, source))[0]
     low, high = np.percentile(volume.array, [1, 99.5])
     assert float(dataset.WindowCenter) == pytest.approx((low + high) / 2)
     assert float(dataset.WindowWidth) == pytest.approx(high - low)
-    dataset = _datasets(export_series(volume, out.with_name("other"), source, window=(0.4, 0.7)))[0]
+    dataset = _datasets(exported(volume, out.with_name("other"), source, window=(0.4, 0.7)))[0]
     assert (dataset.WindowCenter, dataset.WindowWidth, dataset.VOILUTFunction) == (0.4, 0.7, "LINEAR_EXACT")
 
 
@@ -128,19 +133,19 @@ def test_window_is_that_of_the_voxels_or_the_one_asked_for(source, volume, out):
 def test_what_it_was_made_without_is_in_the_name_and_the_derivation(source, volume, out):
     header = {**HEADER, MADE_WITHOUT: "GRE"}
     partial = Volume(volume.array, volume.ijk_to_ras, name="synthetic STIR without GRE", metadata=header)
-    dataset = _datasets(export_series(partial, out, source))[0]
+    dataset = _datasets(exported(partial, out, source))[0]
     assert dataset.SeriesDescription == "Synthetic STIR without GRE (CC-DNN) – not acquired"
-    assert "T1: 5 knee (covers 1.0000), without GRE." in dataset.DerivationDescription
+    assert ", without GRE." in dataset.DerivationDescription
 
 
 def test_every_file_says_that_it_is_synthetic_and_by_what(source, volume, out):
-    for dataset in _datasets(export_series(volume, out, source)):
+    for dataset in _datasets(exported(volume, out, source)):
         assert list(dataset.ImageType) == ["DERIVED", "SECONDARY", "OTHER"]
         assert dataset.SeriesDescription == SERIES_DESCRIPTION == "Synthetic STIR (CC-DNN) – not acquired"
         assert dataset.ContentQualification == "RESEARCH"
         assert dataset.BurnedInAnnotation == "NO"
         assert "SYNTHETIC" in dataset.ImageComments
-        for word in ("SYNTHETIC", "not acquired", "Research use only", "tiny 0.0.1", "T1: 5 knee"):
+        for word in ("SYNTHETIC", "not acquired", "Research use only", "tiny 0.0.1", "T1: covers 1.0000"):
             assert word in dataset.DerivationDescription
         assert dataset.Modality == "MR"
         assert "CCDNNSynth" in dataset.Manufacturer
@@ -148,14 +153,14 @@ def test_every_file_says_that_it_is_synthetic_and_by_what(source, volume, out):
 
 
 def test_nothing_claims_an_acquisition(source, volume, out):
-    for dataset in _datasets(export_series(volume, out, source)):
+    for dataset in _datasets(exported(volume, out, source)):
         assert [keyword for keyword in ACQUIRED if dataset.get(keyword) not in (None, "")] == []
         assert (dataset.ScanningSequence, dataset.SequenceVariant) == ("RM", "NONE")
 
 
 def test_belongs_to_the_study_of_its_source_as_a_series_of_its_own(source, volume, out):
     first = pydicom.dcmread(source[0])
-    made = _datasets(export_series(volume, out, source))
+    made = _datasets(exported(volume, out, source))
     for keyword in ("PatientName", "PatientID", "PatientBirthDate", "StudyInstanceUID", "FrameOfReferenceUID"):
         assert {getattr(dataset, keyword) for dataset in made} == {getattr(first, keyword)}
     assert {dataset.SeriesNumber for dataset in made} == {9005}
@@ -164,7 +169,7 @@ def test_belongs_to_the_study_of_its_source_as_a_series_of_its_own(source, volum
     assert len(uids) == 5
     assert not uids & {dataset.SOPInstanceUID for dataset in _datasets(source)}
     assert [dataset.file_meta.MediaStorageSOPInstanceUID for dataset in made] == [dataset.SOPInstanceUID for dataset in made]
-    again = _datasets(export_series(volume, out.with_name("again"), source))
+    again = _datasets(exported(volume, out.with_name("again"), source))
     assert again[0].SeriesInstanceUID != made[0].SeriesInstanceUID
 
 
@@ -174,14 +179,14 @@ def test_belongs_to_the_study_of_its_source_as_a_series_of_its_own(source, volum
 )
 def test_names_in_other_character_sets_survive(tmp_path, out, charset, name):
     files = factory.write(factory.series(3, SpecificCharacterSet=charset, PatientName=name), tmp_path / "source")
-    dataset = _datasets(export_series(synthetic(_volume(files)), out, files))[0]
+    dataset = _datasets(exported(synthetic(_volume(files)), out, files))[0]
     assert dataset.SpecificCharacterSet == "ISO_IR 192"
     assert str(dataset.PatientName) == name
 
 
 def test_refers_to_the_very_slice_it_was_made_from(source, volume, out):
     places = {dataset.SOPInstanceUID: np.array(dataset.ImagePositionPatient, float) for dataset in _datasets(source)}
-    for dataset in _datasets(export_series(volume, out, source)):
+    for dataset in _datasets(exported(volume, out, source)):
         (item,) = dataset.SourceImageSequence
         np.testing.assert_allclose(places[item.ReferencedSOPInstanceUID], np.array(dataset.ImagePositionPatient, float), atol=1e-6)
         assert item.ReferencedSOPClassUID == factory.MR_IMAGE
@@ -194,7 +199,7 @@ def test_refers_to_the_very_slice_it_was_made_from(source, volume, out):
 def test_refers_to_slices_of_another_plane_that_cross_it_once_each(tmp_path, source, volume, out):
     axial = factory.write(factory.series(3, orientation=factory.AXIAL, origin=(-20.0, 10.0, 27.0), spacing=2.0), tmp_path / "axial")
     far = factory.write(factory.series(3, origin=(400.0, 10.0, 30.0)), tmp_path / "far")
-    dataset = _datasets(export_series(volume, out, source, [axial, far, source]))[0]
+    dataset = _datasets(exported(volume, out, source, [axial, far, source]))[0]
     expected = {other.SOPInstanceUID for other in _datasets(axial)}
     referred = [item.ReferencedSOPInstanceUID for item in dataset.SourceImageSequence]
     assert len(referred) == len(set(referred)) == 1 + len(axial)
@@ -205,7 +210,7 @@ def test_refers_to_slices_of_another_plane_that_cross_it_once_each(tmp_path, sou
 def test_refers_to_frames_of_an_enhanced_source(tmp_path, out):
     places = [np.array((-20.0, 10.0, 30.0)) + number * 3 * factory.normal(factory.SAGITTAL) for number in (2, 0, 1)]
     files = factory.write([factory.enhanced([{"position": place} for place in places])], tmp_path / "source")
-    made = _datasets(export_series(synthetic(_volume(files)), out, files))
+    made = _datasets(exported(synthetic(_volume(files)), out, files))
     assert [dataset.SOPClassUID for dataset in made] == [factory.MR_IMAGE] * 3
     numbers = []
     for dataset in made:
@@ -218,7 +223,7 @@ def test_refers_to_frames_of_an_enhanced_source(tmp_path, out):
 
 def test_other_examination_of_the_same_patient_is_referred_to_by_study(tmp_path, source, volume, out):
     earlier = factory.write(factory.series(5, StudyInstanceUID="1.2.99"), tmp_path / "earlier")
-    dataset = _datasets(export_series(volume, out, source, [earlier]))[0]
+    dataset = _datasets(exported(volume, out, source, [earlier]))[0]
     assert dataset.StudyInstanceUID == "1.2.3"
     (study,) = dataset.StudiesContainingOtherReferencedInstancesSequence
     assert study.StudyInstanceUID == "1.2.99"
@@ -228,13 +233,13 @@ def test_other_examination_of_the_same_patient_is_referred_to_by_study(tmp_path,
 def test_lossy_compression_of_a_source_stays_said(tmp_path, source, volume, out):
     tags = {"LossyImageCompression": "01", "LossyImageCompressionRatio": 12.5, "LossyImageCompressionMethod": "ISO_10918_1"}
     lossy = factory.write(factory.series(5, **tags), tmp_path / "lossy")
-    dataset = _datasets(export_series(volume, out, source, [lossy]))[0]
+    dataset = _datasets(exported(volume, out, source, [lossy]))[0]
     assert (dataset.LossyImageCompression, dataset.LossyImageCompressionRatio) == ("01", 12.5)
-    assert _datasets(export_series(volume, out.with_name("clean"), source))[0].LossyImageCompression == "00"
+    assert _datasets(exported(volume, out.with_name("clean"), source))[0].LossyImageCompression == "00"
 
 
 def test_without_a_source_it_is_an_anonymous_study_of_its_own(volume, out):
-    made = [_datasets(export_series(volume, out.with_name(name), None))[0] for name in ("one", "two")]
+    made = [_datasets(exported(volume, out.with_name(name), None))[0] for name in ("one", "two")]
     assert str(made[0].PatientName) == "Anonymous^Patient"
     assert made[0].PatientIdentityRemoved == "YES"
     assert "SourceImageSequence" not in made[0]
@@ -258,11 +263,11 @@ def test_validator_finds_errors_where_there_are_some(source):
 
 
 def test_validator_is_content(tmp_path, source, volume, out):
-    assert _complaints(export_series(volume, out, source)[2]) == []
-    assert _complaints(export_series(volume, out.with_name("anonymous"), None)[2]) == []
+    assert _complaints(exported(volume, out, source)[2]) == []
+    assert _complaints(exported(volume, out.with_name("anonymous"), None)[2]) == []
     places = [{"position": (-20.0 + 3 * number, 10.0, 30.0)} for number in range(3)]
     enhanced = factory.write([factory.enhanced(places)], tmp_path / "enhanced")
-    made = export_series(synthetic(_volume(enhanced)), out.with_name("of enhanced"), enhanced, [source])
+    made = exported(synthetic(_volume(enhanced)), out.with_name("of enhanced"), enhanced, [source])
     assert _complaints(made[1]) == []
 
 
@@ -303,45 +308,46 @@ def _elsewhere(volume: Volume) -> Volume:
 )
 def test_volumes_that_must_not_be_exported_are_refused(source, volume, out, spoil, message):
     with pytest.raises(InputError, match=message):
-        export_series(spoil(volume), out, source)
+        exported(spoil(volume), out, source)
     assert list(out.parent.iterdir()) == []
 
 
 def test_sources_that_cannot_be_are_refused(tmp_path, source, volume, out):
     other = factory.write(factory.series(5, PatientID="OTHER-ID"), tmp_path / "other")
     with pytest.raises(InputError, match="different patients") as refused:
-        export_series(volume, out, source, [other])
-    assert "ID" not in str(refused.value)
+        exported(volume, out, source, [other])
+    assert "OTHER-ID" not in str(refused.value)
+    assert "patient IDs differ" in str(refused.value)
     with pytest.raises(InputError, match="several DICOM series"):
-        export_series(volume, out, [*source, *other])
+        exported(volume, out, [*source, *other])
     text = tmp_path / "notes.txt"
     text.write_text("no image")
     with pytest.raises(InputError, match=r"notes\.txt"):
-        export_series(volume, out, [text])
+        exported(volume, out, [text])
     with pytest.raises(InputError, match=r"gone\.dcm cannot be read"):
-        export_series(volume, out, [tmp_path / "gone.dcm"])
+        exported(volume, out, [tmp_path / "gone.dcm"])
     placeless = factory.write(factory.series(2, ImagePositionPatient=None), tmp_path / "placeless")
     with pytest.raises(InputError, match="no DICOM image with a place"):
-        export_series(volume, out, placeless)
+        exported(volume, out, placeless)
     assert list(out.parent.iterdir()) == []
 
 
 def test_study_may_be_named_by_any_input_if_one_has_the_grid(tmp_path, source, volume, out):
     axial = factory.write(factory.series(4, orientation=factory.AXIAL, FrameOfReferenceUID="1.2.3.4"), tmp_path / "axial")
     with pytest.raises(InputError, match="another patient"):
-        export_series(volume, out, axial)
-    assert len(export_series(volume, out, axial, [source])) == 5
+        exported(volume, out, axial)
+    assert len(exported(volume, out, axial, [source])) == 5
 
 
 def test_nothing_is_overwritten(source, volume, out):
-    written = export_series(volume, out, source)
+    written = exported(volume, out, source)
     before = written[0].read_bytes()
     for taken in (out, written[0]):
         with pytest.raises(OutputError, match="exists and is not empty"):
-            export_series(volume, taken, source)
+            exported(volume, taken, source)
     assert written[0].read_bytes() == before
     (out.parent / "empty").mkdir()
-    assert len(export_series(volume, out.parent / "empty", source)) == 5
+    assert len(exported(volume, out.parent / "empty", source)) == 5
 
 
 def test_a_failure_leaves_nothing_behind(source, volume, out, monkeypatch):
@@ -351,11 +357,12 @@ def test_a_failure_leaves_nothing_behind(source, volume, out, monkeypatch):
         pydicom.dcmwrite(stream, dataset, **options)
 
     monkeypatch.setattr(ccdnn.export, "dcmwrite", full)
-    with pytest.raises(OutputError, match="No space left"):
-        export_series(volume, out, source)
+    with pytest.raises(OutputError, match="the disk is full"):
+        exported(volume, out, source)
     assert list(out.parent.iterdir()) == []
-    with pytest.raises(OutputError, match="cannot be written"):
-        export_series(volume, out / "no" / "parent", source)
+    out.write_text("a file")
+    with pytest.raises(OutputError, match="cannot be made"):
+        exported(volume, out / "below" / "it", source)
 
 
 # ------------------------------------------------------------------------------------------------------- command line
@@ -392,7 +399,7 @@ def test_command_wants_a_dicom_reference_or_a_clear_no(run, tmp_path, source, vo
     write_volume(volume, tmp_path / "stir.nrrd")
     code, _, stderr = run(tmp_path / "stir.nrrd", "--reference", tmp_path / "stir.nrrd", "-o", out)
     assert code == 3
-    assert "stir.nrrd is no DICOM series" in stderr
+    assert "stir.nrrd is not a DICOM series" in stderr
     code, _, stderr = run(tmp_path / "stir.nrrd", "--no-reference", "--source", source[0].parent, "-o", out)
     assert code == 3
     with pytest.raises(SystemExit) as wrong:

@@ -245,7 +245,7 @@ def test_no_permission(tmp_path: Path, volume: Volume, monkeypatch: pytest.Monke
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(Path, "touch", refuse)  # permissions do not bind root, as whom tests may run
+    monkeypatch.setattr(os, "open", refuse)  # permissions do not bind root, as whom tests may run
     with pytest.raises(OutputError, match="no permission"):
         write_volume(volume, tmp_path / "out.nrrd")
 

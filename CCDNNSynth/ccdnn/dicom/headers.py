@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import warnings
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,14 +24,23 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, MediaStorageDirecto
 
 from ccdnn.dicom.protocol import protocol_of
 from ccdnn.errors import InputError
-from ccdnn.formats.image import shown
+from ccdnn.formats.payload import MAX_VOXELS
 from ccdnn.opening import open_regular
+from ccdnn.patient import Patient
 from ccdnn.series import Protocol
+from ccdnn.text import shown
 
 PIXEL_DATA = (0x7FE0, 0x0010)
 FLOAT_PIXEL_DATA = ((0x7FE0, 0x0008), (0x7FE0, 0x0009))
 UNDEFINED_LENGTH = 0xFFFFFFFF
 ITEM_TAG = b"\xfe\xff\x00\xe0"
+
+# What an image can have at most; more is a damaged or a hostile header, and is refused before memory is taken for it.
+MOST_PIXELS = 1 << 26
+MOST_DEFLATED_BYTES = 1 << 28
+# How many times larger than the image its pixel data may be: some writers pad them.
+LARGEST_PIXEL_DATA = 4
+SPARE_PIXEL_BYTES = 1 << 24
 
 # What pydicom raises where it cannot parse a value, which it does only when the value is asked for. NotImplementedError is its word
 # for a value representation that DICOM does not have (`pydicom.values.convert_value`): one damaged byte makes one.
@@ -70,6 +81,7 @@ class Frame:
         stack: Stack ID of an Enhanced file, "" elsewhere.
         labels: what may tell frames at one position apart, name → value, the surest first.
         problem: why its pixels cannot be used, one sentence; None where they can.
+        patient: whom it is of.
     """
 
     path: Path
@@ -95,6 +107,7 @@ class Frame:
     labels: dict[str, Any]
     derivation: str
     problem: str | None
+    patient: Patient
 
 
 class DamagedFile(InputError):
@@ -143,7 +156,7 @@ class Header:
     def words(self, keyword: str) -> tuple[str, ...]:
         """A multi-valued code string, upper case."""
         value = self.value(keyword)
-        values = () if value is None else (value,) if isinstance(value, str) else tuple(value)
+        values = () if value is None else tuple(value) if isinstance(value, (list, tuple, MultiValue)) else (value,)
         return tuple(str(word).strip().upper() for word in values if str(word).strip())
 
     def numbers(self, keyword: str, count: int) -> tuple[float, ...] | None:
@@ -153,7 +166,7 @@ class Header:
             return None
         try:
             numbers = tuple(float(number) for number in np.atleast_1d(np.asarray(value, dtype=float)))
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             return None
         return numbers if len(numbers) == count and np.isfinite(numbers).all() else None
 
@@ -164,7 +177,7 @@ class Header:
             return None
         try:
             number = float(value if np.isscalar(value) else next(iter(value)))
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError, StopIteration):
             return None
         return number if np.isfinite(number) else None
 
@@ -224,20 +237,57 @@ def read_frames(path: Path) -> list[Frame]:
     Raises:
         DamagedFile: its header cannot be read to the end.
     """
+    return read_header(path)[1]
+
+
+def read_header(path: Path) -> tuple[Dataset, list[Frame]]:
+    """The header of a DICOM file as it is, and its frames.
+
+    Raises:
+        DamagedFile: its header cannot be read to the end.
+    """
     with lenient(), open_regular(path) as stream:
         try:
+            _require_deflated_size(stream)
             dataset = dcmread(stream, stop_before_pixels=True, force=True)
             sop_class = str(dataset.get("SOPClassUID", ""))
         except Exception as error:  # pydicom raises nearly anything on damaged data
             message = f"{path.name} cannot be read as DICOM ({_first_words(error)}); copy it again from its source."
             raise DamagedFile(path, message, "") from None
         if Header(dataset.file_meta).text("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage or _is_no_image(sop_class):
-            return []
+            return dataset, []
         header = Header(dataset)
         if header.integer("Rows") is None or header.integer("Columns") is None:
             message = f"{path.name} is damaged: its header breaks off before the image is described; copy it again from its source."
             raise DamagedFile(path, message, header.text("SeriesInstanceUID"))
-        return _frames_of(path, dataset, stream)
+        return dataset, _frames_of(path, dataset, stream)
+
+
+def _require_deflated_size(stream: BinaryIO) -> None:
+    """Find out how much a deflated file holds before pydicom inflates it at once, whatever its size.
+
+    Raises:
+        ValueError: it is more than any image has, or the stream is damaged.
+    """
+    start = stream.read(4096)
+    if start[128:132] == b"DICM" and DeflatedExplicitVRLittleEndian.encode() in start:
+        stream.seek(_end_of_meta(start))
+        inflater, total = zlib.decompressobj(-zlib.MAX_WBITS), 0
+        while not inflater.eof and (block := inflater.unconsumed_tail or stream.read(1 << 20)):
+            total += len(inflater.decompress(block, 1 << 22))
+            if total > MOST_DEFLATED_BYTES:
+                raise ValueError("it expands to more than any image has")
+    stream.seek(0)
+
+
+def _end_of_meta(start: bytes) -> int:
+    """Where the elements of group 2 end, which are always explicit and little endian."""
+    place = 132
+    while start[place : place + 2] == b"\x02\x00":
+        long = start[place + 4 : place + 6] in (b"OB", b"OW", b"UN", b"UT", b"SQ")
+        width = slice(place + 8, place + 12) if long else slice(place + 6, place + 8)
+        place = width.stop + int.from_bytes(start[width], "little")
+    return place
 
 
 @contextmanager
@@ -304,6 +354,7 @@ def _frame(path: Path, index: int, header: Header, problem: str | None, dimensio
         labels=_labels(header, dimension_pointers),
         derivation=" ".join(filter(None, (header.text("DerivationDescription"), header.text("ImageComments")))),
         problem=problem,
+        patient=Patient.stated(*map(header.text, ("PatientID", "PatientName", "PatientBirthDate"))),
     )
 
 
@@ -360,6 +411,8 @@ def _unusable(path: Path, header: Header, count: int, groups: int) -> str | None
     """Why the pixels of a file cannot be one or more slices of a volume, before anything is decoded."""
     if (header.integer("SamplesPerPixel") or 1) != 1 or "COLOR" in header.text("PhotometricInterpretation").upper():
         return f"{path.name} is a colour image; a grey-scale MR image is needed."
+    if math.prod(_shape(header)) * max(count, 1) > MAX_VOXELS or math.prod(_shape(header)) > MOST_PIXELS or min(_shape(header)) < 1:
+        return f"{path.name} announces {count} images of {'×'.join(map(str, _shape(header)))} pixels, which no scanner makes."
     if "MOSAIC" in header.words("ImageType"):
         return f"{path.name} is a mosaic of slices in one image; export the series as single slices or as Enhanced DICOM."
     if groups and groups != count:
@@ -385,13 +438,14 @@ def _incomplete(path: Path, dataset: Dataset, stream: BinaryIO, count: int) -> s
     length = int.from_bytes(stream.read(4), order)
     start = stream.tell()
     size = stream.seek(0, os.SEEK_END)
+    header = Header(dataset)
+    image_bytes = (header.integer("BitsAllocated") or 16) * math.prod(_shape(header)) * count // 8
+    if size - start > LARGEST_PIXEL_DATA * image_bytes + SPARE_PIXEL_BYTES:
+        return f"{path.name} is many times larger than its image; copy or export it again."
     if length == UNDEFINED_LENGTH:
         whole = _whole_fragments(stream, start, size) > count  # the first item is the offset table
     else:
-        header = Header(dataset)
-        rows, columns = _shape(header)
-        bits = (header.integer("BitsAllocated") or 16) * rows * columns * count
-        whole = min(length, size - start) * 8 >= bits
+        whole = min(length, size - start) >= image_bytes
     return None if whole else f"{path.name} is cut short: its pixel data end before the image does; copy it again from its source."
 
 

@@ -110,6 +110,8 @@ def _series_of(group: Group, damage: Damage) -> Series:
     ordered, grid = group.frames, None
     certain = damage.certain.get(typical.series_uid, [])
     problem = next((frame.problem for frame in group.frames if frame.problem), None) or next(iter(certain), None)
+    if any(typical.patient.differs_from(frame.patient) for frame in group.frames):
+        problem = problem or "its slices are of different patients; export it again."
     try:
         grid, ordered = stack.arrange(group.frames)
         if grid.implausible:
@@ -146,6 +148,7 @@ def _series_of(group: Group, damage: Damage) -> Series:
         problem=problem and f"“{name}” cannot be used: {problem}",
         time_point=group.time_point,
         warnings=tuple(_warnings(group, name, damage)),
+        patient=typical.patient,
     )
 
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
 from ccdnn.dicom import stack
-from ccdnn.dicom.headers import Frame, Header, lenient, read_frames
+from ccdnn.dicom.headers import Frame, Header, read_header
 from ccdnn.errors import InputError
+from ccdnn.patient import Patient
 from ccdnn.volume import Grid
 
 # Type 2 attributes of the Patient, General Study and Frame of Reference modules: present in every image, empty where unknown.
@@ -57,8 +57,8 @@ class Source:
     sop_classes: dict[str, str]
 
     @property
-    def patient(self) -> str:
-        return self.header.text("PatientID")
+    def patient(self) -> Patient:
+        return self.frames[0].patient
 
     @property
     def slice_thickness(self) -> float | None:
@@ -155,12 +155,7 @@ def read_source(files: Sequence[Path]) -> Source:
     sop_classes: dict[str, str] = {}
     header = None
     for path in files:
-        try:
-            read = read_frames(path)
-            with lenient():
-                dataset = dcmread(path, stop_before_pixels=True, force=True)
-        except OSError as error:
-            raise InputError(f"{path.name} cannot be read: {error.strerror or error}.") from None
+        dataset, read = read_header(path)
         placed = [frame for frame in read if None not in (frame.position, frame.orientation, frame.pixel_spacing)]
         if placed and header is None:
             header = _first_header(dataset)

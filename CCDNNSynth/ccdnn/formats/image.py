@@ -12,6 +12,7 @@ import numpy as np
 from ccdnn.errors import InputError
 from ccdnn.formats.payload import MAX_VOXELS, Payload
 from ccdnn.opening import what_instead
+from ccdnn.text import shown
 from ccdnn.volume import Grid
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -146,9 +147,3 @@ def plain_neighbour(header: Path, name: str) -> Path:
     if not inside:
         raise InputError(f"The data file {shown(name)} of {header.name} is a link to another folder, which is not followed.")
     return path
-
-
-def shown(text: str, longest: int = 80) -> str:
-    """Text of a file for a message: printable, and not too long."""
-    plain = "".join(letter if letter.isprintable() else "?" for letter in text)
-    return plain if len(plain) <= longest else plain[: longest - 1] + "…"

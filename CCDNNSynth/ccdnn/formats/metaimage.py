@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from ccdnn.errors import InputError
-from ccdnn.formats.image import LPS_TO_RAS, ImageHeader, not_such_a_file, plain_neighbour, shown
+from ccdnn.formats.image import LPS_TO_RAS, ImageHeader, not_such_a_file, plain_neighbour
 from ccdnn.formats.numbers import finite_numbers, whole_numbers
 from ccdnn.formats.payload import Encoding, Payload
-from ccdnn.opening import open_regular
+from ccdnn.opening import exists, open_regular
+from ccdnn.text import shown
 
 MOST_HEADER_BYTES = 1 << 16
 _MOST_LIST_FILES = 4096
@@ -168,7 +169,7 @@ def _payloads(
         return (Payload(path, None if skip is None else data_offset + skip, encoding),)
     if name.split()[:1] == ["LIST"]:
         return _listed(path, name, sizes, data_offset, skip, encoding)
-    if "%" in name or (len(name.split()) > 1 and not path.with_name(name).exists()):
+    if "%" in name or (len(name.split()) > 1 and not exists(path.parent / name)):
         raise InputError(f"{path.name} names its data files by a pattern, “{shown(name)}”; convert it to one .mha file.")
     return (Payload(plain_neighbour(path, name), skip, encoding),)
 

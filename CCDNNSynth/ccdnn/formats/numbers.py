@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 
 from ccdnn.errors import InputError
-from ccdnn.formats.image import shown
+from ccdnn.text import shown
 
 # No size, and no number of bytes, has more digits.
 _MOST_DIGITS = 18

@@ -21,7 +21,7 @@ except ImportError:  # there is none for this platform
 from ccdnn.errors import InputError
 from ccdnn.opening import open_regular
 
-# 2 GiB as float32. The largest MR volumes have a fifth of that.
+# 2 GiB as float32: the largest MR volumes have a fifth of that.
 MAX_VOXELS = 1 << 29
 
 _BLOCK = 1 << 20
