@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 import io
 from pathlib import Path
+from typing import Any
 
 from ccdnn.errors import InputError
 from ccdnn.opening import open_regular
 
 MOST_BYTES = 64 << 20
 _DELIMITERS = ",;\t"
+# What begins a formula in a spreadsheet (OWASP, "CSV Injection").
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def read_csv(path: Path) -> tuple[list[str], list[dict[str, str]]]:
@@ -33,7 +36,7 @@ def read_csv(path: Path) -> tuple[list[str], list[dict[str, str]]]:
         lines = list(csv.reader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True, strict=True))
     except csv.Error as error:
         raise InputError(f"{path} cannot be read as a CSV file ({error}); check its quotation marks.") from None
-    cells = [[cell.strip() for cell in line] for line in lines]
+    cells = [[_unguarded(cell.strip()).strip() for cell in line] for line in lines]
     cells = [line for line in cells if any(line)]
     if not cells:
         raise InputError(f"{path} is empty; it should begin with a line of column names.")
@@ -42,6 +45,21 @@ def read_csv(path: Path) -> tuple[list[str], list[dict[str, str]]]:
         if len(row) > len(columns) and any(row[len(columns) :]):
             raise InputError(f"{path} has a row with more cells than columns, which begins with “{row[0]}”; check its separators.")
     return columns, [dict(zip(columns, [*row, *[""] * len(columns)], strict=False)) for row in rows]
+
+
+def guarded(cell: Any) -> Any:
+    """A cell of text that no spreadsheet takes for a formula, with an apostrophe before what would be one; numbers are as they are.
+
+    `read_csv` takes the apostrophe away again.
+
+    >>> guarded("=1+1"), guarded(-1.5), guarded("-12 mm")
+    ("'=1+1", -1.5, "'-12 mm")
+    """
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+
+
+def _unguarded(cell: str) -> str:
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith(_FORMULA) else cell
 
 
 def _decoded(content: bytes) -> str:

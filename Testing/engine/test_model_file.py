@@ -74,7 +74,7 @@ def _negative_variance(tensors):
     ("damage", "said"),
     [
         (lambda p: p.write_bytes(b""), "too short"),
-        (lambda p: p.write_bytes(b"\x80\x04 a pickle, say"), "no safetensors"),
+        (lambda p: p.write_bytes(b"\x80\x04 a pickle, say"), "not a safetensors"),
         (lambda p: p.write_bytes(p.read_bytes()[:-100]), "truncated"),
         (lambda p: p.write_bytes(p.read_bytes()[:50]), "truncated"),
         (lambda p: p.write_bytes(struct.pack("<Q", 1 << 60) + b"{}"), "truncated"),
@@ -83,7 +83,7 @@ def _negative_variance(tensors):
         (lambda p: _rewritten(p, card=small_study.card(branch_width=8).to_json()), "shape"),
         (lambda p: _rewritten(p, lambda t: t.pop("head.weight")), "head.weight are missing"),
         (lambda p: _rewritten(p, lambda t: t.update(extra=torch.ones(1))), "extra"),
-        (lambda p: _rewritten(p, lambda t: t.update({"head.bias": torch.ones(1, dtype=torch.int32)})), "I32"),
+        (lambda p: _rewritten(p, lambda t: t.update({"head.bias": torch.ones(1, dtype=torch.int32)})), "int32"),
         (lambda p: _rewritten(p, _fill(torch.nan)), "head.weight are not finite"),
         (lambda p: _rewritten(p, _negative_variance), "variances"),
     ],

@@ -32,10 +32,10 @@ def test_listing_models_and_reading_cards_loads_no_torch(tmp_path):
     [
         (b"", "too short"),
         (b"\xff" * 20, "truncated"),
-        (b"\x04\0\0\0\0\0\0\0nonsense", "no JSON"),
+        (b"\x04\0\0\0\0\0\0\0nonsense", "not JSON"),
         (b"\x02\0\0\0\0\0\0\0{}", "no CC-DNN card"),
         (b"\x02\0\0\0\0\0\0\0[]", "no CC-DNN card"),
-        (b"\x1b\0\0\0\0\0\0\0" + b'{"__metadata__": {"a": "b"}}'[:27], "no JSON"),
+        (b"\x1b\0\0\0\0\0\0\0" + b'{"__metadata__": {"a": "b"}}'[:27], "not JSON"),
     ],
 )
 def test_a_file_that_is_no_model_is_named(tmp_path, content, words):

@@ -281,7 +281,7 @@ def test_model_file_with_another_hash_is_refused(worker, study, model, tmp_path)
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"path": Path("gone.raw")}, "leg gre cannot be read"),
+        ({"path": Path("gone.raw")}, "voxels of leg gre cannot be read"),
         ({"dtype": "uint8"}, f"holds {np.prod(SHAPE) * 4} voxels"),
         ({"shape": (2, 3, *SHAPE[1:])}, "has 4 dimensions"),
         ({"ijk_to_ras": np.zeros((4, 4)).tolist()}, "invertible"),

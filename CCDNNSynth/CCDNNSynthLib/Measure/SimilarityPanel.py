@@ -242,7 +242,7 @@ class SimilarityPanel(Panel):
     def _showChoices(self, choices) -> None:
         complete = choices is not None and choices.complete
         self.ui.computeButton.enabled = self.ui.differenceButton.enabled = complete
-        self.ui.scalingLabel.text = choices.scaling.meaning if choices is not None else ""
+        Messages.showPlain(self.ui.scalingLabel, choices.scaling.meaning if choices is not None else "")
         missing = _("Choose an acquired STIR (Inputs) and a synthetic one (Review) first.")
         Messages.show(self.ui.volumesLabel, "note", "" if complete or choices is None else missing)
 
@@ -285,9 +285,9 @@ class SimilarityPanel(Panel):
         view.visible = there
         self.ui.csvButton.enabled = there
         self.ui.plotButton.enabled = there and canBeShown()
-        self.ui.notesLabel.text = table.GetDescription() if there else ""
+        Messages.showPlain(self.ui.notesLabel, table.GetDescription() if there else "")
         self.ui.notesLabel.visible = there
-        self.ui.overlapLabel.text = _overlapSentence(table) if there else ""
+        Messages.showPlain(self.ui.overlapLabel, _overlapSentence(table) if there else "")
         self._showChart()
         if there and node.similarityChart is not None:
             self._listenToPlots()

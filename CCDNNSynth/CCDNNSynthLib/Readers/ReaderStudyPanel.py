@@ -196,7 +196,7 @@ class ReaderStudyPanel(Panel):
         ui.caseLabel.text = _("Case {number} of {count}, image {letter}").format(
             number=item.number, count=len(session.study.cases), letter=item.letter
         )
-        ui.regionLabel.text = inWords(item.region)
+        Messages.showPlain(ui.regionLabel, inWords(item.region))
         for letter, score in session.scoresOfRegion().items():
             self._imageButtons[letter].text = letter if score is None else f"{letter}: {score}"
             self._imageButtons[letter].checked = letter == item.letter
@@ -209,8 +209,8 @@ class ReaderStudyPanel(Panel):
 
     def _showScoresFile(self) -> None:
         path = self.session.sheet.path if self.session is not None else self._scores
-        self.ui.scoresLabel.text = path.name if path is not None else _("beside the study's folder")
-        self.ui.scoresLabel.toolTip = str(path or "")
+        Messages.showPlain(self.ui.scoresLabel, path.name if path is not None else _("beside the study's folder"))
+        self.ui.scoresLabel.toolTip = Messages.escaped(str(path or ""))
 
     def _showMessage(self) -> None:
         session = self.session

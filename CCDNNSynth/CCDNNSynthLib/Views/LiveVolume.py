@@ -12,16 +12,16 @@ REFRESH_MS = 300
 
 
 class LiveVolume:
-    def __init__(self, reference, inputs, readSlices):
+    def __init__(self, reference, inputs, readSlice):
         """
         :param reference: volume node whose place it takes.
         :param inputs: volume nodes; the views whose background is one of them, or nothing, show this volume, and so does the view
             of the synthetic volume in a review.
-        :param readSlices: gives the (slice, row, column) output to copy from.
+        :param readSlice: gives the (row, column) output of a slice that is finished.
         """
         self.node = addVolume(reference, _("synthetic STIR (computing)"))
         self.node.SetSaveWithScene(False)
-        self._readSlices, self._finished, self._copied = readSlices, set(), set()
+        self._readSlice, self._finished, self._copied = readSlice, set(), set()
         self._before = {}
         inputIDs = {node.GetID() for node in inputs}
         for view in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
@@ -66,9 +66,9 @@ class LiveVolume:
             self._copy()
 
     def _copy(self) -> None:
-        array, output = slicer.util.arrayFromVolume(self.node), self._readSlices()
+        array = slicer.util.arrayFromVolume(self.node)
         for index in sorted(self._finished - self._copied):
-            array[index] = output[index]
+            array[index] = self._readSlice(index)
         self._copied |= self._finished
         showValues(self.node, sorted(self._copied))
         slicer.util.arrayFromVolumeModified(self.node)

@@ -9,6 +9,8 @@ import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 
+from ccdnn.csv_file import guarded
+
 Cell = str | int | float | None
 
 
@@ -76,8 +78,8 @@ class Table:
         """A header line, then the rows; numbers with all their digits, an unmeasured one as an empty field."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(column.heading for column in self.columns)
-        writer.writerows([_plain(cell) for cell in row] for row in self.rows)
+        writer.writerow(guarded(column.heading) for column in self.columns)
+        writer.writerows([guarded(_plain(cell)) for cell in row] for row in self.rows)
         return text.getvalue()
 
     def to_json(self) -> str:

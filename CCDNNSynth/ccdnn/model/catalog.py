@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -10,12 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ccdnn
-from ccdnn.errors import ModelError
+from ccdnn.errors import InputError, ModelError
+from ccdnn.opening import exists, is_file, read_json
+from ccdnn.text import shown
 
 if TYPE_CHECKING:
     from ccdnn.model.file import Model
 
 CATALOG_NAME = "models.json"
+MAX_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -46,12 +48,12 @@ def list_models(folder: Path | None = None) -> list[CatalogEntry]:
         ModelError: there is no catalogue, or it is damaged or empty.
     """
     path = (folder or models_folder()) / CATALOG_NAME
+    if not exists(path):
+        raise ModelError(f"No bundled models are installed (there is no {path}); name a model file instead.")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ModelError(f"No bundled models are installed (there is no {path}); name a model file instead.") from error
-    except (OSError, ValueError) as error:
-        raise ModelError(f"The list of bundled models {path} cannot be read: {error}.") from error
+        content = read_json(path, MAX_BYTES)
+    except InputError as error:
+        raise ModelError(f"The list of bundled models cannot be read: {error}") from None
     rows = content.get("models") if isinstance(content, dict) else None
     if not isinstance(rows, list) or not rows:
         raise ModelError(f"The list of bundled models {path} is empty; name a model file instead.")
@@ -70,7 +72,7 @@ def resolve_model(name_or_path: str | Path | None = None, folder: Path | None = 
     # The list alone needs no torch: Slicer shows it without having torch in its own process.
     from ccdnn.model.file import load_model
 
-    if name_or_path is not None and (Path(name_or_path).suffix == ".safetensors" or Path(name_or_path).is_file()):
+    if name_or_path is not None and (Path(name_or_path).suffix == ".safetensors" or is_file(Path(name_or_path))):
         return load_model(name_or_path)
     entries = list_models(folder)
     for entry in entries:
@@ -85,8 +87,10 @@ def _entry(row: Any, catalog: Path) -> CatalogEntry:
     """One row of the catalogue, {"id", "title", "file", "sha256", "default"}, checked."""
     texts = [row.get(key) for key in ("id", "title", "file", "sha256")] if isinstance(row, dict) else [None]
     if not all(isinstance(text, str) and text for text in texts) or not isinstance(row.get("default", False), bool):
-        raise ModelError(f"A row of {catalog} needs the texts id, title, file and sha256, and default as true or false: {row!r}.")
+        raise ModelError(
+            f"A row of {catalog} needs the texts id, title, file and sha256, and default as true or false: {shown(row)}."
+        )
     model_id, title, file, sha256 = texts
-    if Path(file).name != file or not re.fullmatch("[0-9a-f]{64}", sha256):
+    if file != Path(file).name or "\\" in file or not re.fullmatch("[0-9a-f]{64}", sha256):
         raise ModelError(f"The row {model_id} of {catalog} needs the name of a file beside it and 64 hexadecimal digits.")
     return CatalogEntry(model_id, title, catalog.parent / file, sha256, row.get("default", False))

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor
 
 from ccdnn.errors import ModelError
 from ccdnn.model.card import ModelCard
-from ccdnn.model.header import CARD_KEY, card_of, header_size, naming
+from ccdnn.model.header import CARD_KEY, card_of, naming
 from ccdnn.model.network import CCDNN
+from ccdnn.opening import open_regular
 from ccdnn.writing import write_bytes
+
+# The widest network that a card may ask for has a gigabyte of weights.
+MAX_BYTES = 2 << 30
 
 
 @dataclass(frozen=True)
@@ -66,38 +71,38 @@ def load_model(path: str | Path, sha256: str | None = None) -> Model:
     """
     path = Path(path)
     with naming(path):
-        found = _sha256_of(path)
+        # Read once: what is hashed is what is used, whatever happens to the file meanwhile.
+        with open_regular(path) as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise ModelError("it is larger than any CC-DNN.")
+        found = hashlib.sha256(content).hexdigest()
         if sha256 is not None and found != sha256.lower():
             raise ModelError(f"its SHA-256 is {found}, not {sha256.lower()} as listed: it was altered or damaged; fetch it again.")
-        with path.open("rb") as file:
-            header_size(file)
+        card = card_of(content, len(content))
         try:
-            with safe_open(path, framework="pt", device="cpu") as file:
-                card = card_of(file.metadata())
-                network = _read_network(file, card)
+            stored = load(content)
         except SafetensorError as error:
-            raise ModelError(f"it is truncated or no safetensors file ({error}).") from error
-    return Model(card, network, path, found)
+            raise ModelError(f"it is truncated, or is not a safetensors file ({error}).") from error
+        return Model(card, _network_with(stored, card), path, found)
 
 
-def _read_network(file: safe_open, card: ModelCard) -> CCDNN:
+def _network_with(stored: Mapping[str, Tensor], card: ModelCard) -> CCDNN:
     # Names and shapes are compared with a network that takes no memory, so a forged file cannot ask for any.
     with torch.device("meta"):
         expected = _stored_tensors(_network_of(card))
-    stored = set(file.keys())
-    if missing := sorted(set(expected) - stored):
+    if missing := sorted(set(expected) - set(stored)):
         raise ModelError(f"the weights {missing[0]} are missing ({len(missing)} in all).")
-    if extra := sorted(stored - set(expected)):
+    if extra := sorted(set(stored) - set(expected)):
         raise ModelError(f"it holds the weights {extra[0]}, which a CC-DNN does not have ({len(extra)} in all).")
     weights = {}
     for name, tensor in expected.items():
-        entry = file.get_slice(name)
-        shape = tuple(entry.get_shape())
-        if shape != tuple(tensor.shape):
-            raise ModelError(f"the weights {name} have the shape {shape}, not {tuple(tensor.shape)} as the card asks.")
-        if entry.get_dtype() not in ("F32", "F16", "BF16"):
-            raise ModelError(f"the weights {name} are stored as {entry.get_dtype()}, not as float32, float16 or bfloat16.")
-        weights[name] = file.get_tensor(name).float()
+        found = stored[name]
+        if found.shape != tensor.shape:
+            raise ModelError(f"the weights {name} have the shape {tuple(found.shape)}, not {tuple(tensor.shape)} as the card asks.")
+        if found.dtype not in (torch.float32, torch.float16, torch.bfloat16):
+            raise ModelError(f"the weights {name} are stored as {found.dtype}, not as float32, float16 or bfloat16.")
+        weights[name] = found.float()
         if not weights[name].isfinite().all():
             raise ModelError(f"the weights {name} are not finite.")
         if name.endswith("running_var") and not (weights[name] >= 0).all():
@@ -114,11 +119,3 @@ def _network_of(card: ModelCard) -> CCDNN:
 def _stored_tensors(network: CCDNN) -> dict[str, Tensor]:
     """All that inference needs: the state without batch normalisation's counters."""
     return {name: tensor for name, tensor in network.state_dict().items() if not name.endswith("num_batches_tracked")}
-
-
-def _sha256_of(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -8,10 +8,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 from ccdnn.csv_file import read_csv
 from ccdnn.errors import InputError
+from ccdnn.opening import is_file
 from ccdnn.readers.study import CONTEXT, Candidate
 from ccdnn.series import Role
 
@@ -31,9 +33,9 @@ def read_manifest(path: Path) -> list[Candidate]:
         raise InputError(
             f"{path} needs the columns {CASE} and {Role.STIR.value}, and one for each method; it has {', '.join(columns)}."
         )
-    names = [row[CASE] for row in rows]
-    if len(set(names)) < len(names):
-        raise InputError(f"{path} names a case twice: {next(name for name in names if names.count(name) > 1)}.")
+    names = Counter(row[CASE].casefold() for row in rows)
+    if repeated := next((row[CASE] for row in rows if names[row[CASE].casefold()] > 1), None):
+        raise InputError(f"{path} names a case twice: {repeated}; give each its own name.")
     return [
         Candidate(
             row[CASE],
@@ -48,6 +50,6 @@ def _file(manifest: Path, row: dict[str, str], column: str) -> Path:
     if not row[column]:
         raise InputError(f"{manifest}: the case {row[CASE]} has nothing in the column {column}.")
     path = manifest.parent / row[column]
-    if not path.is_file():
+    if not is_file(path):
         raise InputError(f"{manifest}: {path}, the {column} of the case {row[CASE]}, does not exist.")
     return path

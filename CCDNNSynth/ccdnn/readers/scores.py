@@ -11,7 +11,9 @@ import io
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from ccdnn.csv_file import guarded, read_csv
 from ccdnn.errors import InputError
+from ccdnn.opening import exists
 from ccdnn.readers.regions import SCORES, Region
 from ccdnn.readers.study import ReaderStudy
 from ccdnn.writing import write_text
@@ -40,7 +42,7 @@ class ScoreSheet:
             (case.name, letter, str(region)) for case in study.cases for letter in case.images for region in study.regions
         }
         self._scores: dict[Item, int] = {}
-        if self.path.exists():
+        if exists(self.path):
             whose, self._scores = _read(self.path, study.identifier)
             if whose is not None and whose != reader:
                 raise InputError(f"{self.path} holds the scores of {whose}; choose that name, or another file.")
@@ -90,7 +92,8 @@ class ScoreSheet:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(HEADER)
-        writer.writerows((self.study.identifier, self.reader, *item, score) for item, score in sorted(scores.items()))
+        reader = guarded(self.reader)
+        writer.writerows((self.study.identifier, reader, *item, score) for item, score in sorted(scores.items()))
         return text.getvalue()
 
 
@@ -107,14 +110,14 @@ def read_scores(path: Path, identifier: str) -> tuple[str, dict[Item, int]]:
 
 
 def _read(path: Path, identifier: str) -> tuple[str | None, dict[Item, int]]:
+    columns, rows = read_csv(path)
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
         readers = {row["reader"] for row in rows}
         studies = {row["study"] for row in rows}
         scores = {(row["case"], row["image"], row["region"]): int(row["score"]) for row in rows}
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path} is no file of scores ({error}).") from error
+    except (KeyError, ValueError):
+        needed = ", ".join(name for name in HEADER if name not in columns) or "whole numbers in the column score"
+        raise InputError(f"{path} is not a file of scores: it lacks {needed}.") from None
     if studies - {identifier}:
         raise InputError(f"{path} holds scores of another study; choose the file of this one, or a new name.")
     if len(readers) > 1:

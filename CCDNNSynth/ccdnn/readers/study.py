@@ -13,27 +13,31 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
-import shutil
 import string
-import tempfile
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ccdnn.errors import InputError, OutputError
 from ccdnn.measure.scaling import Scaling, scale_pair
+from ccdnn.opening import exists, is_file, read_json
 from ccdnn.provenance import NOTICE
 from ccdnn.readers.regions import REGIONS, Region
 from ccdnn.series import Role
+from ccdnn.text import shown
 from ccdnn.volume import Volume
-from ccdnn.writing import write_text
+from ccdnn.writing import replacing_folder, write_text
 
 STUDY_FILE = "study.json"
 FORMAT = 1
+MAX_BYTES = 4 << 20
+_CASE_NAME, _LETTER = re.compile(r"case-\d{2,6}"), re.compile(r"[A-Z]")
 SUFFIX = ".nii"  # not compressed: a length that depends on the noise would tell smooth images from others
 CONTEXT = (Role.T1, Role.T2, Role.GRE, Role.STIR)
 # Every file of a study says the same of its age.
@@ -126,38 +130,32 @@ def creating_study(
     names = [f"case-{number:02d}" for number in range(1, len(shuffled) + 1)]
     orders = [dict(zip(letters, rng.permutation(methods).tolist(), strict=True)) for _ in shuffled]
 
+    unblinding = {
+        name: {"name": candidate.name, "images": order} for name, candidate, order in zip(names, shuffled, orders, strict=True)
+    }
+    content = {
+        "format": FORMAT,
+        "study": identifier,
+        "regions": [[region.group, region.name] for region in regions],
+        "cases": [
+            {"case": name, "context": [role.value for role in CONTEXT if role in candidate.context], "images": list(letters)}
+            for name, candidate in zip(names, shuffled, strict=True)
+        ],
+    }
+    done, total = 0, sum(len(candidate.context) + len(candidate.images) for candidate in shuffled)
     try:
-        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    except OSError as error:
-        raise OutputError(f"The folder {folder} cannot be made: {error.strerror or error}.") from error
-    try:
-        done, total = 0, sum(len(candidate.context) + len(candidate.images) for candidate in shuffled)
-        for name, candidate, order in zip(names, shuffled, orders, strict=True):
-            for _path in _writing_case(candidate, order, partial / name):
-                done += 1
-                yield done, total
-        content = {
-            "format": FORMAT,
-            "study": identifier,
-            "regions": [[region.group, region.name] for region in regions],
-            "cases": [
-                {"case": name, "context": [role.value for role in CONTEXT if role in candidate.context], "images": list(letters)}
-                for name, candidate in zip(names, shuffled, strict=True)
-            ],
-        }
-        write_text(json.dumps(content, indent=1) + "\n", partial / STUDY_FILE)
-        _let_dates_tell_nothing(partial)
-        unblinding = {
-            name: {"name": candidate.name, "images": order} for name, candidate, order in zip(names, shuffled, orders, strict=True)
-        }
-        write_text(json.dumps({"format": FORMAT, "study": identifier, "seed": seed, "cases": unblinding}, indent=1) + "\n", key)
-        try:
-            partial.rename(folder)
-        except OSError as error:
-            key.unlink(missing_ok=True)
-            raise OutputError(f"The folder {folder} cannot be made: {error.strerror or error}.") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        with replacing_folder(folder) as partial:
+            for name, candidate, order in zip(names, shuffled, orders, strict=True):
+                for _path in _writing_case(candidate, order, partial / name):
+                    done += 1
+                    yield done, total
+            write_text(json.dumps(content, indent=1) + "\n", partial / STUDY_FILE)
+            _let_dates_tell_nothing(partial)
+            key_content = {"format": FORMAT, "study": identifier, "seed": seed, "cases": unblinding}
+            write_text(json.dumps(key_content, indent=1) + "\n", key, private=True)
+    except OutputError:
+        key.unlink(missing_ok=True)  # it did not exist before
+        raise
 
 
 def open_study(folder: Path) -> ReaderStudy:
@@ -167,22 +165,22 @@ def open_study(folder: Path) -> ReaderStudy:
         InputError: there is none, it is of another version, or one of its files is missing.
     """
     path = Path(folder) / STUDY_FILE
+    if not exists(path):
+        raise InputError(f"{folder} holds no reader study (no {STUDY_FILE}); choose the folder the coordinator gave you.")
+    content = read_json(path, MAX_BYTES)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
         if content["format"] != FORMAT:
-            raise InputError(f"{path} is of version {content['format']} of reader studies, and this program knows {FORMAT}.")
+            raise InputError(f"{path} is of version {shown(content['format'])} of reader studies; this program knows {FORMAT}.")
         study = ReaderStudy(
             str(content["study"]),
             tuple(_case_of(Path(folder), entry) for entry in content["cases"]),
             tuple(Region(group, name) for group, name in content["regions"]),
         )
-    except FileNotFoundError:
-        raise InputError(f"{folder} holds no reader study (no {STUDY_FILE}); choose the folder the coordinator gave you.") from None
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path} is no description of a reader study ({error}); ask the coordinator for it again.") from error
+    except (LookupError, TypeError, ValueError, AttributeError):
+        raise InputError(f"{path} is not the description of a reader study; ask the coordinator for the folder again.") from None
     for case in study.cases:
         for file in (*case.context.values(), *case.images.values()):
-            if not file.is_file():
+            if not is_file(file):
                 raise InputError(f"{file} is missing from the reader study; ask the coordinator for the folder again.")
     return study
 
@@ -202,16 +200,19 @@ def read_key(path: Path) -> Key:
     Raises:
         InputError: the file cannot be read or is no key.
     """
+    content = read_json(Path(path), MAX_BYTES)
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
         cases = content["cases"]
-        return Key(
+        key = Key(
             str(content["study"]),
             {case: str(entry["name"]) for case, entry in cases.items()},
             {(case, letter): str(method) for case, entry in cases.items() for letter, method in entry["images"].items()},
         )
-    except (OSError, KeyError, TypeError, AttributeError, ValueError) as error:
-        raise InputError(f"{path} is not the key of a reader study ({error}).") from error
+    except (LookupError, TypeError, AttributeError, ValueError):
+        raise InputError(f"{path} is not the key of a reader study; use the file that was made with the study.") from None
+    if len(set(key.names.values())) < len(key.names):
+        raise InputError(f"{path} gives two cases the same name; use the file that was made with the study.")
+    return key
 
 
 def _methods_of(candidates: Sequence[Candidate]) -> list[str]:
@@ -264,10 +265,20 @@ def _let_dates_tell_nothing(folder: Path) -> None:
         os.utime(path, (_ONE_DATE, _ONE_DATE))
 
 
-def _case_of(folder: Path, entry: Mapping[str, object]) -> Case:
-    place = folder / str(entry["case"])
+def _case_of(folder: Path, entry: Mapping[str, Any]) -> Case:
+    """A case of the description, whose files lie in the study's folder and nowhere else.
+
+    Raises:
+        ValueError: names that no study is written with.
+    """
+    name, letters = entry["case"], entry["images"]
+    if not isinstance(name, str) or not _CASE_NAME.fullmatch(name):
+        raise ValueError("the name of a case")
+    if not isinstance(letters, list) or not all(isinstance(letter, str) and _LETTER.fullmatch(letter) for letter in letters):
+        raise ValueError("the letters of a case")
+    place = folder / name
     return Case(
-        str(entry["case"]),
-        {Role(role): place / f"{role}{SUFFIX}" for role in entry["context"]},
-        {str(letter): place / f"{letter}{SUFFIX}" for letter in entry["images"]},
+        name,
+        {Role(role): place / f"{Role(role).value}{SUFFIX}" for role in entry["context"]},
+        {letter: place / f"{letter}{SUFFIX}" for letter in letters},
     )

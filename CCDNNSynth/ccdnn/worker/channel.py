@@ -24,7 +24,7 @@ class Channel:
 
     def __init__(self, requests: BinaryIO, events: BinaryIO, leave: Callable[[int], Any] = os._exit) -> None:
         self._requests, self._events, self._leave = requests, events, leave
-        self._writing = threading.Lock()
+        self._lines: SimpleQueue[bytes | None] = SimpleQueue()
         self._waiting: SimpleQueue[Hello | Synthesize | None] = SimpleQueue()
         self._open_ids: set[Id] = set()
         self._cancelled_ids: set[Id] = set()
@@ -32,7 +32,9 @@ class Channel:
         self._finished = threading.Event()
 
     def start(self) -> None:
-        """Begin to read requests."""
+        """Begin to read requests and to write events."""
+        self._writer = threading.Thread(target=self._write, name="events", daemon=True)
+        self._writer.start()
         threading.Thread(target=self._read, name="requests", daemon=True).start()
 
     def next_request(self) -> Hello | Synthesize | None:
@@ -50,18 +52,24 @@ class Channel:
         self._cancelled_ids.discard(request_id)
 
     def finish(self) -> None:
-        """Say that the last request is answered, so that the process may end in its own way."""
+        """Say that the last request is answered, so that the process may end in its own way when its events are written."""
+        self._lines.put(None)
+        self._writer.join()
         self._finished.set()
 
     def emit(self, event: str, request_id: Id | None, **fields: Any) -> None:
-        """Send an event. With nobody to read it, the process ends: there is nothing else it could do."""
-        line = encode({"event": event, "id": request_id, **fields})
-        with self._writing:
+        """Send an event. A client that does not read its events holds up neither the network nor the hearing of requests."""
+        self._lines.put(encode({"event": event, "id": request_id, **fields}))
+
+    def _write(self) -> None:
+        """Write events. With nobody to read them, the process ends: there is nothing else it could do."""
+        while (line := self._lines.get()) is not None:
             try:
                 self._events.write(line)
                 self._events.flush()
-            except OSError:
+            except (OSError, ValueError):
                 self._leave(1)
+                return
 
     def _read(self) -> None:
         for line in self._requests:

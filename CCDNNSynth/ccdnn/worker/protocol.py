@@ -10,9 +10,10 @@ Requests (`"request"` names the kind, `"id"` is a text or whole number of the cl
     {"request": "synthesize", "id": 2, "inputs": {"t1": ARRAY, "t2": ARRAY, "gre": ARRAY}, "reference": "t1" | GRID,
      "model": MODEL, "device": "auto", "precision": "auto", "force": false, "slices": [first, stop] | null, "output": PATH}
         → log, progress and slice events, then exactly one of result, cancelled, error
-        ARRAY   {"path", "shape": [slices, rows, columns], "dtype": "int16", "ijk_to_ras": 4×4, "name", "acquisition"}: a file of
-                the voxels and nothing else, in C order and this machine's byte order. `acquisition` is optional: fields of
-                `ccdnn.series.Protocol` that are known, such as {"tr_ms": 656, "te_ms": 14}, for warnings alone.
+        ARRAY   {"path", "shape": [slices, rows, columns], "dtype": "int16", "ijk_to_ras": 4×4, "name", "acquisition", "patient"}: a
+                file of the voxels and nothing else, in C order and this machine's byte order. `acquisition` is optional: fields
+                of `ccdnn.series.Protocol` that are known, such as {"tr_ms": 656, "te_ms": 14}, for warnings alone. So is
+                `patient`: the digests of `ccdnn.patient.Patient`, for telling two patients apart.
         GRID    {"shape", "ijk_to_ras", "name"}: any other grid for the result to lie on
         MODEL   {"path", "sha256"}, hash optional | {"id"}: a bundled one | {}: the default one
         slices  those to compute, of the reference grid, first included and stop not ("Preview slice"); null is all.
@@ -59,6 +60,7 @@ from pathlib import Path
 from typing import Any
 
 from ccdnn.errors import CcdnnError
+from ccdnn.patient import Patient
 from ccdnn.series import Protocol, Role, Technique
 
 PROTOCOL_VERSION = 1
@@ -91,12 +93,14 @@ class ArrayFile:
     path: Path | None = None
     dtype: str = OUTPUT_DTYPE
     acquisition: Protocol = field(default_factory=Protocol)
+    patient: Patient = field(default_factory=Patient)
 
     def to_json(self) -> dict[str, Any]:
         entries: dict[str, Any] = {"shape": list(self.shape), "ijk_to_ras": self.ijk_to_ras, "name": self.name}
         if self.path is None:
             return entries
-        return {**entries, "path": str(self.path), "dtype": self.dtype, "acquisition": acquisition_to_json(self.acquisition)}
+        acquisition, patient = acquisition_to_json(self.acquisition), self.patient.entries()
+        return {**entries, "path": str(self.path), "dtype": self.dtype, "acquisition": acquisition, "patient": patient}
 
 
 @dataclass(frozen=True)
@@ -210,7 +214,7 @@ def _parsed(entries: dict[str, Any]) -> Request:
     return Synthesize(
         id=entries["id"],
         inputs={_role(name): _array(entry, f"inputs.{name}") for name, entry in _take(entries, "inputs", dict).items()},
-        output=Path(_take(entries, "output", str)),
+        output=_path(entries, "output"),
         reference=_reference(entries.get("reference", Role.T1.value)),
         model=_model(_take(entries, "model", dict, {})),
         device=_take(entries, "device", str, "auto"),
@@ -233,13 +237,24 @@ def _take(entries: dict[str, Any], key: str, kind: type, default: Any = _REQUIRE
     return value
 
 
+def _path(entries: dict[str, Any], key: str, default: Any = _REQUIRED) -> Path | None:
+    text = _take(entries, key, str, default)
+    if text is not None and (not text or "\0" in text):
+        raise ProtocolError(f"The field {key} is {_shown(text)}, which is not a path.")
+    return None if text is None else Path(text)
+
+
 def _array(entries: Any, where: str) -> ArrayFile:
     grid = _grid(entries, where)
     dtype = _take(entries, "dtype", str)
     if dtype not in DTYPES:
         raise ProtocolError(f"The dtype of {where} is {_shown(dtype)}; {', '.join(DTYPES)} are known.")
     acquisition = _acquisition(_take(entries, "acquisition", dict, {}), where)
-    return ArrayFile(grid.shape, grid.ijk_to_ras, grid.name, Path(_take(entries, "path", str)), dtype, acquisition)
+    try:
+        patient = Patient.of_entries(_take(entries, "patient", dict, {}))
+    except ValueError:
+        raise ProtocolError(f"The patient of {where} is not made of digests.") from None
+    return ArrayFile(grid.shape, grid.ijk_to_ras, grid.name, _path(entries, "path"), dtype, acquisition, patient)
 
 
 def _grid(entries: Any, where: str) -> ArrayFile:
@@ -283,8 +298,7 @@ def _role(name: str) -> Role:
 
 
 def _model(entries: dict[str, Any]) -> ModelChoice:
-    path = _take(entries, "path", str, None)
-    choice = ModelChoice(_take(entries, "id", str, None), None if path is None else Path(path), _take(entries, "sha256", str, None))
+    choice = ModelChoice(_take(entries, "id", str, None), _path(entries, "path", None), _take(entries, "sha256", str, None))
     if choice.id is not None and (choice.path, choice.sha256) != (None, None):
         raise ProtocolError("A model has an id or a path, not both; a sha256 belongs to a path.")
     return choice

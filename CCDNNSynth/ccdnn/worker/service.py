@@ -20,6 +20,7 @@ from ccdnn.series import Role
 from ccdnn.volume import Grid, Volume
 from ccdnn.worker.arrays import SlicesFile, empty_volume, read_volume
 from ccdnn.worker.protocol import PROTOCOL_VERSION, Hello, Id, ModelChoice, Synthesize
+from ccdnn.writing import require_no_input
 
 if TYPE_CHECKING:
     from ccdnn.inference.synthesizer import Synthesizer
@@ -102,6 +103,7 @@ class Service:
         _stop_if(cancelled)
         roles = [Role(role) for role in synthesizer.model.card.roles]
         arrays = {role: request.inputs[role] for role in roles if role in request.inputs}
+        require_no_input([request.output], [*filter(None, (array.path for array in arrays.values())), synthesizer.model.path])
         volumes = {role: read_volume(array) for role, array in arrays.items()}
         reference = request.reference if isinstance(request.reference, Role) else empty_volume(request.reference)
 
