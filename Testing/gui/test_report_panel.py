@@ -37,6 +37,12 @@ HEADER = {
 }
 
 
+def beside(folder, name):
+    """The one file of that name, but for its kind and number, beside the page."""
+    (path,) = folder.glob(f"*-[0-9][0-9]-{name}")
+    return path
+
+
 @pytest.fixture
 def study(panel, tmp_path):
     """The small leg of a patient, named as an archive names it, with a result; the folder to write to is chosen."""
@@ -125,15 +131,15 @@ def test_tables_and_plots_are_those_of_the_sections(study):
     folder, node = write(study), study.logic.getParameterNode()
     for shown in (node.cnrTable, node.profileTable, node.similarityTable):
         table = tableOf(shown)
-        assert (folder / f"{file_stem(table.title)}.csv").read_text(encoding="utf-8") == table.to_csv()
+        assert beside(folder, f"{file_stem(table.title)}.csv").read_text(encoding="utf-8") == table.to_csv()
     for shown in (node.cnrChart, node.profileChart, node.similarityChart):
-        drawing = (folder / f"{file_stem(shown.GetTitle())}.svg").read_text(encoding="utf-8")
+        drawing = beside(folder, f"{file_stem(shown.GetTitle())}.svg").read_text(encoding="utf-8")
         chart = chartOf(shown)
         assert all(series.name in drawing and series.colour in drawing for series in chart.series)
     assert chartOf(node.cnrChart).x_title == "Tissue pair (foreground–background)"
     assert chartOf(node.cnrChart).categories == ("muscle–fat",)
     assert [series.dashed for series in chartOf(node.profileChart).series] == [False, True]
-    with (folder / "line-profile-samples.csv").open(encoding="utf-8", newline="") as file:
+    with beside(folder, "line-profile-samples.csv").open(encoding="utf-8", newline="") as file:
         samples = [float(row["acquired STIR"]) for row in csv.DictReader(file)]
     np.testing.assert_array_equal(samples, study.lineProfiles.profiles.values["acquired STIR"])
 
@@ -141,11 +147,11 @@ def test_tables_and_plots_are_those_of_the_sections(study):
 def test_pictures_show_what_the_views_show(study):
     node = study.logic.getParameterNode()
     folder = write(study)
-    picture = sitk.GetArrayFromImage(sitk.ReadImage(folder / "acquired-stir.png"))
+    picture = sitk.GetArrayFromImage(sitk.ReadImage(beside(folder, "acquired-stir.png")))
     index = int(re.search(r"slice (\d) of 6", page_of(folder))[1]) - 1
     image = slicer.util.arrayFromVolume(node.stirVolume)[index]
     np.testing.assert_array_equal(picture, np.rint(np.clip(image.astype(float) / 600, 0, 1) * 255))
-    assert b"SYNTHETIC" in (folder / "synthetic-stir.png").read_bytes()
+    assert b"SYNTHETIC" in beside(folder, "synthetic-stir.png").read_bytes()
 
 
 def test_report_names_no_patient_unless_asked_to(study):
@@ -213,8 +219,10 @@ def test_saved_scene_gives_the_same_report(study, tmp_path):
     slicer_host.wait_until(lambda: study.lineProfiles.profiles is not None, 10)
     after = write(study)
     assert {path.name for path in before.iterdir()} == {path.name for path in after.iterdir()}
-    assert (before / "acquired-stir.png").read_bytes() == (after / "acquired-stir.png").read_bytes()
-    mse = [float(re.search(r"volume,([^,]+),", (folder / "image-similarity.csv").read_text())[1]) for folder in (before, after)]
+    assert beside(before, "acquired-stir.png").read_bytes() == beside(after, "acquired-stir.png").read_bytes()
+    mse = [
+        float(re.search(r"volume,([^,]+),", beside(folder, "image-similarity.csv").read_text())[1]) for folder in (before, after)
+    ]
     assert mse[0] == pytest.approx(mse[1], rel=1e-5)  # Slicer writes six digits of a table into a saved scene
 
 

@@ -36,7 +36,7 @@ class ReportStories(Story):
         for link in re.findall(r'(?:src|href)="([^"]*)"', page):
             self.assertTrue(link.startswith("data:") or (folder / link).is_file(), link)
         for picture in ("t1-w.png", "acquired-stir.png", "synthetic-stir.png", "synthetic-acquired.png"):
-            self.assertTrue((folder / picture).is_file(), picture)
+            self.assertEqual(len(list(folder.glob(f"picture-*-{picture}"))), 1, picture)
 
     def test_namesAreToldOnlyWhenAskedFor(self):
         self.parameters.t1Volume.SetName("DOE^JANE")
@@ -62,7 +62,7 @@ class ReportStories(Story):
         page, folder = self.write()
         self.assertIn("Pearson r", page)
         self.assertIn("<svg", page)
-        self.assertTrue((folder / "line-profile-samples.csv").is_file())
+        self.assertEqual(len(list(folder.glob("table-*-line-profile-samples.csv"))), 1)
 
     def test_aFolderThatCannotBeWrittenIsOneSentence(self):
         blocked = Path(self.folder) / "a file"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from html import escape, unescape
+from html import escape
 
 from ccdnn import __version__
 from ccdnn.chart import Chart
@@ -29,7 +29,9 @@ WIDEST_SHOWN_TABLE = 9
 PART_WIDTH = 6
 
 _GENERATOR = '<meta name="generator" content="ccdnn report '
-_FILES = re.compile(r'<meta name="files" content="([^"]*)">')
+# Kind of content → the names that its files get; `is_of_report` knows no others.
+_KINDS = {".csv": "table", ".svg": "plot", ".png": "picture"}
+_OWN_NAME = re.compile("|".join(rf"{kind}-\d{{2,3}}-[a-z0-9-]{{1,60}}\{suffix}" for suffix, kind in _KINDS.items()))
 
 _BANNER = "The synthetic images on this page were computed by a neural network and not acquired."
 
@@ -79,7 +81,6 @@ def render(report: Report) -> dict[str, bytes]:
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">",
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f'{_GENERATOR}{escape(__version__)}">',
-        f'<meta name="files" content="{escape(" ".join(files.contents))}">',
         f"<title>{escape(report.title)}</title>",
         f"<style>\n{_STYLE}</style>",
         "</head>",
@@ -88,10 +89,14 @@ def render(report: Report) -> dict[str, bytes]:
     return {INDEX: page.encode("utf-8"), **files.contents}
 
 
-def files_of_page(page: str) -> set[str] | None:
-    """The names of the files that were written with a page, itself among them; None where it is no page of ours."""
-    found = _FILES.search(page)
-    return {INDEX, *unescape(found[1]).split()} if _GENERATOR in page and found else None
+def is_page(page: str) -> bool:
+    """Whether a file's content is a page of a report."""
+    return page.startswith("<!DOCTYPE html>") and _GENERATOR in page.partition("</head>")[0]
+
+
+def is_of_report(name: str) -> bool:
+    """Whether a file's name is one that the files of a report get; what a page says of itself is not asked."""
+    return name == INDEX or _OWN_NAME.fullmatch(name) is not None
 
 
 def file_stem(title: str) -> str:
@@ -100,16 +105,14 @@ def file_stem(title: str) -> str:
 
 
 class _Files:
-    """What lies beside the page, under names that tell what it is."""
+    """What lies beside the page, under names that say what it is, numbered in the order of the page."""
 
     def __init__(self) -> None:
         self.contents: dict[str, bytes] = {}
 
     def add(self, title: str, suffix: str, content: bytes) -> str:
         """The name under which the content is kept."""
-        stem = file_stem(title)
-        names = (f"{stem}{number}{suffix}" for number in ("", *(f"-{count}" for count in range(2, len(self.contents) + 3))))
-        name = next(name for name in names if name not in self.contents)
+        name = f"{_KINDS[suffix]}-{len(self.contents) + 1:02}-{file_stem(title)}{suffix}"
         self.contents[name] = content
         return name
 

@@ -32,12 +32,14 @@ _SAFE_ENTRIES = {
     "CCDNN_Normalisation": "Normalisation",
     "CCDNN_Voxels_Outside_Inputs": "Voxels outside the inputs",
     "CCDNN_Made_Without": "Made without",
+    "CCDNN_Forced": "Forced in spite of",
     "CCDNN_Other_Plane_T1": "T1-w interpolated from",
     "CCDNN_Other_Plane_T2": "T2-w interpolated from",
     "CCDNN_Other_Plane_GRE": "GRE interpolated from",
 }
 _INPUT_ENTRY = re.compile(r"CCDNN_Input_(\w+)")
-_COVERAGE = re.compile(r"\((covers [0-9.]+)\)\s*$")
+# Headers of earlier versions begin with the name of the input, with the rest in parentheses.
+_WITHOUT_NAME = re.compile(r"(?:^|\(|, )(covers [0-9.]+)(, voxels [0-9a-f]+)?\)?\s*$")
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,9 +119,9 @@ def provenance_entries(header: Mapping[str, str], named: bool) -> dict[str, str]
     if named and "CCDNN_Reference" in header:
         entries["On the grid of"] = header["CCDNN_Reference"]
     for entry, text in header.items():
-        role, coverage = _INPUT_ENTRY.fullmatch(entry), _COVERAGE.search(text)
-        if role and (named or coverage):
-            entries[f"Input {role[1]}"] = text if named else f"{coverage[1]} of the result's voxels"
+        role, plain = _INPUT_ENTRY.fullmatch(entry), _WITHOUT_NAME.search(text)
+        if role and (named or plain):
+            entries[f"Input {role[1]}"] = text if named else f"{plain[1]} of the result's voxels{plain[2] or ''}"
     return entries or {"Synthetic STIR": "The volume does not say how it was made."}
 
 

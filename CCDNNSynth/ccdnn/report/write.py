@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ccdnn.errors import OutputError
+from ccdnn.errors import InputError, OutputError
+from ccdnn.opening import is_file, read_text
 from ccdnn.report.content import Report
-from ccdnn.report.page import INDEX, files_of_page, render
+from ccdnn.report.page import INDEX, is_of_report, is_page, render
 from ccdnn.writing import replacing_folder
+
+MOST_PAGE_BYTES = 256 << 20
 
 
 def write_report(folder: Path, report: Report) -> Path:
@@ -38,10 +41,14 @@ def check_report_folder(folder: Path) -> None:
     if not folder.is_dir():
         raise OutputError(f"{folder} is a file; give the name of a folder to write the report into.")
     try:
-        names = {path.name for path in folder.iterdir()}
-        ours = files_of_page((folder / INDEX).read_text(encoding="utf-8", errors="replace")) if INDEX in names else None
+        paths = sorted(folder.iterdir())
+        foreign = [path for path in paths if not is_of_report(path.name) or path.is_symlink() or not path.is_file()]
+        if paths and not foreign:
+            page = folder / INDEX
+            foreign = [] if is_file(page) and is_page(read_text(page, MOST_PAGE_BYTES)) else paths[:1]
     except OSError as error:
         raise OutputError(f"{folder} cannot be read: {error.strerror}.") from None
-    foreign = sorted(names - (ours or set()))
+    except InputError:
+        foreign = [folder / INDEX]
     if foreign:
-        raise OutputError(f"{folder} holds {foreign[0]}, which is no part of a report; choose a new or empty folder.")
+        raise OutputError(f"{folder} holds {foreign[0].name}, which is not part of a report; choose a new or empty folder.")
