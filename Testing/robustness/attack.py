@@ -99,8 +99,8 @@ def table(outcomes: list[Outcome]) -> str:
     """Markdown: a row for each kind of target."""
     header = ("target", "trials", "read", "refused", *COLUMNS)
     rows = []
-    for target in dict.fromkeys(outcome.trial.target for outcome in outcomes):
-        ends = Counter(outcome.end for outcome in outcomes if outcome.trial.target == target)
+    for target in dict.fromkeys(outcome.trial.target.name for outcome in outcomes):
+        ends = Counter(outcome.end for outcome in outcomes if outcome.trial.target.name == target)
         rows.append((target, ends.total(), *(ends[end] for end in header[2:])))
     rows.sort()
     total = Counter(outcome.end for outcome in outcomes)
@@ -121,7 +121,9 @@ def main() -> int:
     for outcome in attack(chosen.seed, numbers):
         outcomes.append(outcome)
         if outcome.end in COLUMNS or chosen.only is not None:
-            print(f"{outcome.number}: {outcome.trial.target}, {outcome.trial.how}: {outcome.end}: {outcome.detail}", flush=True)
+            print(
+                f"{outcome.number}: {outcome.trial.target.name}, {outcome.trial.how}: {outcome.end}: {outcome.detail}", flush=True
+            )
         elif len(outcomes) % 200 == 0:
             print(f"{len(outcomes)} of {len(numbers)} trials", flush=True)
     text = f"{len(outcomes)} trials, seed {chosen.seed}.\n\n{table(outcomes)}\n"

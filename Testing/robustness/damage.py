@@ -19,6 +19,13 @@ NASTY = (
 )  # fmt: skip
 
 
+NASTY_JSON = (
+    b"null", b"true", b"0", b"-1", b"1.5", b"1e400", b"-0.0", b"NaN", b"Infinity", b"9" * 400, b"9" * 5000, b'""', b'"\\u0000"',
+    b'"\\ud800"', b'"\\u001b[31m"', b'"../../etc/passwd"', b'"/etc/passwd"', b'"' + b"a" * 100_000 + b'"', b"[]", b"{}", b"[[]]",
+    b'{"a": {"b": []}}', b"[" * 3000 + b"]" * 3000, b"[" * 100_000, b'{"__proto__": 1}', b"[1, 2, 3, 4, 5, 6, 7, 8, 9]",
+)  # fmt: skip
+
+
 def flip_header_bits(content: bytes, header: int, rng: np.random.Generator) -> bytes:
     return _flipped(content, 0, header, rng)
 
@@ -122,6 +129,29 @@ def remove_a_dicom_element(content: bytes, header: int, rng: np.random.Generator
     return _saved(dataset, content)
 
 
+def replace_a_json_value(content: bytes, header: int, rng: np.random.Generator) -> bytes:
+    """A value of a JSON text by one of another type, or by one that is too long, too deep or too large."""
+    values = list(re.finditer(rb'(?<=: )("[^"]*"|-?[\d.]+|true|false|null|\[|\{)', content))
+    if not values:
+        return content
+    value = values[int(rng.integers(len(values)))]
+    if value[0] in (b"[", b"{"):
+        return content[: value.start()] + NASTY_JSON[int(rng.integers(len(NASTY_JSON)))] + b"," + content[value.end() :]
+    return content[: value.start()] + NASTY_JSON[int(rng.integers(len(NASTY_JSON)))] + content[value.end() :]
+
+
+def replace_all_by_json(content: bytes, header: int, rng: np.random.Generator) -> bytes:
+    return NASTY_JSON[int(rng.integers(len(NASTY_JSON)))]
+
+
+def repeat_a_key(content: bytes, header: int, rng: np.random.Generator) -> bytes:
+    keys = list(re.finditer(rb'"[^"]*": ', content))
+    if not keys:
+        return content
+    key = keys[int(rng.integers(len(keys)))]
+    return content[: key.start()] + key[0] + NASTY_JSON[int(rng.integers(len(NASTY_JSON)))] + b", " + content[key.start() :]
+
+
 def _saved(dataset: pydicom.Dataset, otherwise: bytes) -> bytes:
     target = io.BytesIO()
     try:
@@ -149,5 +179,6 @@ ANYWHERE: tuple[Damage, ...] = (
 OF_TEXT: tuple[Damage, ...] = (replace_a_word, replace_a_value, drop_a_line, repeat_a_line)
 OF_BINARY: tuple[Damage, ...] = (write_a_number,)
 OF_DICOM: tuple[Damage, ...] = (write_a_number, replace_a_dicom_value, replace_a_dicom_value, remove_a_dicom_element)
+OF_JSON: tuple[Damage, ...] = (replace_a_json_value, replace_all_by_json, repeat_a_key)
 # Those that leave every byte of the header as it was, and of the voxels all but a few.
 OF_VOXELS: tuple[Damage, ...] = (flip_voxel_bits,)
