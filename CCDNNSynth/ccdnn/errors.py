@@ -11,8 +11,8 @@ from ccdnn.text import shown
 class CcdnnError(Exception):
     """Base of every error that is the user's to mend; anything else is a bug and keeps its traceback.
 
-    The message is one line, and each of `items`, a list that the message announces, is one more. What does not print in the names and
-    values that they quote is escaped.
+    The message is one line, and each of `items`, a list that the message announces, is one more. What does not print in the names
+    and values that they quote is escaped.
     """
 
     exit_code = 1

@@ -97,9 +97,9 @@ def export_series(
     _require_grid(volume, used)
     meeting = [source.meeting(volume.grid) for source in used]
     with lenient():  # what is copied from a source may break the rules there already
-        common = _common(volume, used[0] if used else None, mixed=difference is not None)
+        common, changes = _common(volume, used[0] if used else None, mixed=difference is not None)
         common.update(_lossy_compression(used))
-        changes = make_legal(common)
+        changes += make_legal(common)
         slope, intercept = _rescale(volume.array)
         common.update(_pixels_module(volume, slope, intercept, window))
         images = [_image(common, volume, index, slope, intercept) for index in range(len(volume.array))]
@@ -147,11 +147,11 @@ def _require_grid(volume: Volume, used: Sequence[Source]) -> None:
 # ---------------------------------------------------------------------------------------------------------------- contents
 
 
-def _common(volume: Volume, reference: Source | None, mixed: bool) -> Dataset:
-    """What all images of the series share, by module (PS3.3, MR Image IOD)."""
+def _common(volume: Volume, reference: Source | None, mixed: bool) -> tuple[Dataset, list[str]]:
+    """What all images of the series share, by module (PS3.3, MR Image IOD); and what of the reference could not be copied."""
     now = datetime.now()
     date, time = now.strftime("%Y%m%d"), now.strftime("%H%M%S")
-    header = reference.identity() if reference else _anonymous(date, time)
+    header, lost = reference.identity() if reference else (_anonymous(date, time), [])
     about = volume.metadata
 
     # SOP Common, General Series, General Equipment: the equipment that made these images is this program.
@@ -187,7 +187,7 @@ def _common(volume: Volume, reference: Source | None, mixed: bool) -> Dataset:
     header.SliceThickness = format_number_as_ds((reference and reference.slice_thickness) or volume.grid.spacing[2])
     cosines = (volume.ijk_to_ras[:3, :2] / volume.grid.spacing[:2]) * RAS_TO_LPS[:, None]
     header.ImageOrientationPatient = [format_number_as_ds(float(cosine)) for cosine in cosines.T.ravel()]
-    return header
+    return header, lost
 
 
 def _description(about: Mapping[str, str]) -> str:

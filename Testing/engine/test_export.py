@@ -11,7 +11,10 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
+from pydicom.datadict import dictionary_description, dictionary_VR
+from pydicom.dataelem import RawDataElement
 from pydicom.pixels import apply_modality_lut
+from pydicom.tag import Tag
 from small_study import card
 
 import ccdnn.export
@@ -272,6 +275,43 @@ def test_validator_is_content(tmp_path, source, volume, out):
 
 
 # --------------------------------------------------------------------------------------------------------------- refused
+
+
+ILLEGAL = {
+    "PatientID": ("x" * 90, "x" * 64),
+    "PatientName": ("Doe^John\x1b[31m^^^^^", "Doe^John [31m"),
+    "PatientAge": ("45Y", "045Y"),
+    "PatientSex": ("FEMALE", ""),
+    "PatientBirthDate": ("1961-05-30", "19610530"),
+    "StudyDate": ("tomorrow", ""),
+    "StudyTime": ("25:00", ""),
+    "StudyID": ("a number longer than sixteen letters", "a number longer"),
+    "AccessionNumber": ("A\tB", "A B"),
+    "StudyInstanceUID": ("1.02.a", None),
+    "FrameOfReferenceUID": ("1." * 40 + "1", None),
+    "PatientWeight": ("heavy", None),
+    "SeriesNumber": (str(2**31 - 1), None),
+}
+
+
+@pytest.mark.parametrize("keyword", ILLEGAL)
+def test_illegal_values_of_a_source_are_made_legal_and_told(tmp_path, out, keyword):
+    value, expected = ILLEGAL[keyword]
+    datasets = factory.series(5)
+    for dataset in datasets:
+        tag = Tag(keyword)
+        content = value.encode() + b" " * (len(value) % 2)
+        dataset._dict[tag] = RawDataElement(tag, dictionary_VR(tag), len(content), content, 0, False, True)  # as it is
+    files = factory.write(datasets, tmp_path / "source")
+    made = export_series(synthetic(_volume(files)), out, files)
+    written = pydicom.dcmread(made.files[0])
+    if expected is not None:
+        assert str(written[keyword].value or "") == expected
+    if keyword in written and keyword != "SeriesNumber":
+        assert written[keyword].value != value
+        assert any(dictionary_description(keyword) in sentence for sentence in made.changes)
+        assert value not in " ".join(made.changes)
+    assert _complaints(made.files[0]) == []
 
 
 def _without_mark(volume: Volume) -> Volume:

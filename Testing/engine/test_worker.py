@@ -295,11 +295,66 @@ def test_arrays_that_are_no_volumes_are_refused(worker, study, model, tmp_path, 
     assert message in error["text"]
 
 
+@pytest.mark.parametrize("taken", ["t1", "gre", "model"])
+@pytest.mark.parametrize("through_a_link", [False, True])
+def test_an_output_that_is_an_input_is_refused_and_the_input_is_as_it_was(worker, study, model, tmp_path, taken, through_a_link):
+    request = synthesis(1, study, model, tmp_path)
+    output = model if taken == "model" else request.inputs[Role(taken)].path
+    before = output.read_bytes()
+    if through_a_link:
+        link = tmp_path / "link.raw"
+        link.symlink_to(output)
+    error = worker.answer(replace(request, output=link if through_a_link else output))[-1]
+    assert (error["event"], error["kind"]) == ("error", "output")
+    assert output.read_bytes() == before
+
+
+@pytest.mark.parametrize("field", ["output", "input", "model"])
+def test_a_path_with_nul_is_an_error(worker, study, model, tmp_path, field):
+    request = synthesis(1, study, model, tmp_path).to_json()
+    if field == "output":
+        request["output"] = "a\0b"
+    elif field == "input":
+        request["inputs"]["t1"]["path"] = "a\0b"
+    else:
+        request["model"] = {"path": "a\0b"}
+    assert worker.answer(request)[-1]["event"] == "error"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not shorten a file that is open")
+def test_an_output_that_shrinks_does_not_end_the_worker(worker, long_study, study, model, tmp_path):
+    request = synthesis(1, long_study, model, tmp_path)
+    worker.send(request)
+    worker.until("slice")
+    os.truncate(request.output, 10)
+    assert worker.until("result", "error")[-1]["event"] in ("result", "error")
+    assert worker.answer(synthesis(2, study, model, tmp_path))[-1]["event"] == "result"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the size of a pipe is another there")
+@pytest.mark.parametrize("requests", [2_000, 40_000])
+def test_ends_with_a_client_that_never_reads(requests):
+    """More answers than the pipe holds, and then more than are worth keeping."""
+    start = [sys.executable, "-m", "ccdnn.worker"]
+    environment = {**os.environ, "PYTHONPATH": str(ENGINE_ROOT)}
+    with subprocess.Popen(start, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as process:
+        try:
+            process.stdin.write(b"no request at all\n" * requests)
+            process.stdin.close()
+        except BrokenPipeError:
+            assert requests == 40_000
+        assert process.wait(60) in (0, 1)
+
+
 MALFORMED = {
     "no JSON": (b"synthesize please", None),
     "no object": (b"[1, 2]", None),
     "no UTF-8": (b'{"request": "\xff\xfe"}', None),
     "deep": (b"[" * 100_000, None),
+    "endless": (b'{"request": "' + b"x" * 3_000_000, None),
+    "number of 5000 digits": (b'{"request": "hello", "id": 9, "protocol": ' + b"9" * 5000 + b"}", None),
+    "NaN for an id": (b'{"request": "hello", "id": NaN, "protocol": 1}', None),
+    "lone surrogate": (b'{"request": "\\ud800", "id": 5}', 5),
     "unknown": ({"request": "dance", "id": 5}, 5),
     "no kind": ({"id": 6}, 6),
     "no id": ({"request": "hello", "protocol": 1}, None),

@@ -44,6 +44,16 @@ def make_legal(dataset: Dataset) -> list[str]:
     return list(dict.fromkeys(_changes(dataset)))
 
 
+def put(dataset: Dataset, keyword: str, value: Any) -> list[str]:
+    """Set a value that may be of no kind that its element can hold, which leaves it empty; a sentence says so."""
+    try:
+        setattr(dataset, keyword, value)
+    except (ValueError, TypeError, OverflowError):
+        setattr(dataset, keyword, None)
+        return [f"{dictionary_description(keyword)} was not a legal value and was removed."]
+    return []
+
+
 def legal_uid(uid: str) -> str:
     """The UID itself if it is legal, else one that the same illegal UID always gives (PS3.5, section B.2)."""
     if _UID.fullmatch(uid) and len(uid) <= _LONGEST_UID:

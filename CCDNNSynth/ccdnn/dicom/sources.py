@@ -12,6 +12,7 @@ from pydicom.uid import generate_uid
 
 from ccdnn.dicom import stack
 from ccdnn.dicom.headers import Frame, Header, read_header
+from ccdnn.dicom.legal import put
 from ccdnn.errors import InputError
 from ccdnn.patient import Patient
 from ccdnn.volume import Grid
@@ -77,20 +78,20 @@ class Source:
     def series_number(self) -> int:
         return self.frames[0].series_number or 0
 
-    def identity(self) -> Dataset:
-        """Patient, study, frame of reference and body part, for an image of the same examination."""
-        copy = Dataset()
+    def identity(self) -> tuple[Dataset, list[str]]:
+        """Patient, study, frame of reference and body part, for an image of the same examination; and what could not be copied."""
+        copy, lost = Dataset(), []
         for keyword in (*REQUIRED, *OPTIONAL):
             value = self.header.value(keyword)
             if value is not None or keyword in REQUIRED:
                 # A name as text, so that it is written in the new file's character set.
-                setattr(copy, keyword, str(value) if value is not None and keyword.endswith("Name") else value)
+                lost += put(copy, keyword, str(value) if value is not None and keyword.endswith("Name") else value)
         copy.StudyInstanceUID = self.study_uid
         copy.FrameOfReferenceUID = self.frames[0].frame_of_reference_uid or generate_uid(prefix=None)
         sides = (self.header.text(keyword) for keyword in ("Laterality", "ImageLaterality", "FrameLaterality"))
         # A knee is one of two, so the side is asked for; empty says that it is unknown.
         copy.Laterality = next((side for side in sides if side in ("L", "R")), None)
-        return copy
+        return copy, lost
 
     def lossy_compression(self) -> Dataset | None:
         """The attributes that say so where the images went through lossy compression."""
@@ -100,7 +101,7 @@ class Source:
         copy.LossyImageCompression = "01"
         for keyword in LOSSY:
             if (value := self.header.value(keyword)) is not None:
-                setattr(copy, keyword, value)
+                put(copy, keyword, value)
         return copy
 
     def has_grid(self, grid: Grid) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from queue import SimpleQueue
 from typing import Any, BinaryIO
 
@@ -12,6 +12,12 @@ from ccdnn.worker.protocol import Cancel, Hello, Id, ProtocolError, Shutdown, Sy
 
 # How long a batch of slices in progress may take to notice that nobody wants it any more.
 GRACE_SECONDS = 5.0
+
+# No request is longer: one takes a few kilobytes.
+LONGEST_LINE = 1 << 20
+
+# A client that leaves so many answers to bad requests unread reads none at all.
+MOST_UNREAD = 10_000
 
 
 class Channel:
@@ -71,13 +77,23 @@ class Channel:
                 self._leave(1)
                 return
 
+    def _request_lines(self) -> Iterator[bytes]:
+        """The lines; of one that is too long its beginning, which is no JSON, so that it is answered as such."""
+        while line := self._requests.readline(LONGEST_LINE):
+            yield line
+            while line and not line.endswith(b"\n"):
+                line = self._requests.readline(LONGEST_LINE)
+
     def _read(self) -> None:
-        for line in self._requests:
+        for line in self._request_lines():
             if not line.strip():
                 continue
             try:
                 request = parse_request(line)
             except ProtocolError as error:
+                if self._lines.qsize() > MOST_UNREAD:
+                    self._leave(1)
+                    return
                 self.emit("error", error.request_id, kind=error.kind, text=str(error), exit_code=error.exit_code)
                 continue
             if isinstance(request, Shutdown):

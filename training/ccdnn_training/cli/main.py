@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from ccdnn import __version__
+from ccdnn.cli.main import stopping_like_ctrl_c
 from ccdnn.errors import CcdnnError
 from ccdnn_training.cli import (
     beyond_window,
@@ -50,7 +51,8 @@ def main(arguments: list[str] | None = None) -> int:
         command.add_parser(commands)
     options = parser.parse_args(arguments)
     try:
-        return options.run(options)
+        with stopping_like_ctrl_c():
+            return options.run(options)
     except CcdnnError as error:
         print(f"ccdnn-train: {error}", file=sys.stderr)
         return error.exit_code
