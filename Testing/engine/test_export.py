@@ -289,6 +289,7 @@ ILLEGAL = {
     "AccessionNumber": ("A\tB", "A B"),
     "StudyInstanceUID": ("1.02.a", None),
     "FrameOfReferenceUID": ("1." * 40 + "1", None),
+    "StudyInstanceUID ": ("9999", None),
     "PatientWeight": ("heavy", None),
     "SeriesNumber": (str(2**31 - 1), None),
 }
@@ -297,6 +298,7 @@ ILLEGAL = {
 @pytest.mark.parametrize("keyword", ILLEGAL)
 def test_illegal_values_of_a_source_are_made_legal_and_told(tmp_path, out, keyword):
     value, expected = ILLEGAL[keyword]
+    keyword = keyword.strip()
     datasets = factory.series(5)
     for dataset in datasets:
         tag = Tag(keyword)

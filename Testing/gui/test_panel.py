@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pydicom
+import qt
 import qt_stand_in
 import scene
 import slicer
@@ -70,6 +71,32 @@ def test_result_says_what_it_is_and_is_shown(ready):
     for view in ("Red", "Yellow", "Green"):
         composite = slicer.app.layoutManager().sliceWidget(view).mrmlSliceCompositeNode()
         assert composite.GetBackgroundVolumeID() == result.GetID()
+
+
+def test_inputs_of_different_patients_are_computed_only_when_confirmed(ready, monkeypatch):
+    node, asked = ready.logic.getParameterNode(), []
+    node.t1Volume.SetName("sub-01_T1w")
+    node.t2Volume.SetName("sub-02_T2w")
+    monkeypatch.setattr(slicer.util, "confirmYesNoDisplay", lambda question, **_: asked.append(question))
+    slicer_host.click(ready.synthesis.ui.applyButton)
+    slicer_host.process_events()
+    assert not ready.logic.running and scene.results() == []
+    assert "different patients" in asked[0] and "different patients" in scene.message(ready)
+    monkeypatch.setattr(slicer.util, "confirmYesNoDisplay", lambda question, **_: True)
+    scene.apply(ready)
+    (result,) = scene.results()
+    assert result.GetAttribute("CCDNN_Forced")
+
+
+def test_names_with_markup_are_shown_as_they_are(ready):
+    node = ready.logic.getParameterNode()
+    for volume in (node.t1Volume, node.t2Volume, node.greVolume, node.stirVolume):
+        volume.SetName("<img src=x><h1>knee\x1b[31m")
+    scene.apply(ready)
+    for section in (ready.inputs, ready.synthesis, ready.report):
+        for label in (widget for widget in vars(section.ui).values() if hasattr(widget, "textFormat")):
+            assert "<img" not in label.text or label.textFormat == qt.Qt.PlainText
+            assert "\x1b" not in label.text
 
 
 def test_result_is_filed_in_the_study_of_the_reference(ready):

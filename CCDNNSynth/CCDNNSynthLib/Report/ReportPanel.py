@@ -46,13 +46,12 @@ class ReportPanel(Panel):
         volumes = volumesOfReport(node) if node is not None else {}
         self.ui.reportButton.enabled = bool(volumes)
         measured = measuredNodes(node) if node is not None else {}
-        self.ui.contentLabel.text = (
-            _("Volumes: {volumes}. Measured: {measured}.").format(
+        said = _("Choose volumes first.")
+        if volumes:
+            said = _("Volumes: {volumes}. Measured: {measured}.").format(
                 volumes=", ".join(volumes), measured=", ".join(measured) or _("nothing yet")
             )
-            if volumes
-            else _("Choose volumes first.")
-        )
+        Messages.showPlain(self.ui.contentLabel, said)
 
     def onWrite(self) -> None:
         parent = qt.QFileDialog.getExistingDirectory(None, _("Folder in which to make the folder of the report"))

@@ -17,7 +17,7 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
 _LONGEST = {"SH": 16, "LO": 64, "PN": 64, "ST": 1024, "LT": 10240, "CS": 16, "AE": 16}
-_UID = re.compile(r"(?:0|[1-9]\d*)(?:\.(?:0|[1-9]\d*))*")
+_UID = re.compile(r"(?:[01]\.[1-3]?\d|2\.(?:0|[1-9]\d*))(?:\.(?:0|[1-9]\d*))*")
 _LONGEST_UID = 64
 _CODE = re.compile(r"[A-Z0-9 _]{1,16}")
 _AGE = re.compile(r"0*(\d{1,3})([DWMY])")
