@@ -105,7 +105,7 @@ def test_engine_depends_only_on_what_it_declares(module):
     assert top_level(ENGINE[module]) - set(sys.stdlib_module_names) <= declared
 
 
-@pytest.mark.parametrize("module", sorted(name for name in ENGINE if not name.startswith("ccdnn.cli")))
+@pytest.mark.parametrize("module", sorted(name for name in ENGINE if not name.startswith(("ccdnn.cli", "ccdnn.__main__"))))
 def test_only_the_command_line_imports_the_command_line(module):
     assert not [found.module for found in imports_of(ENGINE[module]) if found.module.startswith("ccdnn.cli")]
 

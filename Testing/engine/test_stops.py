@@ -23,7 +23,9 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no 
 SIGNALS = [signal.SIGTERM, signal.SIGHUP, signal.SIGINT]
 # Stops in the middle of writing: the function named is replaced by one that says so and waits.
 SCRIPT = """
-import sys, time, importlib
+import importlib, signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests in the background ignores it
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 module, name = sys.argv[1].rsplit(".", 1)
 owner = importlib.import_module(module)
 original, calls = getattr(owner, name), []

@@ -25,15 +25,21 @@ from ccdnn_training.fitting.export import read_results
 from ccdnn_training.fitting.module import ContrastConversion
 from ccdnn_training.physics.protocol import CONTRASTS
 
-CONFIG = Path(__file__).resolve().parents[2] / "training" / "configs" / "bundled" / "small.yaml"
+CONFIG = Path(__file__).resolve().parents[2] / "training" / "configs" / "window" / "base.yaml"
 
 
 def fit(cache_folder: Path, run: Path, *extra: str) -> Path:
-    """The bundled model's configuration, made small."""
+    """The configuration of the window study, made small."""
     settings = yaml.safe_load(CONFIG.read_text())
     settings["model"]["branch_width"] = 4
     settings["run"] = str(run)
-    settings["data"]["init_args"] |= {"cache": str(cache_folder), "patch_size": 32, "batch_size": 4, "steps_per_epoch": 4}
+    settings["data"]["init_args"] |= {
+        "cache": str(cache_folder),
+        "patch_size": 32,
+        "batch_size": 4,
+        "steps_per_epoch": 4,
+        "focus": {},
+    }
     settings["trainer"] |= {"max_epochs": 4, "check_val_every_n_epoch": 1, "precision": "32-true", "accelerator": "cpu"}
     settings["trainer"] |= {"enable_progress_bar": False, "logger": False}
     run.mkdir(exist_ok=True)
