@@ -1,4 +1,4 @@
-"""Slicer module: three MR volumes of a knee in, a synthetic STIR volume out. Everything but the glue is in CCDNNSynthLib."""
+"""Slicer module that computes a synthetic STIR volume from three MR volumes of a knee. The implementation is in CCDNNSynthLib."""
 
 import unittest
 
@@ -24,19 +24,19 @@ class CCDNNSynth(ScriptedLoadableModule):
         self.parent.contributors = ["CCDNNSynth contributors"]
         self.parent.helpText = _("""
 <p>Computes a synthetic STIR (short tau inversion recovery) volume of the knee from a T1-weighted, a T2-weighted and a gradient-echo
-volume with the convolutional network CC-DNN.</p>
-<p>Choose the three volumes, or press Detect, and press Apply. The result is computed, not acquired: for research only,
+volume with the CC-DNN convolutional network.</p>
+<p>Choose the three volumes (or press Detect), then press Apply. The result is computed, not acquired. For research use only,
 not for diagnosis.</p>
 """)
         self.parent.acknowledgementText = _("""
-<p>The method is that of Kim, Jang, Jang, Lee and Hwang: Deep-learned short tau inversion recovery imaging using multi-contrast MR
-images, Magnetic Resonance in Medicine, 2020.</p>
+<p>The method was published by Kim, Jang, Jang, Lee and Hwang: Deep-learned short tau inversion recovery imaging using
+multi-contrast MR images, Magnetic Resonance in Medicine, 2020, doi:10.1002/mrm.28327.</p>
 """)
         slicer.app.connect("startupCompleted()", registerSampleData)
 
 
 def registerSampleData():
-    """Offer the bundled study in the Sample Data module."""
+    """Add the bundled study to the Sample Data module."""
     from CCDNNSynthLib.Inputs.SampleStudy import registerSampleStudy
 
     registerSampleStudy()
@@ -72,7 +72,7 @@ class CCDNNSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.similarity = SimilarityPanel(self._section("Similarity"))
         self.report = ReportPanel(self._section("Report"), self.inputs.protocols, lambda: self.lineProfiles.profiles)
         self.readerStudy = ReaderStudyPanel(self._section("ReaderStudy"))
-        # From top to bottom. Each shows and changes the parameter node it is given, and looks at it again when it has changed.
+        # From top to bottom. Each panel shows and edits the parameter node, and refreshes when the node changes.
         measuring = (self.cnr, self.lineProfiles, self.similarity, self.report)
         self.panels = (self.inputs, self.synthesis, self.review, *measuring, self.readerStudy)
         self.layout.addStretch(1)
@@ -82,7 +82,7 @@ class CCDNNSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.initializeParameterNode()
 
     def _section(self, name):
-        """The widget of Resources/UI/`name`.ui, below the others."""
+        """Load Resources/UI/`name`.ui and add it below the others; returns the widget."""
         widget = slicer.util.loadUI(self.resourcePath(f"UI/{name}.ui"))
         self.layout.addWidget(widget)
         widget.setMRMLScene(slicer.mrmlScene)
@@ -100,7 +100,7 @@ class CCDNNSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.initializeParameterNode()
 
     def exit(self):
-        """Another module is shown; what happens there must not cost time here. A run goes on."""
+        """Stop following the parameter node while another module is shown, to save time. A run continues."""
         self._disconnect()
         for panel in self.panels:
             panel.exit()
@@ -114,8 +114,8 @@ class CCDNNSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def onNodeAboutToBeRemoved(self, caller, event, node):
-        """What is removed is chosen no more. Slicer's selectors would go on to the next node, and an acquired volume might pass for
-        a synthetic one."""
+        """Clear the parameters that refer to the removed node. Slicer's selectors would otherwise select the next node, so that an
+        acquired volume could be mistaken for a synthetic one."""
         if self._parameterNode is not None:
             for name in self._parameterNode.allParameters:
                 if getattr(self._parameterNode, name) is node:
@@ -128,7 +128,7 @@ class CCDNNSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.setParameterNode(self.logic.getParameterNode())
 
     def setParameterNode(self, parameterNode):
-        """Show and observe `parameterNode`, a CCDNNSynthParameterNode or None, instead of the one before."""
+        """Show and observe `parameterNode`, a CCDNNSynthParameterNode or None, instead of the previous one."""
         self._disconnect()
         self._parameterNode = parameterNode
         for panel in self.panels:
@@ -150,10 +150,10 @@ class CCDNNSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
 
 class CCDNNSynthLogic(ScriptedLoadableModuleLogic):
-    """Runs jobs, one at a time, in a worker process that is kept warm between them. Needs no widget.
+    """Runs jobs one at a time in a worker process that stays alive between jobs. Does not need a widget.
 
-    A job and how it ends: `CCDNNSynthLib.Synthesis.Run`. The listener of a run has onProgress(done, total), onLog(level, text) and
-    onEnd(outcome).
+    Jobs and their outcomes are defined in `CCDNNSynthLib.Synthesis.Run`. The listener of a run has onProgress(done, total),
+    onLog(level, text) and onEnd(outcome).
     """
 
     def __init__(self):
@@ -175,7 +175,7 @@ class CCDNNSynthLogic(ScriptedLoadableModuleLogic):
         return self._run is not None
 
     def start(self, job, listener):
-        """Begin a run. Raises ccdnn.errors.InputError when the job cannot be computed."""
+        """Start a run. Raises ccdnn.errors.InputError if the job cannot be computed."""
         from CCDNNSynthLib.Synthesis.Run import Run
 
         if self.running:
@@ -184,7 +184,7 @@ class CCDNNSynthLogic(ScriptedLoadableModuleLogic):
         self._run = Run(self.worker, job, self._onEnd, listener.onProgress, listener.onLog)
 
     def cancel(self):
-        """Stop the run in progress; the listener's onEnd follows."""
+        """Stop the run in progress; the listener's onEnd is called afterwards."""
         if self.running:
             self._run.cancel()
 
@@ -204,11 +204,11 @@ class CCDNNSynthLogic(ScriptedLoadableModuleLogic):
 
 
 class CCDNNSynthTest(ScriptedLoadableModuleTest):
-    """The user's way through the panel, in the application (Reload and Test, ctest) and in the project's test host alike."""
+    """Tests the panel as a user operates it. Runs in Slicer (Reload and Test, ctest) and in the project's test host."""
 
     def setUp(self):
         slicer.mrmlScene.Clear()
-        slicer.modules.ccdnnsynth.widgetRepresentation()  # makes the panel where it was not opened yet
+        slicer.modules.ccdnnsynth.widgetRepresentation()  # creates the panel if it was not opened yet
         self.widget = slicer.modules.CCDNNSynthWidget
         self.widget.enter()
         self.widget.inputs.onSampleLink()

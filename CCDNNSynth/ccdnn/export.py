@@ -2,8 +2,8 @@
 
 Classic MR Image Storage, one file a slice, whatever the source is: every archive and viewer reads it, and an Enhanced MR image
 would have to describe an acquisition that never was. What the class asks of an acquisition is left empty or says "none"
-(Scanning Sequence RM, research mode). There is no Derivation Code: context group 7203 has none for what a network computed. Nor is
-there Synthetic Data (0008,001C) yet: the attribute is so new that validators in use call it an error.
+(Scanning Sequence RM, research mode). There is no Derivation Code: context group 7203 has none for an image computed by a network.
+Synthetic Data (0008,001C) is left out too: the attribute is so new that current validators report it as an error.
 """
 
 from __future__ import annotations
@@ -197,7 +197,7 @@ def _description(about: Mapping[str, str]) -> str:
 
 
 def _anonymous(date: str, time: str) -> Dataset:
-    """Patient and study where no source tells them; the ID is new, so that no archive takes two of these for one person."""
+    """Patient and study where no source provides them. The ID is new, so that no archive merges two such patients."""
     header = Dataset()
     header.PatientName, header.PatientID = "Anonymous^Patient", f"ANONYMOUS-{uuid.uuid4().hex[:8].upper()}"
     header.PatientBirthDate = header.PatientSex = None

@@ -86,7 +86,7 @@ def read_header(path: Path) -> Series:
     """
     suffix = suffix_of(path)
     if suffix not in READERS:
-        raise InputError(f"{path} is not an image file that is known here; NIfTI, NRRD, MetaImage and DICOM are.")
+        raise InputError(f"{path} is not a supported image file; expected NIfTI, NRRD, MetaImage or DICOM.")
     image = READERS[suffix](path).checked()
     nifti = suffix.startswith(".nii")
     beside = sidecar_of(path.with_name(stem_of(path) + ".json"))

@@ -56,7 +56,7 @@ def robust_maximum(
 
 
 def require_image(array: np.ndarray) -> None:
-    """Refuse what holds no image.
+    """Reject a series without an image.
 
     Raises:
         InputError: empty, not finite, constant, or nowhere positive.
@@ -67,7 +67,7 @@ def require_image(array: np.ndarray) -> None:
     if not (math.isfinite(lowest) and math.isfinite(highest)):
         raise InputError("A series with values that are not finite (NaN or Inf) cannot be normalised.")
     if lowest == highest:
-        raise InputError(f"A series that is {lowest:g} everywhere holds no image and cannot be normalised.")
+        raise InputError(f"A series that is {lowest:g} everywhere does not contain an image and cannot be normalised.")
     if highest <= 0:
         raise InputError("A series without any positive intensity cannot be normalised.")
 

@@ -1,4 +1,4 @@
-"""Who a series is of, in a form that tells nobody: good for finding out that two series are of two patients, and for no more."""
+"""Identifies the patient of a series without naming them: only good for detecting that two series are of different patients."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Does a series look like what it is used as? Warnings for series in each other's place and for foreign protocols.
 
-Nothing here stops a run: a fat-suppressed PD in place of a T2 may be just what the user wants to try. But it is said.
+Nothing here stops a run: a fat-suppressed PD in place of a T2 may be just what the user wants to try. It is only reported.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def missing_warning(missing: Iterable[Role], card: ModelCard) -> str | None:
 
 
 def fat_suppression_warning(protocol: Protocol | None, role: Role) -> str | None:
-    """T1-w and T2-w of the models show fat bright; a suppressed one tells the network that fat is something else."""
+    """The models expect bright fat in T1-w and T2-w. In a suppressed series the network mistakes fat for another tissue."""
     if role in (Role.T1, Role.T2) and protocol is not None and protocol.fat_suppressed:
         return f"The series used as {role.label} is fat-suppressed; the model expects bright fat there."
     return None
@@ -138,7 +138,7 @@ def _muscle_is_darker(t1: np.ndarray, t2: np.ndarray) -> bool:
     """Whether muscle, measured against fat, is darker in `t1` than in `t2`: the reverse of what the names say.
 
     Fat is bright in both and fills most of a knee, so the two images are much alike; where they are not, one of them is
-    fat-suppressed or of another kind, or it is no knee, and nothing can be said. Muscle is most of what is dark in both. It keeps
+    fat-suppressed or of another kind, or it is not a knee, and nothing follows. Muscle is most of what is dark in both. It keeps
     less than half of its brightness from T1-w (TE short against its T2) to T2-w. On simulated knees over the protocols of
     training, its ratio of T1-w to T2-w is 1.5 to 2.9.
     """

@@ -47,7 +47,7 @@ def synthetic_header(
         missing: roles of the model's inputs that it was made without.
         crossing: role → how its slices lie, of inputs that were interpolated across the result's slices.
         forced: what would have been refused if the user had not forced the run, a clause each.
-        with_names: whether the names of the inputs, which may hold a patient's, are told.
+        with_names: whether to include the names of the inputs, which may contain a patient's.
     """
     constants = ", ".join(f"{name} {value:g}" for name, value in card.normalisation["constants"].items())
     entries = {

@@ -1,9 +1,9 @@
-"""What a series is, told from how it was acquired first and from what it is called second.
+"""Identifies a series, first by how it was acquired and second by what it is called.
 
 Knee protocols, 0.2 to 3 T. Rules are tried in order, the first that fits decides, and its words are the reason:
 
 1. a synthetic image, another modality, a phase image, map, projection or diffusion: other, whatever it weighs
-2. localizer: called one, or few slices in several planes; any other single slice is no volume
+2. localizer: called one, or few slices in several planes; any other single slice is not a volume
 3. the sequence: the inversion time for STIR; gradient or spin echo, TR and TE for the rest (limits below)
 4. the name, where the header does not tell the sequence
 
@@ -124,7 +124,7 @@ def classify(evidence: Evidence) -> tuple[Role, str]:
     ):
         if (decision := rule(evidence)) is not None:
             return decision
-    return Role.OTHER, f"{_acquired(evidence.protocol)}; neither the header nor the name tells the contrast"
+    return Role.OTHER, f"{_acquired(evidence.protocol)}; neither the header nor the name identifies the contrast"
 
 
 def _acquired(protocol: Protocol) -> str:
@@ -151,7 +151,7 @@ def _unreadable(evidence: Evidence) -> tuple[Role, str] | None:
 def _not_a_weighted_image(evidence: Evidence) -> tuple[Role, str] | None:
     protocol = evidence.protocol
     if SYNTHETIC.search(evidence.notes) or SYNTHETIC.search(evidence.description):
-        return Role.OTHER, "marked as synthetic, so it is no acquired image"
+        return Role.OTHER, "marked as synthetic, so it is not an acquired image"
     if evidence.modality not in ("", "MR"):
         return Role.OTHER, f"modality {evidence.modality}, not MR"
     if not evidence.modality and LABEL_MAP.search(evidence.description):

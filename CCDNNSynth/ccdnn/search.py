@@ -22,7 +22,7 @@ DICOM_SUFFIXES = (".dcm", ".dicom", ".dic", ".ima", ".acr")
 _ARCHIVE_SUFFIXES = ("", ".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
 # Enough to recognise a file by.
 _START = 512
-# Explicit value representations, with which the first element of a file without a preamble goes on.
+# Explicit value representations that can follow the first tag of a file without a preamble.
 _REPRESENTATIONS = frozenset(
     b"AE AS AT CS DA DS DT FL FD IS LO LT OB OD OF OL OV OW PN SH SL SQ SS ST SV TM UC UI UL UN UR US UT UV".split()
 )
@@ -49,7 +49,7 @@ def search(path: Path) -> Found:
     """Look through a file, or a folder with its subfolders, links to folders among them; hidden files are left out.
 
     Raises:
-        InputError: there is no such path, or it is a single file of a kind that holds no image by itself.
+        InputError: there is no such path, or it is a single file of a kind that does not contain an image by itself.
     """
     if not os.path.lexists(path):
         raise InputError(f"{path} does not exist.")
@@ -134,7 +134,7 @@ def _place(file: Path, start: bytes, names: _Names, found: Found, alone: bool) -
     elif instead and (alone or suffix_of(file) in DICOM_SUFFIXES or _is_named_archive(file, instead)):
         found.problems.append(f"{file.name} is {instead}.")
     elif alone:
-        found.problems.append(f"{file.name} is not an image file that is known here; NIfTI, NRRD, MetaImage and DICOM are.")
+        found.problems.append(f"{file.name} is not a supported image file; expected NIfTI, NRRD, MetaImage or DICOM.")
 
 
 def _is_named_archive(file: Path, instead: str) -> bool:
@@ -170,7 +170,7 @@ def _files_in(path: Path, problems: list[str]) -> Iterator[Path]:
 
 
 def _is_regular(file: Path) -> bool:
-    """Pipes, sockets and devices are no images; a link that leads nowhere is said when it is opened."""
+    """Pipes, sockets and devices are not images. A dangling link is reported when it is opened."""
     try:
         return stat.S_ISREG(file.stat().st_mode)
     except OSError:

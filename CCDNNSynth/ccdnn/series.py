@@ -114,7 +114,7 @@ class Series:
         role: what it can be used as.
         reason: one sentence on why it has this role.
         source: the file, or the folder of its files.
-        read_array: reads the voxels, (slice, row, column), and tells what is odd about them, a sentence each.
+        read_array: reads the voxels, (slice, row, column), and reports what is odd about them, a sentence each.
         files: every file it is read from, in slice order.
         provenance: text entries kept with the volume: the UIDs a derived DICOM series points back to ("study_instance_uid",
             "series_instance_uid", "frame_of_reference_uid"), the entries of a NRRD or MHA header.

@@ -44,7 +44,7 @@ def read_study(path: Path) -> Study:
     series: list[Series] = []
     problems = list(found.problems)
     if found.dicom:
-        # pydicom is slow to import, and many a path holds none of its files.
+        # pydicom is slow to import, and many folders contain no DICOM.
         from ccdnn.dicom.reader import read_dicom
 
         series, damaged = read_dicom(found.dicom, found.strays)
@@ -58,7 +58,7 @@ def read_study(path: Path) -> Study:
             problems.append(str(error))
     if not series:
         reasons = " ".join(problems[:LISTED_PROBLEMS])
-        raise InputError(f"{path} holds no image that can be read. {reasons}".strip())
+        raise InputError(f"{path} contains no image that can be read. {reasons}".strip())
     return Study(tuple(_told_apart(series, path)), tuple(problems))
 
 

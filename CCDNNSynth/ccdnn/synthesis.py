@@ -87,7 +87,7 @@ def synthesize(
         reference: the input, or any volume, whose grid the result has.
         protocols: how the inputs were acquired, where known; used for warnings alone.
         force: go on though an input covers less than half of the reference, or the volumes are of different patients.
-        with_names: whether the header of the result tells the names of the inputs, which may hold a patient's.
+        with_names: whether the header of the result includes the names of the inputs, which may contain a patient's.
         slices: neighbouring slices of the reference to compute; None is all. Their voxels are those of the whole result, to
             rounding, for the volumes are normalised as a whole.
         on_message: called with ("note" or "warning", sentence) before the network starts, so that one can still stop it.
@@ -96,7 +96,7 @@ def synthesize(
         cancelled: asked between batches; True stops the run.
 
     Raises:
-        InputError: a role without a series, a series that is no usable volume, no overlap, or too little of it; volumes of
+        InputError: a role without a series, a series that is not a usable volume, no overlap, or too little of it; volumes of
             different patients; `slices` that the reference has not.
         DeviceError, ModelError: the computation failed, see `Synthesizer.run`.
         Cancelled: `cancelled` said so.
@@ -206,7 +206,7 @@ def _slices_of(target: Volume, slices: range | None) -> range:
         return range(total)
     if slices.step != 1 or not 0 <= slices.start < slices.stop <= total:
         raise InputError(
-            f"The reference {target.name} has the slices 0 to {total - 1}; {slices.start} to {slices.stop - 1} are asked."
+            f"The reference {target.name} has slices 0 to {total - 1}; slices {slices.start} to {slices.stop - 1} were requested."
         )
     return slices
 
@@ -227,7 +227,7 @@ def _covered_by_all(resampled: Mapping[Role, Resampled], target: Volume, force: 
             )
     covered = np.logical_and.reduce([moved.covered for moved in resampled.values()])
     if not covered.any():
-        raise InputError(f"The inputs have no voxel of the reference {target.name} in common; choose series of one place.")
+        raise InputError(f"The inputs share no voxel of the reference {target.name}; choose series of the same place.")
     return covered
 
 

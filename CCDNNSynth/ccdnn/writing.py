@@ -218,7 +218,7 @@ def _place_of(path: Path) -> Path:
     if mode is not None and not stat.S_ISREG(mode):
         raise OutputError(f"{path} is not a regular file (a pipe or a device); give the name of a file to write.")
     if mode is not None and not os.access(place, os.W_OK):
-        raise OutputError(f"{path} cannot be written: it is protected against writing.")
+        raise OutputError(f"{path} cannot be written: it is write-protected.")
     return place
 
 
@@ -235,19 +235,19 @@ def _create_temporary(path: Path, private: bool) -> Path:
 
 
 def _hidden(path: Path, kind: str) -> Path:
-    """A name for something incomplete beside `path`, which tells the process that it belongs to."""
+    """A name for something incomplete beside `path`. It identifies the process that it belongs to."""
     mark = f"ccdnn-{_machine()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     return path.with_name(f".{stem_of(path)[:_LONGEST_STEM]}.{mark}.{kind}{suffix_of(path)[:_LONGEST_STEM]}")
 
 
 def _machine() -> str:
-    """The machine in a word that tells nobody its name; folders are often shared between several."""
+    """A word that identifies the machine without giving its name away. Folders are often shared between machines."""
     return hashlib.blake2b(platform.node().encode("utf-8", "replace"), digest_size=4).hexdigest()
 
 
 def _remove_leftovers(path: Path) -> None:
     """Remove what an earlier process of this machine, killed since, was writing at `path`."""
-    if sys.platform == "win32":  # there is no harmless way to ask whether a process lives
+    if sys.platform == "win32":  # there is no harmless way to check whether a process is alive
         return
     start = f".{stem_of(path)[:_LONGEST_STEM]}.ccdnn-{_machine()}-"
     with suppress(OSError, ValueError):

@@ -297,9 +297,9 @@ def test_report_folder_of_something_else_is_refused_before_the_work(leg, tmp_pat
     [
         (("t1",), (), "No STIR was given"),
         (("acquired",), (), "nothing to measure"),
-        (("acquired",), ("--line", "1,2"), "is no line"),
-        (("acquired",), ("--line", "1,2 3,4 5,6"), "is no line"),
-        (("acquired",), ("--line", "a,b,c"), "is no line"),
+        (("acquired",), ("--line", "1,2"), "is not a line"),
+        (("acquired",), ("--line", "1,2 3,4 5,6"), "is not a line"),
+        (("acquired",), ("--line", "a,b,c"), "is not a line"),
         (("acquired",), ("--line", "20,10,20"), "one point"),
         (("acquired",), ("--line", "900,10,20 900,-10,20"), "outside"),
         (("acquired", "synthetic"), ("--mask", "fat"), "--labels"),

@@ -114,7 +114,7 @@ def test_repeated_place_that_nothing_tells_apart_is_refused(tmp_path: Path) -> N
     again = factory.slice_dataset(2, series_uid=slices[0].SeriesInstanceUID)
     factory.write([*slices, again], tmp_path)
     (found,) = find_series(tmp_path)
-    assert "nothing tells them apart" in found.problem
+    assert "nothing distinguishes them" in found.problem
 
 
 def test_the_same_file_twice_counts_once(tmp_path: Path) -> None:
@@ -251,7 +251,7 @@ def test_runs_of_one_series_that_count_from_one_again_are_refused(tmp_path: Path
     back = [factory.slice_dataset(n, series_uid=uid, InstanceNumber=4 - n) for n in range(4)]
     factory.write([*there, *back], tmp_path)
     (found,) = find_series(tmp_path)
-    assert "nothing tells them apart" in found.problem
+    assert "nothing distinguishes them" in found.problem
 
 
 def test_numbers_against_the_rules_are_taken_as_absent(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -100,7 +100,7 @@ def test_dimension_that_only_the_vendor_knows(tmp_path: Path) -> None:
 
 def test_frames_at_one_place_that_nothing_tells_apart(tmp_path: Path) -> None:
     (found,) = find_series(save(factory.enhanced([*frames(), *frames()]), tmp_path))
-    assert "nothing tells them apart" in found.problem
+    assert "nothing distinguishes them" in found.problem
 
 
 def test_magnitude_and_phase(tmp_path: Path) -> None:

@@ -369,7 +369,7 @@ def test_sources_that_cannot_be_are_refused(tmp_path, source, volume, out):
     with pytest.raises(InputError, match=r"gone\.dcm cannot be read"):
         exported(volume, out, [tmp_path / "gone.dcm"])
     placeless = factory.write(factory.series(2, ImagePositionPatient=None), tmp_path / "placeless")
-    with pytest.raises(InputError, match="no DICOM image with a place"):
+    with pytest.raises(InputError, match="no DICOM image with a position"):
         exported(volume, out, placeless)
     assert list(out.parent.iterdir()) == []
 

@@ -180,7 +180,7 @@ def test_some_bytes_behind_the_voxels_are_left_out_and_told(tmp_path: Path) -> N
     path.write_bytes(path.read_bytes() + b"padding")
     volume = read_volume(path)
     assert np.array_equal(volume.array, ARRAY)
-    assert "goes on after its last voxel" in volume.warnings[0]
+    assert "continues after its last voxel" in volume.warnings[0]
 
 
 @pytest.mark.parametrize("count", [0, 3, 5])

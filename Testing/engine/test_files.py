@@ -160,7 +160,7 @@ def test_file_cut_short_is_refused(tmp_path: Path, volume: Volume, suffix: str) 
 def test_missing_file_and_unknown_suffix(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="No such file"):
         read_volume(tmp_path / "none.nrrd")
-    with pytest.raises(InputError, match="not an image file"):
+    with pytest.raises(InputError, match="not a supported image file"):
         read_volume(tmp_path / "picture.png")
 
 

@@ -74,5 +74,5 @@ def test_no_identity_is_shown(study: Path, capsys: pytest.CaptureFixture[str]) -
 
 
 def test_folder_without_images(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="holds no image"):
+    with pytest.raises(InputError, match="contains no image"):
         run(str(tmp_path))

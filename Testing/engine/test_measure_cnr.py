@@ -48,8 +48,8 @@ def test_scale_does_not_matter(form):
 @pytest.mark.parametrize(
     ("foreground", "background", "form", "note"),
     [
-        ([], BACKGROUND, CnrForm.DIFFERENCE, "foreground region holds no voxel"),
-        (FOREGROUND, [], CnrForm.DIFFERENCE, "background region holds no voxel"),
+        ([], BACKGROUND, CnrForm.DIFFERENCE, "foreground region contains no voxel"),
+        (FOREGROUND, [], CnrForm.DIFFERENCE, "background region contains no voxel"),
         (FOREGROUND, [2.0], CnrForm.DIFFERENCE, "one voxel"),
         ([5.0], BACKGROUND, CnrForm.DIFFERENCE, "one voxel"),
         ([5.0], BACKGROUND, CnrForm.POOLED, "one voxel"),
@@ -168,7 +168,7 @@ def test_table_on_the_sample_study_against_a_second_library(form):
         ({"muscle": REGIONS["muscle"]}, "No region is called fat"),
         ({}, "No region is called muscle or fat"),
         ({**REGIONS, "fat": np.array([3, 4, 5])}, "muscle and fat overlap by 1 voxel (acquired and synthetic image)"),
-        ({**REGIONS, "fat": np.array([], np.int64)}, "The fat region holds no voxel (acquired and synthetic image)"),
+        ({**REGIONS, "fat": np.array([], np.int64)}, "The fat region contains no voxel (acquired and synthetic image)"),
         ({**REGIONS, "muscle": np.array([2])}, "The muscle region is one voxel (acquired and synthetic image)"),
         ({**REGIONS, "fat": np.array([7, 8])}, "The fat region does not vary (SD 0) (acquired image)"),
         ({**REGIONS, "fat": np.array([4, 5])}, "holds NaN or infinite voxels (synthetic image)"),

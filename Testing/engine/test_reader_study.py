@@ -148,7 +148,7 @@ def test_an_existing_folder_or_key_is_not_touched(candidates, tmp_path):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda folder: (folder / "study.json").unlink(), "holds no reader study"),
+        (lambda folder: (folder / "study.json").unlink(), "is not a reader study"),
         (lambda folder: (folder / "study.json").write_text("{}"), "not the description of a reader study"),
         (lambda folder: (folder / "case-01" / "A.nii").unlink(), "missing from the reader study"),
     ],

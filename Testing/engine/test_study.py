@@ -57,10 +57,10 @@ def test_files_that_cannot_be_read_are_named_and_the_rest_is_listed(tmp_path: Pa
 def test_nothing_there(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="does not exist"):
         find_series(tmp_path / "none")
-    with pytest.raises(InputError, match="holds no image"):
+    with pytest.raises(InputError, match="contains no image"):
         find_series(tmp_path)
     (tmp_path / "notes.txt").write_text("nothing here")
-    with pytest.raises(InputError, match="holds no image"):
+    with pytest.raises(InputError, match="contains no image"):
         find_series(tmp_path / "notes.txt")
 
 

@@ -120,8 +120,8 @@ beyond what it holds) and time (20 s). {trials} trials, seed {seed}:
 {table}
 
 *read*: the right volume, where the damage changed nothing that matters. *refused*: one sentence and the exit code of bad input. The
-other columns are faults: a traceback, a crash of the process, a hang, a wrong volume in silence, a changed input, or a secret of the
-input that was shown. `Testing/robustness/attack.py --only NUMBER` repeats a trial.
+other columns are faults: a traceback, a crash of the process, a hang, a wrong volume in silence, a changed input, or a secret of
+the input that was shown. `Testing/robustness/attack.py --only NUMBER` repeats a trial.
 """
 
 

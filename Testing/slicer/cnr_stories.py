@@ -115,7 +115,7 @@ class CnrStories(Story):
         self.volume.SetAndObserveTransformNodeID(transform.GetID())
         self.follow()
         row = self.row()
-        self.assertIn("holds no voxel (acquired image)", row["Note"])
+        self.assertIn("contains no voxel (acquired image)", row["Note"])
         self.assertGreater(row["CNR synthetic"], 0)
         for outline in slicer.util.getNodesByClass("vtkMRMLMarkupsClosedCurveNode"):
             outline.SetAndObserveTransformNodeID(transform.GetID())

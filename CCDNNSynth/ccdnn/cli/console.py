@@ -84,7 +84,7 @@ def result(line: str) -> None:
 def progress(label: str, unit: str, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
     """A bar on stderr with the time left; yields the function to call with (done, in all).
 
-    The bar appears with the first call, so that an error before it is not told under an empty bar. Where stderr is no terminal,
+    The bar appears with the first call, so that an earlier error does not appear below an empty bar. Where stderr is no terminal,
     only the last state is written, one line.
     """
     columns = (

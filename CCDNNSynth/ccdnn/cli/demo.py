@@ -42,10 +42,10 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("-o", "--output", type=Path, default=Path("demo"), metavar="FOLDER", help="where to write (default: demo)")
     parser.add_argument(
-        "--study", type=Path, metavar="FOLDER", help="another study laid out as the sample (default: the bundled one)"
+        "--study", type=Path, metavar="FOLDER", help="another study with the same files as the sample (default: the bundled one)"
     )
     add_model_options(parser)
-    parser.add_argument("-q", "--quiet", action="store_true", help="no progress bar and no notes")
+    parser.add_argument("-q", "--quiet", action="store_true", help="without a progress bar and notes")
     parser.set_defaults(run=run)
 
 

@@ -36,11 +36,11 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("volume", type=Path, metavar="SYNTHETIC", help="what `ccdnn synthesize` wrote: .nrrd or .mha")
     origin = parser.add_mutually_exclusive_group(required=True)
     origin.add_argument("--reference", metavar="SERIES", help="the DICOM series whose patient, study and place the new one shares")
-    origin.add_argument("--no-reference", action="store_true", help="there is none: a study of its own for an anonymous patient")
+    origin.add_argument("--no-reference", action="store_true", help="write a new study for an anonymous patient")
     parser.add_argument(
         "--source", action="append", default=[], metavar="SERIES", help="a further DICOM series it was made from; may be repeated"
     )
-    parser.add_argument("--force", action="store_true", help="write it though the sources are of different patients")
+    parser.add_argument("--force", action="store_true", help="write it even if the sources belong to different patients")
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="OUT", help="folder to create")
     parser.set_defaults(run=run)
 

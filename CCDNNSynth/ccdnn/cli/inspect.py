@@ -24,7 +24,7 @@ def add_parser(commands: Any) -> None:
         "inspect",
         help="list the series in a file or folder",
         description="List the series in a file or folder: grid, protocol, the role each plays in a synthesis, and why.",
-        epilog="The rows count the series for `ccdnn synthesize --t1 ROW`. Times are in ms; a dash is what the file does not say.",
+        epilog="Use the row numbers with `ccdnn synthesize --t1 ROW`. Times are in ms; a dash marks what the file does not state.",
     )
     parser.add_argument("path", type=Path, metavar="PATH", help="DICOM, NIfTI, NRRD or MetaImage file, or a folder of any of them")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")

@@ -72,7 +72,7 @@ def add_parser(commands: Any) -> None:
         images.add_argument(f"--{name}", metavar="SERIES", help=image.value)
     cnr = parser.add_argument_group("CNR")
     cnr.add_argument("--labels", type=Path, metavar="FILE", help="label map of the tissues, on the grid of the acquired STIR")
-    cnr.add_argument("--names", type=Path, metavar="JSON", help='what its labels are called: {"1": "fat", "2": "muscle", …}')
+    cnr.add_argument("--names", type=Path, metavar="JSON", help='names of its labels: {"1": "fat", "2": "muscle", …}')
     cnr.add_argument("--pairs", default="", metavar="A/B;C/D", help="foreground/background pairs (default: the paper's five)")
     cnr.add_argument("--form", default=CnrForm.DIFFERENCE, type=CnrForm, metavar=_values(CnrForm), help=_forms())
     profiles = parser.add_argument_group("profiles")
@@ -83,15 +83,15 @@ def add_parser(commands: Any) -> None:
         default=Scaling.TISSUE,
         type=Scaling,
         metavar=_values(Scaling),
-        help="how the two STIRs come to 0–1 (default: tissue, one scale that fluid does not move)",
+        help="how to scale the two STIRs to 0–1 (default: tissue, one scale that fluid does not change)",
     )
-    similarity.add_argument("--mask", metavar="NAME", help="label inside which to measure (default: everywhere, air included)")
+    similarity.add_argument("--mask", metavar="NAME", help="label to measure inside (default: everywhere, including air)")
     similarity.add_argument(
         "--threshold",
         default=MENISCUS_THRESHOLD,
         type=float,
         metavar="T",
-        help="on images scaled to 0–1, of the segmentation whose overlap (Dice) is measured (default: %(default)s, menisci)",
+        help="threshold of the segmentation whose overlap (Dice) is measured, on images scaled to 0–1 (default: %(default)s)",
     )
     output = parser.add_argument_group("output")
     output.add_argument("--json", action="store_true", help="print all tables as JSON on stdout")
@@ -99,10 +99,10 @@ def add_parser(commands: Any) -> None:
     output.add_argument("--report", type=Path, metavar="FOLDER", help="write an HTML page with pictures, and the CSVs beside it")
     output.add_argument("--slice", type=int, metavar="N", help="slice of the report's pictures, from 1 (default: the middle one)")
     output.add_argument(
-        "--with-names", action="store_true", help="let the report tell files' names, which may hold a patient's (default: not)"
+        "--with-names", action="store_true", help="name the files in the report; the names may contain a patient's (default: not)"
     )
-    output.add_argument("--force", action="store_true", help="measure though the series are of different patients")
-    output.add_argument("-q", "--quiet", action="store_true", help="no notes; warnings and errors stay")
+    output.add_argument("--force", action="store_true", help="measure even if the series belong to different patients")
+    output.add_argument("-q", "--quiet", action="store_true", help="print warnings and errors only")
     parser.set_defaults(run=run)
 
 
@@ -184,7 +184,7 @@ def _points(texts: Sequence[str]) -> np.ndarray:
     except ValueError:
         points = []
     if not points or any(len(point) != 3 for point in points):
-        raise InputError(f'{" ".join(texts)!r} is no line; write points as R,A,S in mm, such as "-12,30,5 -12,30,-20".')
+        raise InputError(f'{" ".join(texts)!r} is not a line; write points as R,A,S in mm, such as "-12,30,5 -12,30,-20".')
     return np.array(points)
 
 

@@ -67,7 +67,7 @@ def _window(image: Image, volume: Volume) -> tuple[float, float] | None:
 
 
 def _command(options: argparse.Namespace) -> str:
-    """What to write to get these numbers again; files' names, which may hold a patient's, only where they may be told."""
+    """The command that gives these numbers again. File names may contain a patient's, so they appear only on request."""
     words = ["ccdnn", "measure"]
     for name, value in vars(options).items():
         if value is None or name not in _REPEATED:

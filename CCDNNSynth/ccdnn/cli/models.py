@@ -21,7 +21,7 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "models",
         help="list the bundled models, or show the card of one",
-        description="List the bundled models, their hashes checked; or show what one was trained for and on, and how well it did.",
+        description="List the bundled models, with their hashes checked, or show the card of one: purpose, training data, results.",
     )
     parser.add_argument("model", nargs="?", metavar="NAME|FILE", help="show the card of this one")
     parser.add_argument("--json", action="store_true", help="print JSON")

@@ -30,8 +30,8 @@ def add_parser(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("manifest", type=Path, metavar="MANIFEST")
-    parser.add_argument("-o", "--output", required=True, type=Path, metavar="FOLDER", help="folder to make, for the readers")
-    parser.add_argument("--key", required=True, type=Path, metavar="KEY", help="file to make, for you: what unblinds the study")
+    parser.add_argument("-o", "--output", required=True, type=Path, metavar="FOLDER", help="folder to create for the readers")
+    parser.add_argument("--key", required=True, type=Path, metavar="KEY", help="key to create, which unblinds the study; keep it")
     parser.set_defaults(run=run)
 
 

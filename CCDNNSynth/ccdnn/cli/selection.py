@@ -51,9 +51,7 @@ class Selector:
         if separator:
             return self._row(Path(path), row)
         if text.isdecimal() and not exists(Path(text)):
-            raise InputError(
-                f"{text} is the number of a row, but no STUDY was given whose rows it counts; write FOLDER{ROW_SEPARATOR}{text}."
-            )
+            raise InputError(f"{text} is a row number, but no STUDY was given; write FOLDER{ROW_SEPARATOR}{text}.")
         series = self._study_at(Path(text)).series
         if len(series) > 1:
             raise InputError(

@@ -61,26 +61,28 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--force",
         action="store_true",
-        help="go on though a series covers less than half of the reference, or series are of different patients",
+        help="run even if a series covers less than half of the reference, or the series belong to different patients",
     )
     parser.add_argument(
-        "--with-names", action="store_true", help="put the series' names, which may hold a patient's, into the result's header"
+        "--with-names",
+        action="store_true",
+        help="write the names of the series, which may contain a patient's, into the result's header",
     )
     add_model_options(parser)
     parser.add_argument("--json", action="store_true", help="print what was done as JSON on stdout, without a progress bar")
-    parser.add_argument("-q", "--quiet", action="store_true", help="no progress bar and no notes; warnings and errors stay")
+    parser.add_argument("-q", "--quiet", action="store_true", help="print warnings and errors only, without a progress bar")
     parser.set_defaults(run=run)
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """The options that say what computes, and on what."""
     parser.add_argument("--model", metavar="NAME|FILE", help="a bundled model (see `ccdnn models`) or a model file")
-    parser.add_argument("--device", default="auto", metavar="auto|cpu|cuda|cuda:N|mps", help="what to compute on (default: auto)")
+    parser.add_argument("--device", default="auto", metavar="auto|cpu|cuda|cuda:N|mps", help="device to compute on (default: auto)")
     parser.add_argument(
         "--precision",
         default="auto",
         metavar="auto|fp32|bf16|fp16|mixed",
-        help="of the arithmetic (default: auto, 16 bits only where the result agrees)",
+        help="precision of the arithmetic (default: auto, 16 bits only where the result agrees)",
     )
     parser.add_argument("--threads", type=_positive, metavar="N", help="CPU threads (default: all cores)")
     parser.add_argument("--batch", type=_positive, metavar="N", help="slices computed at once (default: as memory allows)")

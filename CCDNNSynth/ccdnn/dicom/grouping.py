@@ -141,7 +141,7 @@ def _split_near(
 
 
 def _with_the_most(parts: list[list[Frame]], value: Callable[[Frame], Any]) -> list[list[Frame]]:
-    """Frames that lack a value belong to the largest part that has one: it is not whole without them, which is said later."""
+    """Frames that lack a value go to the largest part that has one. It is incomplete without them, which is reported later."""
     known = [part for part in parts if value(part[0]) is not None]
     if not known or len(known) == len(parts):
         return parts
@@ -244,7 +244,7 @@ def _apply(rule: Rule, volume: Group) -> list[Group]:
 
 
 def _named(volume: Group, parts: Sequence[list[Frame]], words: Sequence[str]) -> list[Group]:
-    """The parts of a volume, told apart by a word each, and by a number where a word comes twice."""
+    """The parts of a volume, each with a distinguishing word, and a number where a word repeats."""
     total, so_far = Counter(words), Counter[str]()
     numbered = []
     for word in words:
@@ -265,7 +265,7 @@ def _separated(volume: Group, separate: Callable[[Sequence[Frame]], list[list[Fr
     try:
         parts = separate(volume.frames)
     except InputError:
-        return [volume]  # it has no place in the patient, which is said when it is arranged
+        return [volume]  # it has no position in the patient, which is reported when it is arranged
     return [volume] if len(parts) == 1 else _named(volume, parts, ["stack"] * len(parts))
 
 

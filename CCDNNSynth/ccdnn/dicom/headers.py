@@ -58,7 +58,7 @@ VOXEL_NUMBERS = (
 )
 VOXEL_VECTORS = {"PixelSpacing": 2, "ImagePositionPatient": 3, "ImageOrientationPatient": 6}
 
-# Dimensions of an Enhanced file that say where a frame lies; every other dimension tells volumes at one place apart.
+# Dimensions of an Enhanced file that say where a frame lies; every other dimension distinguishes volumes at one place.
 SPATIAL_DIMENSIONS = {Tag("InStackPositionNumber"), Tag("ImagePositionPatient"), Tag("StackID"), Tag("ImageOrientationPatient")}
 
 
@@ -182,7 +182,7 @@ class Header:
         return number if np.isfinite(number) else None
 
     def unreadable_number(self, keyword: str) -> str | None:
-        """The text of an attribute that is there and holds no finite number; None where it is absent, empty or readable."""
+        """The text of an attribute that is present but not a finite number; None where it is absent, empty or readable."""
         return self.stated(keyword) or None if self.number(keyword) is None else None
 
     def stated(self, keyword: str) -> str:
@@ -232,7 +232,7 @@ def _group_items(groups: Dataset | None) -> Iterator[Dataset]:
 
 
 def read_frames(path: Path) -> list[Frame]:
-    """The frames of a DICOM file; none where it holds no image (a DICOMDIR, a report).
+    """The frames of a DICOM file; none where it contains no image (a DICOMDIR, a report).
 
     Raises:
         DamagedFile: its header cannot be read to the end.

@@ -16,7 +16,7 @@ FAT_SUPPRESSION_OPTIONS = {"FS", "FATSAT", "FAT_SAT", "FAT SAT", "CHEMSAT", "SPI
 # Dixon and its relatives name the separated image in Image Type.
 WATER_IMAGE_TYPES = {"W", "WATER", "DIXON_WATER"}
 
-# Siemens' Sequence Name tells the technique where Scanning Sequence says only EP or RM: "*tse2d1_5", "*tir2d1rs9", "*fl3d1".
+# Siemens' Sequence Name identifies the technique where Scanning Sequence says only EP or RM: "*tse2d1_5", "*tir2d1rs9", "*fl3d1".
 SEQUENCE_NAMES = (
     (re.compile(r"^\*?(tse|tir|se\d|spc|spcir|h\d|hir|ep_b|tgse)", re.IGNORECASE), Technique.SPIN_ECHO),
     (re.compile(r"^\*?(fl\d|qfl|tfl|me\d|de\d|fi\d|fm\d|tfi|psif|swi|epfid|fldyn|vibe)", re.IGNORECASE), Technique.GRADIENT_ECHO),

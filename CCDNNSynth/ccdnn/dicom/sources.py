@@ -165,7 +165,7 @@ def read_source(files: Sequence[Path]) -> Source:
         sop_classes[top.text("SOPInstanceUID")] = top.text("SOPClassUID")
     if header is None or not all(frame.instance_uid and frame.study_uid and frame.series_uid for frame in frames):
         raise InputError(
-            f"{files[0].name if files else 'The series'} holds no DICOM image with a place in a patient's study; "
+            f"{files[0].name if files else 'The series'} contains no DICOM image with a position in a patient's study; "
             "give a DICOM series."
         )
     if len({frame.series_uid for frame in frames}) > 1:

@@ -116,7 +116,7 @@ def _even_spacing(distances: np.ndarray) -> float:
     gaps = np.diff(distances)
     if gaps.min() <= SAME_PLACE_MM:
         repeated = int((gaps <= SAME_PLACE_MM).sum())
-        raise InputError(f"{repeated} of its {len(distances)} slices lie where another one does, and nothing tells them apart.")
+        raise InputError(f"{repeated} of its {len(distances)} slices lie where another one does, and nothing distinguishes them.")
     spacing = (distances[-1] - distances[0]) / len(gaps)
     deviation = np.abs(distances - distances[0] - spacing * np.arange(len(distances))).max()
     if deviation <= max(PLACE_TOLERANCE_MM, NORMAL_TOLERANCE * spacing):

@@ -85,7 +85,7 @@ class ImageHeader:
         for payload in self.payloads:
             found, extra = payload.read(part, self.dtype)
             if extra:
-                oddities.append(f"{payload.path.name} goes on after its last voxel; the rest was left out.")
+                oddities.append(f"{payload.path.name} continues after its last voxel; the rest was ignored.")
             if extra >= self.shape[1] * self.shape[2] * self.dtype.itemsize:
                 raise InputError(
                     f"{payload.path.name} holds more voxels than the header of {self.path.name} announces; export it again."

@@ -57,7 +57,7 @@ def read_metaimage(path: Path) -> ImageHeader:
     sizes = whole_numbers(path, "DimSize", fields.get("dimsize", ""), dimension)
     element = fields.get("elementtype", "").upper()
     if element not in _TYPES:
-        raise InputError(f"{path.name} holds voxels of the type “{shown(element)}”, which is not known here; export it again.")
+        raise InputError(f"{path.name} holds voxels of the type “{shown(element)}”, which is not supported; export it again.")
     big = _truth(path, fields, "BinaryDataByteOrderMSB", "ElementByteOrderMSB")
     compressed = _truth(path, fields, "CompressedData")
     encoding = Encoding.DEFLATE if compressed else Encoding.RAW
@@ -145,7 +145,7 @@ def _placed(path: Path, fields: dict[str, str], dimension: int) -> np.ndarray | 
         return None
     unit = fields.get("distanceunits", "").lower()
     if unit not in _UNITS_MM:
-        raise InputError(f"{path.name} gives its distances in “{shown(unit)}”, a unit that is not known here; export it in mm.")
+        raise InputError(f"{path.name} gives its distances in “{shown(unit)}”, a unit that is not supported; export it in mm.")
     spacing = of(("ElementSpacing", "ElementSize"), dimension, np.ones(dimension)) * _UNITS_MM[unit]
     origin = of(("Offset", "Position", "Origin"), dimension, np.zeros(dimension)) * _UNITS_MM[unit]
     # A row of the matrix is the direction of an axis.

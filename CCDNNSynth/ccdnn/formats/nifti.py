@@ -104,11 +104,11 @@ def _type(path: Path, header: Any) -> tuple[np.dtype[Any], int]:
     try:
         dtype = header.get_data_dtype()
     except (nibabel.spatialimages.HeaderDataError, KeyError, ValueError):
-        raise InputError(f"{path.name} holds voxels of the type {code}, which is not known here; export it again.") from None
+        raise InputError(f"{path.name} holds voxels of the type {code}, which is not supported; export it again.") from None
     if dtype.fields:  # RGB
         return np.dtype(np.uint8), len(dtype.fields)
     if dtype.kind not in "iufc" or dtype.itemsize > 16:
-        raise InputError(f"{path.name} holds voxels of the type {code}, which is not known here; export it again.")
+        raise InputError(f"{path.name} holds voxels of the type {code}, which is not supported; export it again.")
     return dtype, 1
 
 
@@ -129,7 +129,7 @@ def _placed(path: Path, header: Any) -> tuple[np.ndarray | None, tuple[str, ...]
     """IJK→RAS in mm by the rule of this module, and a warning where another part of the header says otherwise."""
     unit = int(header["xyzt_units"]) & _UNIT_BITS
     if unit not in _UNITS_MM:
-        raise InputError(f"{path.name} states the unit {unit} for its distances, which is not known here; export it in mm.")
+        raise InputError(f"{path.name} states the unit {unit} for its distances, which is not supported; export it in mm.")
     factor = _UNITS_MM[unit]
     shape = (*header.get_data_shape(), 1, 1)[:3]
     stated: dict[str, np.ndarray] = {}

@@ -103,7 +103,7 @@ def read_nrrd(path: Path) -> ImageHeader:
     sizes = whole_numbers(path, "sizes", fields.get("sizes", ""), dimension)
     kind, encoding = fields.get("type", "").lower(), fields.get("encoding", "").lower()
     if kind not in _TYPES:
-        raise InputError(f"{path.name} holds voxels of the type “{shown(kind)}”, which is not known here; export it again.")
+        raise InputError(f"{path.name} holds voxels of the type “{shown(kind)}”, which is not supported; export it again.")
     if encoding not in _ENCODINGS:
         raise InputError(f"{path.name} is stored in the encoding “{shown(encoding)}”, which is not known here; export it as gzip.")
     dtype = _dtype(path, _TYPES[kind], fields, _ENCODINGS[encoding])
@@ -253,7 +253,7 @@ def _unit_factors(path: Path, fields: dict[str, str]) -> list[float]:
     factors = []
     for word in (words * 3)[:3] if len(words) < 3 else words[:3]:
         if word.lower() not in _UNITS_MM:
-            raise InputError(f"{path.name} gives its distances in “{shown(word)}”, a unit that is not known here; export it in mm.")
+            raise InputError(f"{path.name} gives its distances in “{shown(word)}”, a unit that is not supported; export it in mm.")
         factors.append(_UNITS_MM[word.lower()])
     return factors
 

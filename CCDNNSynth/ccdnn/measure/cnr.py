@@ -314,7 +314,7 @@ def _problem(f: TissueSample, b: TissueSample, form: CnrForm, names: tuple[str, 
     """Why two samples have no CNR, with `_WHERE` for the place; empty where they have one."""
     for sample, name in zip((f, b), names, strict=True):
         if sample.n == 0:
-            return f"The {name} region holds no voxel{_WHERE}; draw or choose another."
+            return f"The {name} region contains no voxel{_WHERE}; draw or choose another."
         if sample.n == 1:
             return f"The {name} region is one voxel{_WHERE}, which has no standard deviation; draw a larger one."
         if not (np.isfinite(sample.mean) and np.isfinite(sample.sd)):

@@ -141,7 +141,7 @@ def scaled_pair(
         None if known is None else np.asarray(known) != 0,
     )
     if (mask is not None or known is not None) and not pair.inside.any():
-        raise InputError(f"The mask holds no voxel at which {names[0]} and {names[1]} can be compared; draw or choose another.")
+        raise InputError(f"The mask contains no voxel at which {names[0]} and {names[1]} can be compared; draw or choose another.")
     return pair
 
 

@@ -51,7 +51,7 @@ def ssim(image: np.ndarray, reference: np.ndarray, mask: np.ndarray | None = Non
         known: (row, column) bool, where both images have pixels; None for everywhere.
 
     Returns:
-        NaN where no pixel counts: a side is shorter than the window, or the mask holds no pixel with a whole window.
+        NaN where no pixel counts: a side is shorter than the window, or no pixel of the mask has a complete window.
 
     Raises:
         ImportError: without scikit-image.

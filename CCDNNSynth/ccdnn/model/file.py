@@ -41,7 +41,7 @@ def save_model(path: str | Path, network: CCDNN, card: ModelCard, dtype: torch.d
             the size, stays float32, for its variances span more decades than a 16-bit number can hold.
 
     Raises:
-        ModelError: the card tells of another network, or a weight is not finite in `dtype`.
+        ModelError: the card describes another network, or a weight is not finite in `dtype`.
         OutputError: the file cannot be written; what stood at `path` is untouched.
     """
     path = Path(path)

@@ -58,7 +58,7 @@ def card_of(start: bytes, size: int) -> ModelCard:
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """What goes wrong while the model file `path` is read is told with its name.
+    """Adds the name of the model file `path` to any error while it is read.
 
     Raises:
         ModelError: the file is missing or cannot be read, or a ModelError was raised within.

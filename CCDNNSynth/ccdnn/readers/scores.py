@@ -1,4 +1,4 @@
-"""One reader's scores: a CSV that is whole at any moment, and that reading goes on from.
+"""One reader's scores: a CSV that is complete at any moment, so that reading can resume from it.
 
 study,reader,case,image,region,score
 9f1c…,reader 1,case-01,A,Cartilage: MFC,4
@@ -33,7 +33,7 @@ class ScoreSheet:
         reader: how the reader is called in the results.
 
     Raises:
-        InputError: the file is of another study or another reader, or is no file of scores.
+        InputError: the file belongs to another study or reader, or is not a file of scores.
     """
 
     def __init__(self, path: Path, study: ReaderStudy, reader: str) -> None:
@@ -105,7 +105,7 @@ def read_scores(path: Path, identifier: str) -> tuple[str, dict[Item, int]]:
     """
     reader, scores = _read(Path(path), identifier)
     if reader is None:
-        raise InputError(f"{path} holds no scores yet.")
+        raise InputError(f"{path} contains no scores yet.")
     return reader, scores
 
 

@@ -1,4 +1,4 @@
-"""A reader study: a folder for the readers, in which nothing tells a method, and a key, which the coordinator keeps.
+"""A reader study: a folder for the readers, in which nothing identifies a method, and a key, which the coordinator keeps.
 
     folder/study.json         the cases in the order they are read, the letters of their blinded images, the regions
     folder/case-01/stir.nii   the acquired STIR; t1.nii, t2.nii, gre.nii beside it
@@ -6,7 +6,7 @@
     key.json                   case → where it came from, letter → method; elsewhere
 
 Cases and, in each case, letters are shuffled by a seed that is drawn from the system and stands in the key alone. The blinded
-files have one header, one voxel type, one length and one date, so that no property of a file tells one method from another.
+files have one header, one voxel type, one length and one date, so that no property of a file distinguishes one method from another.
 """
 
 from __future__ import annotations
@@ -118,10 +118,12 @@ def creating_study(
     methods = _methods_of(candidates)
     folder, key = Path(folder).absolute(), Path(key).absolute()
     if folder == key.parent or folder in key.parents:
-        raise InputError(f"The key {key.name} would lie in the readers' folder and undo the blinding; give it a place elsewhere.")
+        raise InputError(
+            f"The key {key.name} would lie in the readers' folder and undo the blinding; choose another folder for it."
+        )
     for path in (folder, key):
         if path.exists():
-            raise OutputError(f"{path} exists already; name one that does not, so that no study is mixed with another.")
+            raise OutputError(f"{path} exists already; name one that does not, so that studies are not mixed.")
     seed = secrets.randbits(64) if seed is None else seed
     rng = np.random.default_rng(seed)
     letters = string.ascii_uppercase[: len(methods)]
@@ -166,11 +168,13 @@ def open_study(folder: Path) -> ReaderStudy:
     """
     path = Path(folder) / STUDY_FILE
     if not exists(path):
-        raise InputError(f"{folder} holds no reader study (no {STUDY_FILE}); choose the folder the coordinator gave you.")
+        raise InputError(f"{folder} is not a reader study (it has no {STUDY_FILE}); choose the folder the coordinator gave you.")
     content = read_json(path, MAX_BYTES)
     try:
         if content["format"] != FORMAT:
-            raise InputError(f"{path} is of version {shown(content['format'])} of reader studies; this program knows {FORMAT}.")
+            raise InputError(
+                f"{path} has version {shown(content['format'])} of the reader-study format; this program reads version {FORMAT}."
+            )
         study = ReaderStudy(
             str(content["study"]),
             tuple(_case_of(Path(folder), entry) for entry in content["cases"]),
@@ -198,7 +202,7 @@ def read_key(path: Path) -> Key:
     """What `create_study` left with the coordinator.
 
     Raises:
-        InputError: the file cannot be read or is no key.
+        InputError: the file cannot be read or is not a key.
     """
     content = read_json(Path(path), MAX_BYTES)
     try:

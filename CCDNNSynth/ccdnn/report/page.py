@@ -77,7 +77,7 @@ def render(report: Report) -> dict[str, bytes]:
         '<html lang="en">',
         "<head>",
         '<meta charset="utf-8">',
-        # A browser is told to load nothing, whatever a name or a note may hold.
+        # The browser must not load anything, whatever a name or a note contains.
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">",
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f'{_GENERATOR}{escape(__version__)}">',

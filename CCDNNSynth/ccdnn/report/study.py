@@ -65,7 +65,7 @@ def volumes_table(items: Sequence[Shown], named: bool) -> Table:
     """A row for each volume: grid, plane and, where any is known, the protocol.
 
     Args:
-        named: whether the volumes' own names are told.
+        named: whether to show the volumes' own names.
     """
     columns = [Column("volume"), Column("columns × rows × slices"), Column("voxel", "mm"), Column("plane")]
     rows: list[list] = []
@@ -113,7 +113,7 @@ def provenance_entries(header: Mapping[str, str], named: bool) -> dict[str, str]
 
     Args:
         header: entries of `ccdnn.provenance.synthetic_header`, such as a file's metadata; others are left out.
-        named: whether the names of the inputs are told.
+        named: whether to show the names of the inputs.
     """
     entries = {words: header[entry] for entry, words in _SAFE_ENTRIES.items() if entry in header}
     if named and "CCDNN_Reference" in header:

@@ -1,6 +1,6 @@
 """A chart as SVG text: the same text for the same chart, legible on paper, without colour and to the colour-blind.
 
-Colours are the chart's own. What colour alone would tell is told twice: by dashed lines, by hatching of every second series of
+Colours are the chart's own. Colour is never the only cue: lines are dashed as well, and hatching marks every second series of
 bars, by the value above each bar.
 """
 

@@ -1,4 +1,4 @@
-"""The process: `python -m ccdnn.worker`. Its life is that of its stdin; what it is told there is in `ccdnn.worker.protocol`."""
+"""The process: `python -m ccdnn.worker`. It lives as long as its stdin. `ccdnn.worker.protocol` describes the requests."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ def read_volume(array: ArrayFile) -> Volume:
     """The volume of an input.
 
     Raises:
-        InputError: its file cannot be read or is not as large as its shape says, or it is no three-dimensional volume.
+        InputError: its file cannot be read or is not as large as its shape says, or it is not a three-dimensional volume.
     """
     dtype, needed = np.dtype(array.dtype), math.prod(array.shape)
     try:

@@ -78,7 +78,7 @@ class Channel:
                 return
 
     def _request_lines(self) -> Iterator[bytes]:
-        """The lines; of one that is too long its beginning, which is no JSON, so that it is answered as such."""
+        """The lines. A line that is too long is cut, which makes it invalid JSON, and is answered as such."""
         while line := self._requests.readline(LONGEST_LINE):
             yield line
             while line and not line.endswith(b"\n"):

@@ -33,7 +33,7 @@ Events (`"event"` names the kind, `"id"` is the request's, null where there is n
 
     {"event": "ready", "id": null, "protocol": 1, "engine": "0.1.0", "python": "3.12.3", "pid": 4711}   once, before all others
     {"event": "log", "id", "level": "info" | "note" | "warning" | "debug", "text"}     note and warning are sentences for the user,
-                                        info tells what is being done, debug is a traceback
+                                        info describes what is being done, debug is a traceback
     {"event": "progress", "id", "done", "total"}                 slices; the first, with done 0, when the network starts
     {"event": "slice", "id", "index"}                            this slice of `output` is finished
     {"event": "result", "id", ...}                               see hello; of a synthesis: "output", "shape", "ijk_to_ras",
@@ -45,7 +45,7 @@ Events (`"event"` names the kind, `"id"` is the request's, null where there is n
 
 Kinds of errors: `input`, `model`, `output` (`ccdnn.errors`); `device`: likewise, and after it a new worker is the safer choice, for
 a GPU that failed once fails this process for good; `torch_missing`, `torch_broken` (it is there and cannot be loaded),
-`package_missing`; `protocol`: a line that is no valid request; `version`: the client speaks another version; `bug`: anything else,
+`package_missing`; `protocol`: an invalid request; `version`: the client speaks another version; `bug`: anything else,
 with its traceback in a log event. No event holds patient data, given that the names in the request hold none.
 """
 
@@ -73,7 +73,7 @@ Id = str | int
 
 
 class ProtocolError(CcdnnError):
-    """A line that is no request this worker understands; `request_id` is what could be read of its id."""
+    """A line that is not a request this worker understands; `request_id` is its id, if that could be read."""
 
     exit_code = 2
     kind = "protocol"
@@ -184,14 +184,14 @@ def parse_request(line: bytes) -> Request:
     """The request in a line.
 
     Raises:
-        ProtocolError: it is no JSON object, of no known kind, or a field is missing or of another type.
+        ProtocolError: it is not a JSON object, its kind is unknown, or a field is missing or has the wrong type.
     """
     try:
         entries = json.loads(line.decode("utf-8"))
     except (ValueError, RecursionError):
-        raise ProtocolError("The line is no JSON object in UTF-8.") from None
+        raise ProtocolError("The line is not a JSON object in UTF-8.") from None
     if not isinstance(entries, dict):
-        raise ProtocolError("The line is no JSON object.")
+        raise ProtocolError("The line is not a JSON object.")
     request_id = entries.get("id") if _is_id(entries.get("id")) else None
     try:
         return _parsed(entries)
@@ -204,7 +204,7 @@ def _parsed(entries: dict[str, Any]) -> Request:
     if kind == "shutdown":
         return Shutdown()
     if kind not in ("hello", "synthesize", "cancel"):
-        raise ProtocolError(f"There is no request {_shown(kind)}; hello, synthesize, cancel and shutdown are known.")
+        raise ProtocolError(f"{_shown(kind)} is not a request; expected hello, synthesize, cancel or shutdown.")
     if not _is_id(entries.get("id")):
         raise ProtocolError(f"A {kind} request needs an id, a text or a whole number.")
     if kind == "cancel":
@@ -248,7 +248,7 @@ def _array(entries: Any, where: str) -> ArrayFile:
     grid = _grid(entries, where)
     dtype = _take(entries, "dtype", str)
     if dtype not in DTYPES:
-        raise ProtocolError(f"The dtype of {where} is {_shown(dtype)}; {', '.join(DTYPES)} are known.")
+        raise ProtocolError(f"The dtype of {where} is {_shown(dtype)}; expected one of {', '.join(DTYPES)}.")
     acquisition = _acquisition(_take(entries, "acquisition", dict, {}), where)
     try:
         patient = Patient.of_entries(_take(entries, "patient", dict, {}))
@@ -259,14 +259,14 @@ def _array(entries: Any, where: str) -> ArrayFile:
 
 def _grid(entries: Any, where: str) -> ArrayFile:
     if not isinstance(entries, dict):
-        raise ProtocolError(f"{where} is {_shown(entries)}, no object.")
+        raise ProtocolError(f"{where} is {_shown(entries)}, not an object.")
     shape = _take(entries, "shape", list)
     matrix = _take(entries, "ijk_to_ras", list)
     # How many dimensions a volume has is for the engine to say, in words meant for the user.
     if not shape or not all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in shape):
-        raise ProtocolError(f"The shape of {where} is {_shown(shape)}, no list of whole numbers.")
+        raise ProtocolError(f"The shape of {where} is {_shown(shape)}, not a list of whole numbers.")
     if len(matrix) != 4 or not all(isinstance(row, list) and len(row) == 4 and all(map(_is_number, row)) for row in matrix):
-        raise ProtocolError(f"The ijk_to_ras of {where} is {_shown(matrix)}, no 4×4 matrix of finite numbers.")
+        raise ProtocolError(f"The ijk_to_ras of {where} is {_shown(matrix)}, not a 4×4 matrix of finite numbers.")
     return ArrayFile(tuple(shape), matrix, _take(entries, "name", str))
 
 
@@ -279,10 +279,10 @@ def _acquisition(entries: dict[str, Any], where: str) -> Protocol:
             values["technique"] = Technique(values["technique"])
         values["image_type"] = tuple(str(value) for value in values.get("image_type", ()))
     except (ValueError, TypeError):
-        raise ProtocolError(f"The acquisition of {where} is {_shown(entries)}, no fields of a protocol.") from None
+        raise ProtocolError(f"The acquisition of {where} is {_shown(entries)}, not fields of a protocol.") from None
     for key in ("tr_ms", "te_ms", "ti_ms", "flip_angle_deg", "field_strength_t", "echo_train_length", "b_value"):
         if values.get(key) is not None and not _is_number(values[key]):
-            raise ProtocolError(f"The {key} of {where} is {_shown(values[key])}, no number.")
+            raise ProtocolError(f"The {key} of {where} is {_shown(values[key])}, not a number.")
     return Protocol(**values)
 
 
@@ -294,7 +294,7 @@ def _role(name: str) -> Role:
     try:
         return Role(name)
     except ValueError:
-        raise ProtocolError(f"There is no role {_shown(name)}; {', '.join(role.value for role in Role)} are known.") from None
+        raise ProtocolError(f"{_shown(name)} is not a role; expected one of {', '.join(role.value for role in Role)}.") from None
 
 
 def _model(entries: dict[str, Any]) -> ModelChoice:

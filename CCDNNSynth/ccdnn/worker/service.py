@@ -77,7 +77,7 @@ class Service:
             raise SetupError(
                 "version",
                 f"The worker speaks version {PROTOCOL_VERSION} of the protocol and its client version {request.protocol}; "
-                "they are of different installations: install the extension again.",
+                "they come from different installations: install the extension again.",
             )
         self._load_torch(request.id)
         import torch
