@@ -53,9 +53,10 @@ test: $(VENV)/.development  ## the tests, up to 15 minutes on two cores
 test-all: $(VENV)/.development  ## the tests, the slow ones too
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
 
-lint: $(VENV)/.development  ## ruff's checks and formatting
+lint: $(VENV)/.development  ## ruff's checks and formatting, and the types of the engine
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 attack: $(VENV)/.development  ## 3,000 damaged and hostile files, minutes; writes docs/robustness.md
 	$(BIN)/python Testing/robustness/attack.py --trials 3000 --seed 1 --output docs/robustness.md

@@ -100,7 +100,7 @@ class Normalisation(ABC):
         return kind(**constants)
 
     def to_card(self) -> dict[str, Any]:
-        return {"strategy": self.strategy, "constants": asdict(self)}
+        return {"strategy": self.strategy, "constants": dict(vars(self))}
 
     @abstractmethod
     def apply(self, array: np.ndarray) -> np.ndarray:

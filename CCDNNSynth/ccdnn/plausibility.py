@@ -75,7 +75,8 @@ def crossing_words(series: Grid, reference: Grid) -> str | None:
     A slice that crosses the reference's smears an edge over its thickness within the picture; one more than twice as thick, over
     what the neighbouring slices show.
     """
-    normal = np.cross(*(series.ijk_to_ras[:3, axis] / series.spacing[axis] for axis in (0, 1)))
+    columns, rows = (series.ijk_to_ras[:3, axis] / series.spacing[axis] for axis in (0, 1))
+    normal = np.cross(columns, rows)
     along = reference.ijk_to_ras[:3, :3] / np.array(reference.spacing)
     thickness = series.spacing[2] * np.abs(along.T @ normal)  # mm along the columns, rows and slices of the reference
     plane = f"{plane_of(series.ijk_to_ras)} slices {series.spacing[2]:.3g} mm apart"
@@ -129,7 +130,9 @@ _PARAMETER_LABELS = {"tr_ms": ("TR", " ms"), "te_ms": ("TE", " ms"), "ti_ms": ("
 
 def _swapped_by_protocol(t1: Protocol | None, t2: Protocol | None) -> bool | None:
     """None where a time is unknown."""
-    if t1 is None or t2 is None or None in (t1.tr_ms, t1.te_ms, t2.tr_ms, t2.te_ms):
+    if t1 is None or t2 is None:
+        return None
+    if t1.tr_ms is None or t1.te_ms is None or t2.tr_ms is None or t2.te_ms is None:
         return None
     return t1.tr_ms > t2.tr_ms and t1.te_ms > t2.te_ms
 

@@ -74,7 +74,7 @@ def synthetic_header(
 
 def digest_of(array: np.ndarray) -> str:
     """The first 16 digits of the SHA-256 of voxels, as float32 in the order slice, row, column."""
-    return hashlib.sha256(np.ascontiguousarray(array, np.float32)).hexdigest()[:16]
+    return hashlib.sha256(np.ascontiguousarray(array, np.float32).data).hexdigest()[:16]
 
 
 def _reference(reference: Volume, inputs: Mapping[Role, Volume], with_names: bool) -> str:

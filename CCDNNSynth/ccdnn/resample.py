@@ -111,7 +111,7 @@ def _smoothed(image: sitk.Image, fwhm_mm: tuple[float, float, float]) -> sitk.Im
             variance = [0.0, 0.0, 0.0]
             variance[axis] = fwhm**2 / (8 * np.log(2))
             # The spacing is the image's, so the variance is in mm². The kernel may be long: a slice step over in-plane pixels.
-            image = sitk.DiscreteGaussian(image, variance, maximumKernelWidth=256, maximumError=[0.01] * 3, useImageSpacing=True)
+            image = sitk.DiscreteGaussian(image, variance, maximumKernelWidth=256, maximumError=0.01, useImageSpacing=True)
     return image
 
 

@@ -71,9 +71,9 @@ def sidecar_of(path: Path) -> Sidecar:
                 number *= 1000
         tags[key] = number
     for key in JOINED:
-        if isinstance(tags.get(key), str):
+        if isinstance(joined := tags.get(key), str):
             # A code such as FAT_SAT is itself written with an underscore.
-            tags[key] = [tags[key], *re.split(r"[_\\]", tags[key])]
+            tags[key] = [joined, *re.split(r"[_\\]", joined)]
     name = entries.get("SeriesDescription") or entries.get("ProtocolName") or ""
     protocol = protocol_of(Header(tags), "; ".join(unreadable))
     patient = Patient.stated(*(str(entries.get(key) or "") for key in ("PatientID", "PatientName", "PatientBirthDate")))
@@ -102,4 +102,10 @@ def protocol_in_header(entries: Mapping[str, str]) -> Protocol:
     stated = {name: entries[key] for name, key in keys.items() if entries.get(key)}
     numbers = {name: _number(text) for name, text in stated.items()}
     unreadable = "; ".join(f"{keys[name]} is “{shown(text)}”" for name, text in stated.items() if numbers[name] is None)
-    return Protocol(**numbers, unreadable=unreadable)
+    return Protocol(
+        tr_ms=numbers.get("tr_ms"),
+        te_ms=numbers.get("te_ms"),
+        ti_ms=numbers.get("ti_ms"),
+        flip_angle_deg=numbers.get("flip_angle_deg"),
+        unreadable=unreadable,
+    )

@@ -95,7 +95,7 @@ def choose_roles(series: Sequence[Series], roles: Collection[Role] = NEEDED, opt
     Raises:
         InputError: a role that no series, or more than one, plays.
     """
-    usable = [candidate for candidate in series if candidate.problem is None and candidate.grid.shape[0] > 1]
+    usable = [found for found in series if found.problem is None and found.grid is not None and found.grid.shape[0] > 1]
     candidates = {role: _first_time_points([found for found in usable if found.role is role]) for role in {*roles, Role.STIR}}
     roles = [role for role in roles if candidates[role] or role not in optional]
     missing = [role for role in roles if not candidates[role]]
@@ -108,7 +108,7 @@ def choose_roles(series: Sequence[Series], roles: Collection[Role] = NEEDED, opt
     for role in roles:
         if role in chosen:
             continue
-        on_grid = [found for found in candidates[role] if settled and all(found.grid.same_as(other.grid) for other in settled)]
+        on_grid = [found for found in candidates[role] if settled and all(_same_grid(found, other) for other in settled)]
         if len(on_grid) != 1:
             rivals = " and ".join(f"“{found.name}”" for found in candidates[role])
             rows = " or ".join(str(row) for row, found in enumerate(series, start=1) if found in candidates[role])
@@ -116,6 +116,10 @@ def choose_roles(series: Sequence[Series], roles: Collection[Role] = NEEDED, opt
         chosen[role] = on_grid[0]
     _require_one_study(chosen, roles)
     return chosen
+
+
+def _same_grid(first: Series, second: Series) -> bool:
+    return first.grid is not None and second.grid is not None and first.grid.same_as(second.grid)
 
 
 def _require_one_study(chosen: Mapping[Role, Series], roles: Collection[Role]) -> None:

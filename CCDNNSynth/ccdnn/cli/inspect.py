@@ -116,9 +116,9 @@ def _folded(found: Sequence[Series]) -> list[tuple[int, int]]:
     """First and last index of each row of the table: the time points of one series, be it hundreds, share one."""
     rows: list[tuple[int, int]] = []
     for index, series in enumerate(found):
-        before = found[index - 1] if index else None
-        follows = before is not None and series.time_point is not None and series.time_point == (before.time_point or 0) + 1
-        if follows and series.problem is None and before.problem is None and series.time_point > 1:
+        before, point = found[index - 1] if index else None, series.time_point or 0
+        follows = before is not None and before.problem is None and point > 1 and point == (before.time_point or 0) + 1
+        if follows and series.problem is None:
             rows[-1] = (rows[-1][0], index)
         else:
             rows.append((index, index))

@@ -218,7 +218,7 @@ def _similarity(options: argparse.Namespace, images: Images, labels: Labels | No
         images.shared[Image.ACQUIRED].array,
         options.scaling,
         names=(Image.SYNTHETIC.value, Image.ACQUIRED.value),
-        mask=labels.mask(options.mask) if options.mask else None,
+        mask=labels.mask(options.mask) if labels and options.mask else None,
         known=images.known,
     )
     slices, overlaps = list(similarity_by_slice(pair)), overlap_by_slice(pair, options.threshold)

@@ -97,13 +97,13 @@ class Selector:
                 options = " and ".join(f"--{role.value}" for role in needed)
                 raise InputError(f"No series was given for {options}; name one, or give a study folder to look in.")
         elif open_roles:
-            picked |= self._play(open_roles, optional)
+            picked |= self._play(self._study, open_roles, optional)
         found = {role: picked[role] for role in roles if role in picked}
         self._used += found.values()
         return found
 
-    def _play(self, roles: list[Role], optional: Collection[Role]) -> dict[Role, Series]:
-        study = self._study_at(self._study)
+    def _play(self, folder: Path, roles: list[Role], optional: Collection[Role]) -> dict[Role, Series]:
+        study = self._study_at(folder)
         try:
             return choose_roles(study.series, roles, optional)
         except InputError as error:

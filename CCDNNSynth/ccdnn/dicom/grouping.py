@@ -283,8 +283,8 @@ def _repeats(volume: Group) -> list[Group]:
         if len(parts) == count and all(stack.multiplicity(part) == 1 for part in parts):
             parts.sort(key=partial(_sort_key, names=used))
             return _repeats_named(volume, parts, used)
-    parts = _by_turn(volume.frames, count)
-    return [volume] if parts is None else _repeats_named(volume, parts, ("repeat",))
+    turns = _by_turn(volume.frames, count)
+    return [volume] if turns is None else _repeats_named(volume, turns, ("repeat",))
 
 
 def _key(frame: Frame, names: Sequence[str]) -> tuple[Any, ...]:

@@ -176,7 +176,7 @@ class Header:
         if value is None:
             return None
         try:
-            number = float(value if np.isscalar(value) else next(iter(value)))
+            number = float(next(iter(value)) if isinstance(value, (list, tuple, MultiValue, np.ndarray)) else value)
         except (ValueError, TypeError, OverflowError, StopIteration):
             return None
         return number if np.isfinite(number) else None
@@ -328,7 +328,7 @@ def _frames_of(path: Path, dataset: Dataset, stream: BinaryIO) -> list[Frame]:
 
 
 def _frame(path: Path, index: int, header: Header, problem: str | None, dimension_pointers: Iterable[Any] = ()) -> Frame:
-    spacing = header.numbers("PixelSpacing", 2)
+    spacing, place = header.numbers("PixelSpacing", 2), header.numbers("ImagePositionPatient", 3)
     problem = problem or _unreadable(path, header)
     return Frame(
         path=path,
@@ -342,8 +342,8 @@ def _frame(path: Path, index: int, header: Header, problem: str | None, dimensio
         description=header.text("SeriesDescription") or header.text("ProtocolName"),
         modality=header.text("Modality").upper(),
         shape=_shape(header),
-        pixel_spacing=spacing if spacing and min(spacing) > 0 else None,
-        position=header.numbers("ImagePositionPatient", 3),
+        pixel_spacing=(spacing[0], spacing[1]) if spacing and min(spacing) > 0 else None,
+        position=(place[0], place[1], place[2]) if place else None,
         orientation=header.numbers("ImageOrientationPatient", 6),
         nominal_spacing=header.number("SpacingBetweenSlices") or header.number("SliceThickness"),
         slope=_default(header.number("RescaleSlope"), 1.0),

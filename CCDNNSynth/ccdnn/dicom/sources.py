@@ -189,8 +189,10 @@ def _distance_between(frames: Sequence[Frame]) -> float:
 
 def _extent(frame: Frame, depth: float, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
     """The lowest and highest (i, j, k) in a grid of the corners of a frame, as a slab of this depth in mm."""
+    axes = stack.axes(frame)
+    assert frame.pixel_spacing is not None  # `stack.axes` refuses such a frame
     (rows, columns), (row_spacing, column_spacing) = frame.shape, frame.pixel_spacing
-    edges = stack.axes(frame) * [(columns - 1) * column_spacing, (rows - 1) * row_spacing, depth]
+    edges = axes * [(columns - 1) * column_spacing, (rows - 1) * row_spacing, depth]
     corners = frame.position + np.array([(x, y, z) for x in (0, 1) for y in (0, 1) for z in (-0.5, 0.5)]) @ edges.T
     to_ijk = np.linalg.inv(grid.ijk_to_ras)
     ijk = (corners * LPS_TO_RAS) @ to_ijk[:3, :3].T + to_ijk[:3, 3]

@@ -173,9 +173,10 @@ def separate_sideways(frames: Sequence[Frame]) -> list[list[Frame]]:
     basis = axes(frames[0])
     for frame in frames:
         axes(frame)
-    tolerance = max(PLACE_TOLERANCE_MM, IN_PLANE_TOLERANCE * min(frames[0].pixel_spacing))
+    tolerance = max(PLACE_TOLERANCE_MM, IN_PLANE_TOLERANCE * min(frames[0].pixel_spacing or (0.0,)))
     origins = np.array([frame.position for frame in frames]) @ basis[:, :2]
-    left, stacks = np.arange(len(frames)), []
+    left = np.arange(len(frames))
+    stacks: list[list[Frame]] = []
     while len(left):
         # One stack more than could all have enough slices: no need to look further.
         if len(stacks) > len(frames) // STACK_SLICES:

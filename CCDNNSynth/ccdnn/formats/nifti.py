@@ -34,12 +34,12 @@ def read_nifti(path: Path) -> ImageHeader:
     """
     start, encoding = _start(path)
     header = _header(path, start)
-    shape = tuple(int(size) for size in header.get_data_shape())
+    shape: tuple[int, ...] = tuple(int(size) for size in header.get_data_shape())
     if not 1 <= len(shape) <= 7 or any(size < 1 for size in shape):
         raise InputError(f"{path.name} states the sizes {shape}, which no image has; its header is damaged, export it again.")
     dtype, components = _type(path, header)
     if len(shape) == 5 and shape[3] == 1:  # the fifth dimension holds the values of one voxel
-        shape, components = shape[:3], components * shape[4]
+        shape, components = shape[:3], components * shape[-1]
     slope, intercept, scaling = _scaling(path, header)
     affine, place = _placed(path, header)
     offset = int(header["vox_offset"]) if np.isfinite(header["vox_offset"]) else -1

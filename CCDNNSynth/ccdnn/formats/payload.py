@@ -25,6 +25,9 @@ from ccdnn.opening import open_regular
 MAX_VOXELS = 1 << 29
 
 _BLOCK = 1 << 20
+
+# What a decompressor raises for a damaged stream; isal's error is not typed.
+_BROKEN: Any = (zlib.error, OSError, EOFError, ValueError)
 _GZIP_OR_ZLIB = 15 | 32  # the largest window, either header
 # How many bytes one compressed byte can stand for at most: what is beyond is promised in vain, and not worth the memory.
 _LARGEST_RATIO = {"deflate": 1040, "bzip2": 60_000}
@@ -94,7 +97,7 @@ class Payload:
                 total += len(block)
                 if total - wanted > _BLOCK:  # far more than was promised: how much more makes no difference
                     break
-        except (zlib.error, OSError, EOFError, ValueError):
+        except _BROKEN:
             raise self._cut_short() from None
         if total < wanted:
             raise self._cut_short()

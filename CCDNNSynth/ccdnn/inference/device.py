@@ -65,8 +65,9 @@ def has_native_bf16() -> bool:
     if not torch.backends.mkldnn.is_available():
         return False
     probes = [getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")]
-    if all(probes):
-        return any(probe() for probe in probes)
+    known = [probe for probe in probes if probe is not None]
+    if len(known) == len(probes):
+        return any(probe() for probe in known)
     return _linux_cpu_has_bf16()
 
 

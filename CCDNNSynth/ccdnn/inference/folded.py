@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import copy
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ccdnn.model.architecture import LEAKY_SLOPE
-from ccdnn.model.network import CCDNN, SubHypothesis
+from ccdnn.model.network import CCDNN, ResidualBlock, SubHypothesis
 
 # Rows the head converts to float32 at a time, to stay within the cache.
 HEAD_ROWS = 32
@@ -57,10 +57,11 @@ class FoldedCCDNN:
     ) -> None:
         self.device, self.dtype, self.memory_format = device, dtype, memory_format
         network = copy.deepcopy(network).cpu().double().eval()
-        self.stems = [self._stem(*branch[:2]) for branch in network.branches]
-        self.branches = [self._blocks(branch[2], dtype) for branch in network.branches]
+        branches = [cast(nn.Sequential, branch) for branch in network.branches]
+        self.stems = [self._stem(cast(nn.Conv2d, branch[0]), cast(nn.BatchNorm2d, branch[1])) for branch in branches]
+        self.branches = [self._blocks(cast(SubHypothesis, branch[2]), dtype) for branch in branches]
         self.fusion = self._blocks(network.fusion, fusion_dtype or dtype)
-        self.head = [p.detach().to(device, torch.float32) for p in (network.head.weight, network.head.bias)]
+        self.head = [p.detach().to(device, torch.float32) for p in network.head.parameters()]
 
     @torch.inference_mode()
     def __call__(self, images: Tensor) -> Tensor:
@@ -70,12 +71,14 @@ class FoldedCCDNN:
         features = []
         for contrast, (stem, blocks) in enumerate(zip(self.stems, self.branches, strict=True)):
             parts = torch.stack([rounded[:, contrast], remainder[:, contrast], rounded[:, contrast]], dim=1)
-            maps = F.conv2d(parts.contiguous(memory_format=self.memory_format), *stem, padding=1)
+            weight, bias = stem
+            maps = F.conv2d(parts.contiguous(memory_format=self.memory_format), weight, bias, padding=1)
             features.append(_sub_hypothesis(maps, blocks))
         joined = torch.cat(features, dim=1)
         del features, maps
         fused = _sub_hypothesis(joined, self.fusion)
-        return torch.cat([F.conv2d(rows.float(), *self.head) for rows in fused.split(HEAD_ROWS, dim=2)], dim=2)
+        weight, bias = self.head
+        return torch.cat([F.conv2d(rows.float(), weight, bias) for rows in fused.split(HEAD_ROWS, dim=2)], dim=2)
 
     def _stem(self, convolution: nn.Conv2d, batch_norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
         fused = fuse_conv_bn_eval(convolution, batch_norm)
@@ -87,15 +90,18 @@ class FoldedCCDNN:
     def _blocks(self, part: SubHypothesis, dtype: torch.dtype) -> list[tuple[_Convolution, _Convolution]]:
         blocks = []
         for block in part.blocks:
-            first, first_norm, _, second, second_norm = block.body
-            blocks.append((self._convolution(first, first_norm, dtype), self._convolution(second, second_norm, dtype)))
+            first, first_norm, _, second, second_norm = cast(ResidualBlock, block).body
+            pairs = ((first, first_norm), (second, second_norm))
+            one, other = (self._convolution(cast(nn.Conv2d, c), cast(nn.BatchNorm2d, n), dtype) for c, n in pairs)
+            blocks.append((one, other))
         return blocks
 
     def _convolution(self, convolution: nn.Conv2d, batch_norm: nn.BatchNorm2d, dtype: torch.dtype) -> _Convolution:
         fused = fuse_conv_bn_eval(convolution, batch_norm)
         return _Convolution(self._on_device(fused.weight, dtype), self._on_device(fused.bias, dtype), convolution.dilation[0])
 
-    def _on_device(self, parameter: Tensor, dtype: torch.dtype) -> Tensor:
+    def _on_device(self, parameter: Tensor | None, dtype: torch.dtype) -> Tensor:
+        assert parameter is not None  # what is fused has a bias
         parameter = parameter.detach().to(self.device, dtype)
         return parameter.contiguous(memory_format=self.memory_format) if parameter.ndim == 4 else parameter
 

@@ -190,8 +190,10 @@ class Synthesizer:
             return output
         for tile in reached.tiles(self._tile):
             source = tile.grown(self._radius, rows, columns)
-            result = self._backend(contrasts[(slice(None), occupied, *source.slices)].swapaxes(0, 1))
-            output[(occupied, *tile.slices)] = result[(..., *tile.within(source).slices)]
+            (rows_read, columns_read), (rows_kept, columns_kept) = source.slices, tile.within(source).slices
+            result = self._backend(contrasts[:, occupied, rows_read, columns_read].swapaxes(0, 1))
+            rows_written, columns_written = tile.slices
+            output[occupied, rows_written, columns_written] = result[..., rows_kept, columns_kept]
         return output
 
     def _empty_slice(self, rows: int, columns: int) -> np.ndarray:

@@ -258,7 +258,7 @@ def cnr_chart(table: Table) -> Chart:
     series = []
     for column in measured:
         image = column.removeprefix(_CNR)
-        series.append(Series(image, [float(cell) for cell in table.column(column)], colour=colours.get(image, BLACK)))
+        series.append(Series(image, [float(cell or 0.0) for cell in table.column(column)], colour=colours.get(image, BLACK)))
     definitions = dict.fromkeys(table.column("Definition"))
     return Chart(
         title=table.title,

@@ -137,9 +137,9 @@ def _fit(values: np.ndarray, start: float) -> tuple[Edge, float]:
         best = min(best, (float(cost[index]), float(m[index]), math.log(s[index]), float(before[index]), float(after[index])))
         _cost, middle, log_sigma = best[:3]
         reach = reach / 3
-    cost, middle, log_sigma, before, after = best
-    left_over = math.sqrt(max(cost, 0.0) / max(n - 4, 1))
-    return Edge(middle, _WIDTH_PER_SIGMA * math.exp(log_sigma), before, after), left_over
+    least, middle, log_sigma, below, above = best
+    left_over = math.sqrt(max(least, 0.0) / max(n - 4, 1))
+    return Edge(middle, _WIDTH_PER_SIGMA * math.exp(log_sigma), below, above), left_over
 
 
 def _levels(share: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -89,7 +89,7 @@ def ms_ssim(image: np.ndarray, reference: np.ndarray, mask: np.ndarray | None = 
         product *= np.maximum(_mean(_contrast_structure(x, y), _weights(x.shape, mask, known)), 0.0) ** weight  # keeps NaN
         x, y = _quarters(x).mean(axis=(1, 3)), _quarters(y).mean(axis=(1, 3))
         mask = None if mask is None else _quarters(np.asarray(mask, np.float64)).mean(axis=(1, 3))
-        known = None if known is None else _quarters(known).all(axis=(1, 3))
+        known = None if known is None else np.asarray(_quarters(known).all(axis=(1, 3)))
     return float(product * np.maximum(ssim(x, y, mask, known), 0.0) ** MS_SSIM_WEIGHTS[-1])
 
 

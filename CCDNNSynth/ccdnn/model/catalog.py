@@ -85,8 +85,9 @@ def resolve_model(name_or_path: str | Path | None = None, folder: Path | None = 
 
 def _entry(row: Any, catalog: Path) -> CatalogEntry:
     """One row of the catalogue, {"id", "title", "file", "sha256", "default"}, checked."""
-    texts = [row.get(key) for key in ("id", "title", "file", "sha256")] if isinstance(row, dict) else [None]
-    if not all(isinstance(text, str) and text for text in texts) or not isinstance(row.get("default", False), bool):
+    stated = [row.get(key) for key in ("id", "title", "file", "sha256")] if isinstance(row, dict) else [None]
+    texts = [text for text in stated if isinstance(text, str) and text]
+    if len(texts) != len(stated) or not isinstance(row.get("default", False), bool):
         raise ModelError(
             f"A row of {catalog} needs the texts id, title, file and sha256, and default as true or false: {shown(row)}."
         )

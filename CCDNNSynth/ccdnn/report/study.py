@@ -120,8 +120,10 @@ def provenance_entries(header: Mapping[str, str], named: bool) -> dict[str, str]
         entries["On the grid of"] = header["CCDNN_Reference"]
     for entry, text in header.items():
         role, plain = _INPUT_ENTRY.fullmatch(entry), _WITHOUT_NAME.search(text)
-        if role and (named or plain):
-            entries[f"Input {role[1]}"] = text if named else f"{plain[1]} of the result's voxels{plain[2] or ''}"
+        if role and named:
+            entries[f"Input {role[1]}"] = text
+        elif role and plain:
+            entries[f"Input {role[1]}"] = f"{plain[1]} of the result's voxels{plain[2] or ''}"
     return entries or {"Synthetic STIR": "The volume does not say how it was made."}
 
 

@@ -6,6 +6,7 @@ import os
 import platform
 import signal
 import sys
+from functools import partial
 from typing import BinaryIO
 
 from ccdnn import __version__
@@ -23,7 +24,7 @@ def main() -> int:
     service = Service(channel.emit)
     channel.emit("ready", None, protocol=PROTOCOL_VERSION, engine=__version__, python=platform.python_version(), pid=os.getpid())
     while (request := channel.next_request()) is not None:
-        service.answer(request, lambda request=request: channel.is_cancelled(request.id))
+        service.answer(request, partial(channel.is_cancelled, request.id))
         channel.close_request(request.id)
     channel.finish()
     return 0

@@ -24,6 +24,8 @@ def read_volume(array: ArrayFile) -> Volume:
         InputError: its file cannot be read or is not as large as its shape says, or it is not a three-dimensional volume.
     """
     dtype, needed = np.dtype(array.dtype), math.prod(array.shape)
+    if array.path is None:
+        raise InputError(f"{array.name} has a grid and no voxels.")
     try:
         file = open_regular(array.path)
     except InputError as error:
@@ -90,6 +92,8 @@ class SlicesFile:
         Raises:
             OutputError: it cannot be written.
         """
+        if self._file is None:
+            raise _not_written(ValueError("it was not allocated"))
         try:
             self._file.seek(index * self._slice_bytes)
             self._file.write(image.astype(OUTPUT_DTYPE, copy=False).tobytes())

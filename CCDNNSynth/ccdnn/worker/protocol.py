@@ -214,7 +214,7 @@ def _parsed(entries: dict[str, Any]) -> Request:
     return Synthesize(
         id=entries["id"],
         inputs={_role(name): _array(entry, f"inputs.{name}") for name, entry in _take(entries, "inputs", dict).items()},
-        output=_path(entries, "output"),
+        output=_needed_path(entries, "output"),
         reference=_reference(entries.get("reference", Role.T1.value)),
         model=_model(_take(entries, "model", dict, {})),
         device=_take(entries, "device", str, "auto"),
@@ -242,6 +242,13 @@ def _path(entries: dict[str, Any], key: str, default: Any = _REQUIRED) -> Path |
     if text is not None and (not text or "\0" in text):
         raise ProtocolError(f"The field {key} is {_shown(text)}, which is not a path.")
     return None if text is None else Path(text)
+
+
+def _needed_path(entries: dict[str, Any], key: str) -> Path:
+    path = _path(entries, key)
+    if path is None:
+        raise ProtocolError(f"The field {key} is missing.")
+    return path
 
 
 def _array(entries: Any, where: str) -> ArrayFile:
