@@ -100,6 +100,11 @@ class Normalisation(ABC):
         return kind(**constants)
 
     def to_card(self) -> dict[str, Any]:
+        """The entry of a model card.
+
+        >>> VolumePercentile(percentile=90.0, foreground_fraction=0.2).to_card()
+        {'strategy': 'volume_percentile', 'constants': {'percentile': 90.0, 'foreground_fraction': 0.2}}
+        """
         return {"strategy": self.strategy, "constants": dict(vars(self))}
 
     @abstractmethod

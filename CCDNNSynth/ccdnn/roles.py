@@ -15,9 +15,13 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from ccdnn.series import Protocol, Role, Technique
+
+Candidate = TypeVar("Candidate")
 
 # Fat nulls at TI = ln 2 · T1: 80 ms at 0.2 T to 260 ms at 3 T. Fluid nulls above 1700 ms (FLAIR), white matter from 350 ms.
 STIR_TI_MS = (70.0, 300.0)
@@ -108,6 +112,30 @@ class Evidence:
     slices: int = 2
     planes: int = 1
     diffusion: bool = False
+
+
+def assign(
+    candidates: Mapping[Role, Sequence[Candidate]], same_grid: Callable[[Candidate, Candidate], bool]
+) -> dict[Role, Candidate]:
+    """One candidate for each role, only where the choice is certain.
+
+    A single candidate is taken. Of several, one is taken if it alone lies on the grid that the single candidates of the inputs
+    share. The acquired STIR has no say in that grid: it often has one of its own.
+
+    Args:
+        candidates: role → what could play it: series, or volumes of a scene.
+        same_grid: whether two candidates lie on the same grid.
+
+    >>> assign({Role.T1: ["t1"], Role.T2: ["t2", "t2 coarse"]}, lambda a, b: "coarse" not in a + b)
+    {<Role.T1: 't1'>: 't1', <Role.T2: 't2'>: 't2'}
+    """
+    chosen = {role: found[0] for role, found in candidates.items() if len(found) == 1}
+    settled = [candidate for role, candidate in chosen.items() if role is not Role.STIR]
+    for role, found in candidates.items():
+        fitting = [one for one in found if settled and all(same_grid(one, other) for other in settled)]
+        if len(found) > 1 and len(fitting) == 1:
+            chosen[role] = fitting[0]
+    return chosen
 
 
 def classify(evidence: Evidence) -> tuple[Role, str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ccdnn.errors import InputError
 from ccdnn.files import read_header
+from ccdnn.roles import assign
 from ccdnn.search import search
 from ccdnn.series import Role, Series
 from ccdnn.volume import Volume
@@ -103,17 +104,12 @@ def choose_roles(series: Sequence[Series], roles: Collection[Role] = NEEDED, opt
         wanted = " and no ".join(role.label for role in missing)
         options = " ".join(f"--{role.value} ROW" for role in missing)
         raise InputError(f"There is no {wanted} series among those found: {_listed(series)}. Name one with {options}.")
-    chosen = {role: found[0] for role, found in candidates.items() if len(found) == 1}
-    settled = [chosen[role] for role in roles if role in chosen]
+    chosen = assign(candidates, _same_grid)
     for role in roles:
-        if role in chosen:
-            continue
-        on_grid = [found for found in candidates[role] if settled and all(_same_grid(found, other) for other in settled)]
-        if len(on_grid) != 1:
+        if role not in chosen:
             rivals = " and ".join(f"“{found.name}”" for found in candidates[role])
             rows = " or ".join(str(row) for row, found in enumerate(series, start=1) if found in candidates[role])
             raise InputError(f"{rivals} all fit as {role.label}; choose with --{role.value} ({rows}, as `ccdnn inspect` counts).")
-        chosen[role] = on_grid[0]
     _require_one_study(chosen, roles)
     return chosen
 

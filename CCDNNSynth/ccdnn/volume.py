@@ -105,6 +105,10 @@ class Volume:
 
     Raises:
         InputError: not three-dimensional, or the matrix is unusable.
+
+    >>> knee = Volume(np.zeros((24, 384, 320)), np.diag([-0.5, -0.5, 3.0, 1.0]), name="T1")
+    >>> knee.grid.shape, knee.grid.spacing
+    ((24, 384, 320), (0.5, 0.5, 3.0))
     """
 
     array: np.ndarray

@@ -1,4 +1,4 @@
-"""Which volume of the scene plays which role: told by its DICOM headers, by entries of its file, or else by its name."""
+"""Finds the role of each volume in the scene from its DICOM headers, its file header, or else its name."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,7 +8,7 @@ from slicer.i18n import tr as _
 
 from ccdnn.errors import InputError
 from ccdnn.patient import Patient
-from ccdnn.roles import Evidence, classify
+from ccdnn.roles import Evidence, assign, classify
 from ccdnn.series import Protocol, Role
 from ccdnn.sidecar import protocol_in_header
 from CCDNNSynthLib.Scene.Result import isSynthetic
@@ -17,7 +17,7 @@ from CCDNNSynthLib.Scene.SceneVolumes import gridOf
 
 @dataclass(frozen=True)
 class Description:
-    """How a volume was acquired, as far as it is known, and what it can be used as, with the reason in words."""
+    """How a volume was acquired, as far as known, and which role it can have, with the reason in words."""
 
     protocol: Protocol
     role: Role
@@ -28,18 +28,18 @@ class Description:
 
 @dataclass(frozen=True)
 class Detection:
-    """The volume chosen for each role, and a sentence for each role: why it was chosen, or why none was."""
+    """The volume chosen for each role, and a sentence for each role that says why it was chosen or why none was."""
 
     volumes: dict
     sentences: tuple
 
 
 def describe(node) -> Description:
-    """What can be told of a volume node without looking at its voxels."""
+    """Describe a volume node without reading its voxels."""
     image = node.GetImageData()
     slices = image.GetDimensions()[2] if image is not None else 1
     if isSynthetic(node):
-        return Description(Protocol(), Role.OTHER, _("a synthetic image, so it is no acquired one"))
+        return Description(Protocol(), Role.OTHER, _("a synthetic image, not an acquired one"))
     frame = _dicomFrame(node)
     if frame is not None:
         evidence = Evidence(frame.protocol, frame.description or node.GetName(), frame.derivation, frame.modality, slices)
@@ -51,20 +51,15 @@ def describe(node) -> Description:
 
 
 def detect(nodes, optional=()) -> Detection:
-    """Choose among volume nodes. Of several that fit a role, one is chosen only where it alone lies on the grid of the others.
+    """Choose a volume node for each role. If several fit a role, one is chosen only if it alone has the grid of the others.
 
-    :param optional: roles that the model can do without.
+    :param optional: roles that the model does not require.
     """
     described = {node: describe(node) for node in nodes}
     candidates = {
         role: [node for node in nodes if described[node].role is role] for role in (Role.T1, Role.T2, Role.GRE, Role.STIR)
     }
-    chosen = {role: found[0] for role, found in candidates.items() if len(found) == 1}
-    settled = list(chosen.values())
-    for role, found in candidates.items():
-        fitting = [node for node in found if settled and all(_sameGrid(node, other) for other in settled)]
-        if len(found) > 1 and len(fitting) == 1:
-            chosen[role] = fitting[0]
+    chosen = assign(candidates, _sameGrid)
     sentences = [_sentence(role, candidates[role], chosen.get(role), described, role in optional) for role in candidates]
     studies = {described[node].study for role, node in chosen.items() if role is not Role.STIR} - {""}
     if len(studies) > 1:
@@ -79,8 +74,8 @@ def _sentence(role, candidates, chosen, described, optional) -> str:
         names = ", ".join(node.GetName() for node in candidates)
         return _("{role}: {volumes} all fit; choose one.").format(role=role.label, volumes=names)
     if optional:
-        return _("{role}: no volume fits; the model can do without.").format(role=role.label)
-    # An acquired STIR is optional, so nothing need be said when there is none.
+        return _("{role}: no volume fits; the model does not require one.").format(role=role.label)
+    # An acquired STIR is optional, so do not mention it if there is none.
     return "" if role is Role.STIR else _("{role}: no volume fits; choose one.").format(role=role.label)
 
 
@@ -92,7 +87,7 @@ def _sameGrid(node, other) -> bool:
 
 
 def _dicomFrame(node):
-    """The first DICOM frame of a volume that was loaded from Slicer's DICOM database; None where that cannot be had."""
+    """The first DICOM frame of a volume that was loaded from Slicer's DICOM database; None if not available."""
     uids = (node.GetAttribute("DICOM.instanceUIDs") or "").split()
     # Some builds have no DICOM module.
     database = getattr(slicer, "dicomDatabase", None)

@@ -109,6 +109,10 @@ def cnr(
     Returns:
         A row without unit; n counts the voxels of both regions. NaN, with a note in one sentence, where a region is empty or a
         single voxel, holds NaN, or the SD is 0.
+
+    >>> marrow, edema = np.array([10.0, 12.0, 14.0]), np.array([30.0, 32.0])
+    >>> cnr(edema, marrow).value
+    9.5
     """
     f, b = TissueSample.of(foreground), TissueSample.of(background)
     problem = _problem(f, b, form, ("foreground", "background"))

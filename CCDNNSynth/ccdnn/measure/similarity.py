@@ -105,7 +105,11 @@ def peak_signal_to_noise_ratio(image: np.ndarray, reference: np.ndarray) -> floa
 
 
 def psnr_of(mean_squared_error: float, data_range: float = DATA_RANGE) -> float:
-    """10·log10(range² / MSE) in dB; infinite where there is no error."""
+    """10·log10(range² / MSE) in dB; infinite where there is no error.
+
+    >>> round(psnr_of(0.001), 1)
+    30.0
+    """
     return math.inf if mean_squared_error == 0 else 10 * math.log10(data_range**2 / mean_squared_error)
 
 
