@@ -19,7 +19,7 @@ class CCDNNSynth(ScriptedLoadableModule):
     def __init__(self, parent):
         ScriptedLoadableModule.__init__(self, parent)
         self.parent.title = _("CC-DNN Synthetic STIR")
-        self.parent.categories = [translate("qSlicerAbstractCoreModule", "Converters")]
+        self.parent.categories = ["Image Synthesis"]
         self.parent.dependencies = []
         self.parent.contributors = ["CCDNNSynth contributors"]
         self.parent.helpText = _("""

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import doctest
-import importlib
+import importlib.util
 import pkgutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import ccdnn
 
-WITH_EXAMPLES = [
-    module.name
-    for module in pkgutil.walk_packages(ccdnn.__path__, "ccdnn.")
-    if not module.name.endswith("__main__")
-    and ">>> " in (module.module_finder.find_spec(module.name).loader.get_source(module.name))
-]
+NAMES = [module.name for module in pkgutil.walk_packages(ccdnn.__path__, "ccdnn.") if not module.name.endswith("__main__")]
+WITH_EXAMPLES = [name for name in NAMES if ">>> " in Path(importlib.util.find_spec(name).origin).read_text(encoding="utf-8")]
 
 
 @pytest.mark.parametrize("name", WITH_EXAMPLES)

@@ -1,4 +1,4 @@
-"""What the tests of CNR do to the section and the scene, in words."""
+"""Helpers of the CNR tests: actions on the section and the scene."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def wait_for_table(parameters) -> dict:
 
 
 def settle() -> None:
-    """Let the live measurement come."""
+    """Wait for the live measurement."""
     cnr = slicer.modules.CCDNNSynthWidget.cnr
     slicer_host.process_events()
     slicer_host.wait_until(lambda: not (cnr._pause.active or cnr._live.active), 10)
@@ -43,7 +43,7 @@ def open_leg(panel):
 
 
 def draw_pair(panel, parameters, fat_slice=2):
-    """Muscle in slice 2 and fat in another place of a slice, as squares; returns both outlines."""
+    """Draw muscle in slice 2 and fat elsewhere in a slice, as squares; returns both outlines."""
     volume = parameters.stirVolume
     muscle = regions.draw(panel, "muscle", regions.square(volume, 2, LOW, HIGH))
     fat = regions.draw(panel, "fat", regions.square(volume, fat_slice, (20, 12), (26, 20)))

@@ -1,4 +1,4 @@
-"""The module's panel in the test host. Where the host cannot start its tests are left out, with the reason."""
+"""The module's panel in the test host. If the host cannot start, its tests are skipped, with the reason."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ try:
     MISSING = ""
 except ImportError as error:
     MISSING = (
-        f"left out, for the test host cannot start ({error}); it needs `pip install .[host]`, and on Debian or Ubuntu "
+        f"skipped, because the test host cannot start ({error}); it needs `pip install .[host]`, and on Debian or Ubuntu "
         "`apt-get install libegl1 libgl1 libglib2.0-0 libxkbcommon0 libfontconfig1 libdbus-1-3 libx11-6`"
     )
 
@@ -37,7 +37,7 @@ if not MISSING:
     import slicer
     import small_study
 
-    # The tests speak to widgets as Slicer's Python does.
+    # The tests use widgets in the style of Slicer's Python.
     for path in (TESTING / "gui").glob("*.py"):
         qt_stand_in.use_python_qt_style(path.stem)
 
@@ -52,9 +52,9 @@ if not MISSING:
 
     @pytest.fixture
     def panel():
-        """The module's widget with an empty scene; nothing is left of it afterwards."""
+        """The module's widget with an empty scene; both are cleaned up afterwards."""
         yield slicer_host.start()
-        current = slicer.modules.CCDNNSynthWidget  # another one after a reload
+        current = slicer.modules.CCDNNSynthWidget  # a new one after a reload
         current.cleanup()
         scene.close_panel(current)
 

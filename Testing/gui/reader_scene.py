@@ -1,4 +1,4 @@
-"""The cases of a small reader study, and what its section says."""
+"""The cases of a small reader study, and helpers that read its section."""
 
 from __future__ import annotations
 

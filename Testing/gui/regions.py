@@ -1,4 +1,4 @@
-"""Tissue regions for the tests of CNR: in the scene, and counted apart from what is tested."""
+"""Tissue regions for the CNR tests: in the scene, and computed independently of the tested code."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LABEL_OF_TISSUE = {"bone" if name == "bone marrow" else name: value for value, n
 
 
 def open_sample(panel):
-    """The sample study, its STIR as acquired and its T2 in the place of a synthetic STIR; returns the parameter node."""
+    """The sample study, its STIR as acquired and its T2 as a stand-in for a synthetic STIR; returns the parameter node."""
     panel.inputs.onSampleLink()
     node = panel.logic.getParameterNode()
     node.syntheticVolume = node.t2Volume
@@ -33,7 +33,7 @@ def label_array() -> np.ndarray:
 
 
 def add_segmentation():
-    """The label map of the sample study as a segmentation, its segments named as its labels."""
+    """The label map of the sample study as a segmentation whose segments are named after the labels."""
     labels = slicer.util.loadVolume(str(SAMPLE_FOLDER / "labels.nrrd"), {"labelmap": True, "show": False})
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "knee tissues")
     slicer.modules.segmentations.logic().ImportLabelmapToSegmentationNode(labels, node)
@@ -46,7 +46,7 @@ def add_segmentation():
 
 
 def table_of(parameters) -> dict:
-    """Pair → heading → cell, of the table node."""
+    """Pair → heading → cell of the table node."""
     table = parameters.cnrTable.GetTable()
     columns = [table.GetColumn(index) for index in range(table.GetNumberOfColumns())]
     rows = [{column.GetName(): column.GetValue(row) for column in columns} for row in range(table.GetNumberOfRows())]
@@ -54,13 +54,13 @@ def table_of(parameters) -> dict:
 
 
 def expected_cnr(image: np.ndarray, foreground: np.ndarray, background: np.ndarray) -> float:
-    """|mean_f − mean_b| / SD_b of masks, in plain numpy."""
+    """|mean_f − mean_b| / SD_b of two masks, in plain numpy."""
     f, b = image[foreground].astype(np.float64), image[background].astype(np.float64)
     return abs(f.mean() - b.mean()) / np.sqrt(((b - b.mean()) ** 2).sum() / (b.size - 1))
 
 
 def world(volume, *ijk) -> list:
-    """Where a continuous voxel coordinate lies, through the transforms above the volume."""
+    """World position of a continuous voxel coordinate, with the parent transforms of the volume applied."""
     matrix, transform = vtk.vtkMatrix4x4(), vtk.vtkGeneralTransform()
     volume.GetIJKToRASMatrix(matrix)
     slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(volume.GetParentTransformNode(), None, transform)
@@ -68,7 +68,7 @@ def world(volume, *ijk) -> list:
 
 
 def draw(panel, tissue: str, points, shape: str = "freehand"):
-    """Press the button, place the points as the view does, and end with a right click; returns the outline."""
+    """Press the button, place the points as the view does, and finish with a right click; returns the outline."""
     ui = panel.cnr.ui
     ui.tissueSelector.currentText = tissue
     slicer_host.click(getattr(ui, f"{shape}Button"))
@@ -81,7 +81,7 @@ def draw(panel, tissue: str, points, shape: str = "freehand"):
 
 
 def square(volume, slice_index: int, low: tuple, high: tuple, per_side: int = 6) -> list:
-    """Points along a square in a slice, half a voxel outside the voxels low … high (column, row), so many a side."""
+    """Points along a square in a slice, half a voxel outside the voxels low … high (column, row), `per_side` on each side."""
     (i0, j0), (i1, j1) = (np.array(low) - 0.5, np.array(high) + 0.5)
     corners = [(i0, j0), (i1, j0), (i1, j1), (i0, j1)]
     return [
@@ -92,7 +92,7 @@ def square(volume, slice_index: int, low: tuple, high: tuple, per_side: int = 6)
 
 
 def make_straight(outline) -> None:
-    """Straight lines between the points, so that a square is one."""
+    """Connect the points by straight lines, so that a square stays a square."""
     outline.SetCurveTypeToLinear()
     slicer_host.process_events()
 

@@ -1,4 +1,4 @@
-"""What the tests of the panel do to the scene and to the panel, in words."""
+"""Helpers of the panel tests: actions on the scene and the panel."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def add_leg(roles=tuple(NAMES), dtype=np.float32) -> dict:
 
 
 def add(volume, name, dtype=np.float32):
-    """A volume of the engine as a volume node with a display node."""
+    """Add an engine volume as a volume node with a display node."""
     array = volume.array.astype(dtype)
     node = slicer.util.addVolumeFromArray(array, volume.ijk_to_ras, name)
     node.CreateDefaultDisplayNodes()
@@ -31,7 +31,7 @@ def add(volume, name, dtype=np.float32):
 
 
 def choose_model(panel, path) -> None:
-    """Choose a model file, by the button and the file dialog."""
+    """Choose a model file with the button and the file dialog."""
     qt_stand_in.dialog_answers["open"] = str(path)
     slicer_host.click(panel.synthesis.ui.modelFileButton)
 
@@ -57,7 +57,7 @@ def volume_nodes() -> list:
 
 
 def message(panel) -> str:
-    """What the panel tells the user, without its markup."""
+    """The message that the panel shows, without markup."""
     return _plain(panel.synthesis.ui.statusLabel)
 
 
@@ -74,7 +74,7 @@ def _plain(label) -> str:
 
 
 def snapshot() -> dict:
-    """All that a failed run must leave as it was: nodes, voxels, what the views show."""
+    """Everything that a failed run must leave unchanged: nodes, voxels, the content of the views."""
     nodes = {}
     for node in slicer.util.getNodesByClass("vtkMRMLNode"):
         entry = [node.GetName()]
@@ -83,7 +83,7 @@ def snapshot() -> dict:
             entry += [voxels, sorted(node.GetAttributeNames()), node.GetTransformNodeID()]
         if node.IsA("vtkMRMLSliceCompositeNode"):
             entry += [node.GetBackgroundVolumeID(), node.GetForegroundVolumeID()]
-        # The parameter node holds choices, which may be dropped with a node the user removed.
+        # The parameter node is left out: a choice may be dropped because the user removed the node.
         if not node.IsA("vtkMRMLScriptedModuleNode"):
             nodes[node.GetID()] = entry
     return nodes

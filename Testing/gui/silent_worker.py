@@ -1,4 +1,4 @@
-"""A worker that says it is ready and then nothing, until it is told to end: for what the client does about that."""
+"""A worker that reports that it is ready and then stays silent until it is ended, to test the client's timeouts."""
 
 import json
 import os

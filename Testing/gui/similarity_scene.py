@@ -1,4 +1,4 @@
-"""What the tests of image similarity do to the section and the scene, in words."""
+"""Helpers of the image similarity tests: actions on the section and the scene."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def compute(panel) -> None:
 
 
 def settle(panel) -> None:
-    """Wait until it has been looked at whether the numbers hold."""
+    """Wait until the panel has checked whether the values are current."""
     slicer_host.process_events()
     slicer_host.wait_until(lambda: not panel.similarity._check.active)
 

@@ -1,6 +1,6 @@
-"""On the bundled study the panel, `ccdnn measure` and a recomputation that shares no code with either give the same numbers.
+"""On the bundled study, the panel, `ccdnn measure` and an independent recomputation give the same values.
 
-CNR by segments is compared in `test_cnr*.py`; here are profiles and similarity.
+CNR of segments is compared in `test_cnr*.py`; profiles and similarity are compared here.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SAME = 1e-6
 
 @pytest.fixture(scope="module")
 def synthetic_file(tmp_path_factory):
-    """Stands in for a synthesis, which would take its time: the acquired STIR blurred, in another unit, with noise."""
+    """Stands in for a synthesis, which would take too long: the acquired STIR blurred, in another unit, with noise."""
     acquired = read_volume(SAMPLE_FOLDER / "stir.nrrd")
     blurred = sitk.GetArrayFromImage(sitk.SmoothingRecursiveGaussian(sitk.GetImageFromArray(acquired.array), 1.5)) / 150
     noisy = np.maximum(blurred + np.random.default_rng(0).normal(0, 0.02, blurred.shape), 0).astype(np.float32)
@@ -40,7 +40,7 @@ def synthetic_file(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def printed(synthetic_file, tmp_path_factory) -> dict:
-    """What the command measures: table → rows by column name."""
+    """The measurements of the command: table → rows by column name."""
     folder = tmp_path_factory.mktemp("measured") / "csv"
     line = " ".join(",".join(map(str, point)) for point in LINE)
     images = ["--acquired", str(SAMPLE_FOLDER / "stir.nrrd"), "--synthetic", str(synthetic_file)]
@@ -61,7 +61,7 @@ def study(panel, synthetic_file):
 
 
 def scaled_arrays(study) -> tuple[np.ndarray, np.ndarray]:
-    """Synthetic and acquired as the scaling "tissue" is defined, with numpy alone."""
+    """Synthetic and acquired with the scaling "tissue", computed with numpy only."""
     synthetic, acquired = (array.astype(float) for array in similarity_scene.arrays(study))
     levels = []
     for array in (synthetic, acquired):
@@ -117,7 +117,7 @@ def test_line_profile(study, printed):
     assert by_name["Pearson r"] == pytest.approx(np.corrcoef(*sampled)[0, 1], rel=SAME)
 
 
-def test_nothing_of_it_was_changed_by_measuring(study, synthetic_file):
+def test_measuring_does_not_change_the_volumes(study, synthetic_file):
     before = {node.GetName(): slicer.util.arrayFromVolume(node).copy() for node in scene.volume_nodes()}
     similarity_scene.compute(study)
     after = {node.GetName(): slicer.util.arrayFromVolume(node) for node in scene.volume_nodes()}

@@ -1,4 +1,4 @@
-"""CNR in the panel: regions by segment and by drawing, on any grid and under any transform; the table follows; what goes wrong."""
+"""CNR in the panel: regions from segments and drawings, on any grid and under any transform; live updates; errors."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_sample_study_by_segments_agrees_with_the_command_line(panel, tmp_path):
     node.regionSegmentation = regions.add_segmentation()
     rows = wait_for_table(node)
     tissues = [f"--labels={SAMPLE_FOLDER / 'labels.nrrd'}", f"--names={SAMPLE_FOLDER / 'labels.json'}"]
-    for name, file in (("acquired", "stir.nrrd"), ("synthetic", "t2.nrrd")):  # one by one, for two are compared, too
+    for name, file in (("acquired", "stir.nrrd"), ("synthetic", "t2.nrrd")):  # one by one, because two would also be compared
         folder = tmp_path / name
         assert ccdnn(["measure", f"--{name}={SAMPLE_FOLDER / file}", *tissues, "--csv", str(folder), "-q"]) == 0
         (path,) = folder.glob("*.csv")
@@ -58,7 +58,7 @@ def test_sample_study_by_segments_agrees_with_the_command_line(panel, tmp_path):
             assert row[f"CNR {name}"] == pytest.approx(float(printed[pair][f"CNR {name}"]), rel=1e-6)
 
 
-def test_drawn_outlines_take_the_voxels_of_their_slice(panel, leg):
+def test_drawn_outlines_contain_the_voxels_of_their_slice(panel, leg):
     draw_pair(panel, leg, fat_slice=4)
     row = wait_for_table(leg)["muscle–fat"]
     for name, volume in (("acquired", leg.stirVolume), ("synthetic", leg.syntheticVolume)):
@@ -80,7 +80,7 @@ def test_a_circle_has_the_area_of_a_circle(panel, leg):
 
 
 def test_a_circle_lies_in_the_plane_of_the_view_it_was_drawn_in(panel, leg):
-    """In a view across the slices, through column 18; in no view, on a slice of the volume."""
+    """In a view across the slices, through column 18; outside all views, on a slice of the volume."""
     volume = leg.stirVolume
     i, j, k = (np.array(regions.world(volume, *axis)) - regions.world(volume, 0, 0, 0) for axis in np.eye(3))
     view = slicer.mrmlScene.GetSingletonNode("Red", "vtkMRMLSliceNode")
@@ -102,7 +102,7 @@ def test_a_circle_lies_in_the_plane_of_the_view_it_was_drawn_in(panel, leg):
     assert set(elsewhere[0]) == {3} and len(set(elsewhere[2])) > 1
 
 
-def test_several_outlines_and_a_segment_make_one_tissue(panel, leg):
+def test_several_outlines_and_a_segment_of_one_tissue_are_combined(panel, leg):
     draw_pair(panel, leg)
     regions.make_straight(regions.draw(panel, "Muscle", regions.square(leg.stirVolume, 3, LOW, HIGH)))
     image = slicer.util.arrayFromVolume(leg.stirVolume)
@@ -155,7 +155,7 @@ def bending_transform():
 @pytest.mark.parametrize("make_transform", [linear_transform, bending_transform])
 @pytest.mark.parametrize("above", ["everything", "volumes", "regions hardened"])
 def test_transforms_above_volumes_and_regions(panel, leg, make_transform, above):
-    """Wherever the volume is shown, an outline drawn over it and a segment put under its transform take the same voxels."""
+    """Wherever the volume is shown, an outline drawn over it and a segment under its transform contain the same voxels."""
     image = slicer.util.arrayFromVolume(leg.stirVolume)
     muscle, fat = masks(image.shape)
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode")
@@ -184,7 +184,7 @@ def test_transforms_above_volumes_and_regions(panel, leg, make_transform, above)
 
 
 def test_volumes_of_different_grids_are_sampled_in_their_own_voxels(panel, leg):
-    """The synthetic one has pixels half as large: the same squares hold four times as many of them."""
+    """The synthetic volume has pixels half as large: the same squares contain four times as many."""
     fine = np.kron(slicer.util.arrayFromVolume(leg.syntheticVolume), np.ones((1, 2, 2), np.float32))
     fine += np.random.default_rng(0).normal(0, 1, fine.shape).astype(np.float32)
     matrix = slicer.util.arrayFromVTKMatrix(_matrix(leg.syntheticVolume))
@@ -291,13 +291,13 @@ def test_without_live_the_table_waits_for_the_button(panel, leg):
     assert regions.table_of(leg) != before
 
 
-def test_nothing_is_put_into_the_scene_before_there_is_something_to_measure(panel, leg):
+def test_nothing_is_added_to_the_scene_before_there_is_something_to_measure(panel, leg):
     settle()
     assert leg.cnrTable is None and leg.cnrChart is None
     assert not panel.cnr.ui.measureButton.enabled and not panel.cnr.ui.csvButton.enabled
 
 
-def test_what_cannot_be_measured_is_said(panel, leg):
+def test_pairs_that_cannot_be_measured_are_explained(panel, leg):
     muscle, fat = draw_pair(panel, leg)
     for index, point in enumerate(regions.square(leg.stirVolume, 2, (14, 12), (26, 20))):
         fat.SetNthControlPointPositionWorld(index, *point)

@@ -1,4 +1,4 @@
-"""CNR in the panel: drawing with the mouse, plot and file, and what is done to the scene meanwhile: saved, removed, reloaded."""
+"""CNR in the panel: drawing with the mouse, plot, file, and changes to the scene: saved, removed, reloaded."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_cancelled_and_removed_drawings_leave_nothing(panel, leg):
 
 @pytest.fixture
 def mouse(leg, monkeypatch):
-    """Over the Yellow view, which shows slice 3 of the acquired STIR."""
+    """Mouse over the Yellow view, which shows slice 3 of the acquired STIR."""
     view = Mouse("Yellow")
     composite = slicer.app.layoutManager().sliceWidget("Yellow").sliceLogic()
     composite.GetSliceCompositeNode().SetBackgroundVolumeID(leg.stirVolume.GetID())
@@ -60,7 +60,7 @@ def mouse(leg, monkeypatch):
 
 
 def disc(leg, mouse, radius: float, count: int) -> list:
-    """Places in the view around column 18, row 20."""
+    """Positions in the view around column 18, row 20."""
     angles = np.arange(count) * 2 * np.pi / count
     return [
         mouse.at(regions.world(leg.stirVolume, 18 + radius * np.cos(angle), 20 + radius * np.sin(angle), 3)) for angle in angles
@@ -82,7 +82,7 @@ def click_each(mouse, places) -> None:
 @pytest.mark.parametrize("gesture", [drag, click_each])
 @pytest.mark.parametrize("shape", ["freehand", "circle"])
 def test_drawing_with_the_mouse_in_a_slice_view(panel, leg, mouse, gesture, shape):
-    """With Slicer's own markups in the view: a disc of radius 11 on slice 3, by its border or by centre and rim."""
+    """Uses Slicer's own markups in the view: a disc of radius 11 on slice 3, drawn by its border or by centre and rim."""
     slicer_host.click(getattr(panel.cnr.ui, f"{shape}Button"))
     places = disc(leg, mouse, 11, 40)
     if shape == "circle":
@@ -110,7 +110,7 @@ def test_list_chooses_and_deletes_outlines(panel, leg):
     assert not ui.removeButton.enabled and "Not drawn yet: fat" in status(panel)
 
 
-def test_plot_comes_into_the_layout(panel, leg):
+def test_plot_is_shown_in_the_layout(panel, leg):
     draw_pair(panel, leg)
     slicer_host.click(panel.cnr.ui.plotButton)
     assert slicer.app.applicationLogic().GetSelectionNode().GetActivePlotChartID() == leg.cnrChart.GetID()
@@ -130,7 +130,7 @@ def test_plot_says_which_bars_are_which_and_how_they_were_measured(panel, leg):
     assert values.GetColumnByName("y0").GetValue(0) == regions.table_of(leg)["muscle–fat"]["CNR acquired"]
 
 
-def test_csv_holds_the_table_and_never_half_of_it(panel, leg, tmp_path):
+def test_csv_contains_the_whole_table_or_is_not_written(panel, leg, tmp_path):
     draw_pair(panel, leg)
     qt_stand_in.dialog_answers["save"] = str(tmp_path / "cnr")
     slicer_host.click(panel.cnr.ui.csvButton)
@@ -146,8 +146,8 @@ def test_csv_holds_the_table_and_never_half_of_it(panel, leg, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["cnr.csv"]
 
 
-def test_edit_makes_a_segment_for_each_tissue_and_opens_the_segment_editor(panel, leg, monkeypatch):
-    assert not panel.cnr.ui.editButton.enabled  # the host has no Segment Editor
+def test_edit_creates_a_segment_for_each_tissue_and_opens_the_segment_editor(panel, leg, monkeypatch):
+    assert not panel.cnr.ui.editButton.enabled  # the host does not have a Segment Editor
     editor, opened = Mock(), []
     module = SimpleNamespace(widgetRepresentation=lambda: SimpleNamespace(self=lambda: SimpleNamespace(editor=editor)))
     monkeypatch.setattr(slicer.modules, "segmenteditor", module, raising=False)
@@ -160,7 +160,7 @@ def test_edit_makes_a_segment_for_each_tissue_and_opens_the_segment_editor(panel
     editor.setSegmentationNode.assert_called_once_with(leg.regionSegmentation)
     editor.setSourceVolumeNode.assert_called_once_with(leg.stirVolume)
     settle()
-    assert "The muscle region holds no voxel" in status(panel)
+    assert "The muscle region contains no voxel" in status(panel)
 
 
 def test_saved_scene_restores_regions_and_table(panel, leg, tmp_path):
@@ -210,7 +210,7 @@ def test_any_node_may_be_removed(panel, leg, member):
     assert panel.cnr.ui.cnrTableView.mrmlTableNode() is leg.cnrTable
 
 
-def test_another_module_costs_nothing_until_one_comes_back(panel, leg):
+def test_nothing_is_measured_while_another_module_is_shown(panel, leg):
     muscle, _fat = draw_pair(panel, leg)
     before = regions.table_of(leg)
     panel.exit()
@@ -223,7 +223,7 @@ def test_another_module_costs_nothing_until_one_comes_back(panel, leg):
     assert regions.table_of(panel.logic.getParameterNode()) != before
 
 
-def test_a_plot_that_is_shown_follows_painting_in_another_module(panel, leg):
+def test_a_visible_plot_follows_painting_in_another_module(panel, leg):
     muscle, _fat = draw_pair(panel, leg)
     slicer_host.click(panel.cnr.ui.plotButton)
     before = regions.table_of(leg)
@@ -247,7 +247,7 @@ def test_second_parameter_set_has_its_own_regions_and_table(panel, leg):
     assert len(outlinesOf(other)) == 1 and other.cnrTable is not leg.cnrTable and regions.table_of(leg) == first
 
 
-def test_module_reload_in_mid_drawing(panel, leg):
+def test_module_reload_while_drawing(panel, leg):
     import application
 
     slicer_host.click(panel.cnr.ui.freehandButton)
@@ -262,7 +262,7 @@ def test_module_reload_in_mid_drawing(panel, leg):
     assert regions.table_of(node)["muscle–fat"]["Voxels foreground acquired"] == 63
 
 
-def test_closing_the_scene_in_mid_drawing(panel, leg):
+def test_closing_the_scene_while_drawing(panel, leg):
     slicer_host.click(panel.cnr.ui.circleButton)
     slicer.mrmlScene.Clear(0)
     slicer_host.process_events()
@@ -271,5 +271,5 @@ def test_closing_the_scene_in_mid_drawing(panel, leg):
     assert not panel.cnr.ui.circleButton.enabled
 
 
-def test_small_leg_is_what_these_tests_think():
+def test_small_leg_is_as_these_tests_assume():
     assert small_study.volumes()[Role.STIR].array.shape == (6, 40, 36)

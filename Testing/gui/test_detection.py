@@ -1,4 +1,4 @@
-"""Detect and the warnings of the inputs: by DICOM headers, by names, and by what the voxels look like."""
+"""Detect and the warnings about inputs, based on DICOM headers, names and voxels."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ccdnn.volume import Volume
 
 
 class Database:
-    """The one question of Slicer's DICOM database that the module asks."""
+    """The one method of Slicer's DICOM database that the module uses."""
 
     def __init__(self, files: dict[str, Path]):
         self.files = files
@@ -47,7 +47,7 @@ def write_dicom(path: Path, **tags) -> Path:
 
 
 def load_from_dicom(monkeypatch, folder: Path, headers: dict) -> dict:
-    """Volume nodes as the DICOM module leaves them: with instance UIDs, and names that tell nothing."""
+    """Volume nodes as the DICOM module creates them: with instance UIDs, and names that do not reveal the role."""
     files, nodes = {}, {}
     for role, tags in headers.items():
         path = write_dicom(folder / f"{role.value}.dcm", **tags)
@@ -79,7 +79,7 @@ def test_dicom_headers_decide_and_are_the_reason(panel, monkeypatch, tmp_path):
     assert "T1-w: Volume 4 (spin echo, TR 522 ms, TE 11 ms: short TR and TE)" in scene.detection(panel)
 
 
-def test_volumes_without_a_database_are_told_by_name(panel, monkeypatch):
+def test_volumes_without_a_database_are_identified_by_name(panel, monkeypatch):
     monkeypatch.delattr(slicer, "dicomDatabase", raising=False)
     nodes = scene.add_leg()
     nodes[Role.T1].SetAttribute("DICOM.instanceUIDs", "1.2.3")
@@ -87,7 +87,7 @@ def test_volumes_without_a_database_are_told_by_name(panel, monkeypatch):
     assert chosen(panel) == nodes
 
 
-def test_file_of_the_database_that_is_gone_falls_back_to_the_name(panel, monkeypatch, tmp_path):
+def test_missing_file_of_the_database_falls_back_to_the_name(panel, monkeypatch, tmp_path):
     nodes = scene.add_leg()
     nodes[Role.T1].SetAttribute("DICOM.instanceUIDs", "1.2.3")
     monkeypatch.setattr(slicer, "dicomDatabase", Database({"1.2.3": tmp_path / "gone.dcm"}), raising=False)
@@ -95,7 +95,7 @@ def test_file_of_the_database_that_is_gone_falls_back_to_the_name(panel, monkeyp
     assert chosen(panel) == nodes
 
 
-def test_protocol_far_from_the_training_is_warned_of(panel, monkeypatch, tmp_path, model_path):
+def test_protocol_far_from_the_training_gives_a_warning(panel, monkeypatch, tmp_path, model_path):
     headers = {**HEADERS, Role.T1: {"ScanningSequence": "SE", "RepetitionTime": 60, "EchoTime": 3}}
     load_from_dicom(monkeypatch, tmp_path, headers)
     scene.choose_model(panel, model_path)
@@ -103,7 +103,7 @@ def test_protocol_far_from_the_training_is_warned_of(panel, monkeypatch, tmp_pat
     assert "T1-w series has TR 60 ms, far from the 400 to 700 ms" in scene.warnings(panel)
 
 
-def test_swapped_volumes_are_warned_of_by_header(panel, monkeypatch, tmp_path):
+def test_volumes_swapped_according_to_the_header_give_a_warning(panel, monkeypatch, tmp_path):
     nodes = load_from_dicom(monkeypatch, tmp_path, HEADERS)
     parameters = panel.logic.getParameterNode()
     parameters.t1Volume, parameters.t2Volume = nodes[Role.T2], nodes[Role.T1]
@@ -115,7 +115,7 @@ def test_swapped_volumes_are_warned_of_by_header(panel, monkeypatch, tmp_path):
     assert scene.warnings(panel) == ""
 
 
-def test_a_volume_in_another_plane_is_warned_of(panel, tmp_path):
+def test_a_volume_in_another_plane_gives_a_warning(panel, tmp_path):
     nodes = scene.add_leg()
     sagittal = small_study.volumes()[Role.T2]
     matrix = np.eye(4)
@@ -149,13 +149,13 @@ def test_of_two_that_fit_the_one_on_the_grid_of_the_others_is_chosen(panel):
     assert chosen(panel) == nodes
 
 
-def test_results_are_never_taken_for_acquired_images(ready):
+def test_results_are_never_mistaken_for_acquired_images(ready):
     scene.apply(ready)
     slicer_host.click(ready.inputs.ui.detectButton)
     assert chosen(ready)[Role.STIR].GetName() == "leg stir"
 
 
-def test_different_examinations_are_told(panel, monkeypatch, tmp_path):
+def test_different_examinations_are_reported(panel, monkeypatch, tmp_path):
     headers = {**HEADERS, Role.GRE: {**HEADERS[Role.GRE], "StudyInstanceUID": "1.2.4"}}
     load_from_dicom(monkeypatch, tmp_path, headers)
     slicer_host.click(panel.inputs.ui.detectButton)
@@ -163,7 +163,7 @@ def test_different_examinations_are_told(panel, monkeypatch, tmp_path):
 
 
 def test_export_belongs_to_the_study_of_its_source(panel, monkeypatch, tmp_path, model_path):
-    """T1-w came from the DICOM database: the exported series shares its study and points back to its slices."""
+    """T1-w is from the DICOM database: the exported series shares its study and references its slices."""
     datasets = dicom_factory.series(5)
     paths = dicom_factory.write(datasets, tmp_path / "source")
     files = {str(pydicom.dcmread(path).SOPInstanceUID): path for path in paths}

@@ -1,4 +1,4 @@
-"""Whatever goes wrong ends in a sentence, with the panel ready for the next run and the scene as it was."""
+"""Every failure ends with a message, a panel that is ready for the next run, and an unchanged scene."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ccdnn.volume import Volume
 
 
 def make_long(panel) -> None:
-    """Let a run take seconds: the inputs become large."""
+    """Make the inputs large, so that a run takes seconds."""
     node = panel.logic.getParameterNode()
     for member, role in (("t1Volume", Role.T1), ("t2Volume", Role.T2), ("greVolume", Role.GRE)):
         array = np.tile(small_study.volumes()[role].array, (30, 5, 5))
@@ -52,12 +52,12 @@ def temporary_folders() -> list:
     return list(Path(slicer.app.temporaryPath).glob("CCDNNSynth-*"))
 
 
-def test_worker_killed_in_mid_run(ready):
+def test_worker_killed_during_a_run(ready):
     make_long(ready)
     before = scene.snapshot()
     start_and_wait_for_slices(ready)
     os.kill(ready.logic.worker.pid, signal.SIGKILL)
-    assert_failed(ready, "was ended by the system", before)
+    assert_failed(ready, "The system ended the worker", before)
     assert not ready.logic.worker.running and not temporary_folders()
     assert_next_run_works(ready)
 
@@ -70,7 +70,7 @@ def test_worker_that_never_answers(ready, script):
     worker.limits.start = worker.limits.silence = 1
     before = scene.snapshot()
     slicer_host.click(ready.synthesis.ui.applyButton)
-    assert_failed(ready, "does not answer", before)
+    assert_failed(ready, "did not respond", before)
     assert not worker.running and not temporary_folders()
 
 
@@ -92,7 +92,7 @@ def test_worker_that_cannot_be_started(ready):
     assert_failed(ready, "could not be started", before)
 
 
-def test_no_python_slicer(ready, monkeypatch):
+def test_python_slicer_missing(ready, monkeypatch):
     monkeypatch.setenv("PATH", "")
     before = scene.snapshot()
     slicer_host.click(ready.synthesis.ui.applyButton)
@@ -120,7 +120,7 @@ def test_torch_missing(ready, monkeypatch):
 def test_worker_ends_with_the_module(ready):
     scene.apply(ready)
     pid = ready.logic.worker.pid
-    os.kill(pid, 0)  # it is kept warm
+    os.kill(pid, 0)  # it stays alive between jobs
     ready.cleanup()  # as when the application closes
     assert not ready.logic.worker.running and not temporary_folders()
     with pytest.raises(ProcessLookupError):
@@ -139,13 +139,13 @@ def test_torch_is_never_imported_by_the_panel():
     assert subprocess.run([sys.executable, "-c", code, *folders], check=False).returncode == 0
 
 
-def test_model_gone(ready, tmp_path):
+def test_model_file_missing(ready, tmp_path):
     path = small_study.write_model(tmp_path / "gone.safetensors")
     scene.choose_model(ready, path)
     path.unlink()
     before = scene.snapshot()
     slicer_host.click(ready.synthesis.ui.applyButton)
-    assert_failed(ready, "gone.safetensors is not there any more", before)
+    assert_failed(ready, "gone.safetensors no longer exists", before)
 
 
 def test_model_damaged(ready, tmp_path):
@@ -157,7 +157,7 @@ def test_model_damaged(ready, tmp_path):
     assert_failed(ready, "cut.safetensors", before)
 
 
-def test_file_that_is_no_model_is_not_chosen(ready, tmp_path, model_path):
+def test_file_that_is_not_a_model_is_not_chosen(ready, tmp_path, model_path):
     (tmp_path / "notes.safetensors").write_text("hello")
     scene.choose_model(ready, tmp_path / "notes.safetensors")
     assert "notes.safetensors" in scene.message(ready)
@@ -165,7 +165,7 @@ def test_file_that_is_no_model_is_not_chosen(ready, tmp_path, model_path):
 
 
 @pytest.mark.parametrize("member", ["t2Volume", "stirVolume", "outputVolume"])
-def test_node_removed_in_mid_run(ready, member):
+def test_node_removed_during_a_run(ready, member):
     node = ready.logic.getParameterNode()
     node.outputVolume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "my STIR")
     start_and_wait_for_slices(ready)
@@ -184,7 +184,7 @@ def test_volume_being_computed_is_removed(ready):
     assert scene.results() == []
 
 
-def test_scene_closed_in_mid_run(ready, model_path):
+def test_scene_closed_during_a_run(ready, model_path):
     start_and_wait_for_slices(ready)
     slicer.mrmlScene.Clear(0)
     assert_failed(ready, "The scene was closed")
@@ -195,7 +195,7 @@ def test_scene_closed_in_mid_run(ready, model_path):
     assert_next_run_works(ready)
 
 
-def test_module_reloaded_in_mid_run(ready, model_path):
+def test_module_reloaded_during_a_run(ready, model_path):
     import application
 
     make_long(ready)
@@ -217,7 +217,7 @@ def test_output_equal_to_an_input_is_refused(ready, member):
     node.outputVolume = getattr(node, member)
     before = scene.snapshot()
     slicer_host.click(ready.synthesis.ui.applyButton)
-    assert_failed(ready, "input itself; choose another output", before)
+    assert_failed(ready, "input; choose another output", before)
 
 
 def test_volume_without_voxels(ready):
@@ -232,7 +232,7 @@ def test_several_components(ready):
     image.AllocateScalars(vtk.VTK_FLOAT, 3)
     ready.logic.getParameterNode().t2Volume.SetAndObserveImageData(image)
     slicer_host.click(ready.synthesis.ui.applyButton)
-    assert_failed(ready, "leg t2 has 3 values a voxel")
+    assert_failed(ready, "leg t2 has 3 values per voxel")
 
 
 def test_one_slice(ready):
@@ -259,7 +259,7 @@ def test_inputs_that_do_not_overlap(ready):
     assert_failed(ready, "does not overlap", before)
 
 
-def test_no_input_volume_of_another_grid_is_touched(ready):
+def test_input_volume_of_another_grid_is_not_changed(ready):
     """Half as many columns, twice as wide: resampled, and the line below the input says so."""
     small = small_study.volumes()[Role.GRE]
     matrix = small.ijk_to_ras.copy()

@@ -1,4 +1,4 @@
-"""Where the inputs lie in the scene: transforms, flipped and permuted axes, types of voxels. The result is always where T1-w is."""
+"""Geometry of the inputs: transforms, flipped and permuted axes, voxel types. The result is always where T1-w is."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ccdnn.volume import Volume
 
 @pytest.fixture
 def plain(ready) -> np.ndarray:
-    """The result of the untouched study, which is removed again."""
+    """The result of the unchanged study. Its node is removed again."""
     scene.apply(ready)
     (result,) = scene.results()
     array = slicer.util.arrayFromVolume(result).copy()
@@ -37,7 +37,7 @@ def run(panel):
 
 
 def rigid() -> np.ndarray:
-    """A turn by 0.3 rad about the body's axis and a shift."""
+    """A rotation by 0.3 rad about the body's axis and a shift."""
     matrix = np.eye(4)
     matrix[:2, :2] = [[np.cos(0.3), -np.sin(0.3)], [np.sin(0.3), np.cos(0.3)]]
     matrix[:3, 3] = [11, -7, 5]
@@ -51,7 +51,7 @@ def add_linear_transform(matrix) -> object:
 
 
 def add_warp() -> object:
-    """A transform that bends: a thin-plate spline with one point displaced."""
+    """A non-linear transform: a thin-plate spline with one point displaced."""
     source, target = vtk.vtkPoints(), vtk.vtkPoints()
     corners = [(0, 0, 0), (60, 0, 0), (0, 60, 0), (0, 0, 60), (60, 60, 60), (20, 30, 10)]
     for n, point in enumerate(corners):
@@ -77,7 +77,7 @@ def test_one_transform_above_all_inputs_changes_nothing_and_is_above_the_result_
 
 
 def test_linear_transforms_that_cancel_each_other_put_the_inputs_on_one_grid(ready, plain):
-    """T2-w is stored elsewhere and brought back by its transform."""
+    """T2-w is stored elsewhere and moved back by its transform."""
     node = inputs(ready)[Role.T2]
     stored = vtk.vtkMatrix4x4()
     node.GetIJKToRASMatrix(stored)
@@ -90,7 +90,7 @@ def test_linear_transforms_that_cancel_each_other_put_the_inputs_on_one_grid(rea
 
 
 def test_linear_transform_above_one_input_moves_it(ready, plain):
-    """Shifted by two voxels by its transform, T2-w gives what it gives when its origin is shifted so."""
+    """Shifting T2-w by two voxels gives the same result with a transform and with another origin."""
     shift = np.eye(4)
     shift[:3, 3] = [0, 1.6, 0]
     node = inputs(ready)[Role.T2]
@@ -132,7 +132,7 @@ def test_non_linear_transform_above_one_input_is_refused_with_what_to_do(ready):
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.int32, np.float64])
 def test_types_of_voxels(ready, dtype):
-    """The same numbers give the same result, whatever type holds them."""
+    """The same values give the same result, whatever their type."""
     volumes = {role: np.clip(small_study.volumes()[role].array / 6, 0, 255).astype(np.uint8) for role in inputs(ready)}
     results = []
     for kind in (np.float32, dtype):
@@ -154,7 +154,7 @@ def test_types_of_voxels(ready, dtype):
     ids=["mirrored columns", "slices in the other order", "slices along rows"],
 )
 def test_flipped_and_permuted_axes_of_an_input(ready, plain, turn, where):
-    """The same T2-w image stored along other axes lies at the same places and gives the same result."""
+    """The same T2-w image stored along other axes has the same positions and gives the same result."""
     volume = small_study.volumes()[Role.T2]
     signs, origin, order = where(volume.grid.shape)
     to_plain = np.eye(4)

@@ -1,4 +1,4 @@
-"""The user's way through the panel, driven by clicks, with the real worker behind it."""
+"""The panel as a user operates it, driven by clicks, with the real worker."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ccdnn.series import Role
 
 
 def command_line_result(tmp_path, model_path) -> np.ndarray:
-    """What `ccdnn synthesize` makes of the leg."""
+    """The result of `ccdnn synthesize` for the leg."""
     paths = {role: tmp_path / f"{role.value}.nrrd" for role in (Role.T1, Role.T2, Role.GRE)}
     for role, path in paths.items():
         write_volume(small_study.volumes()[role], path)
@@ -65,9 +65,9 @@ def test_result_says_what_it_is_and_is_shown(ready):
     assert result.GetName() == "synthetic STIR (tiny 0.0.1)"
     assert "SYNTHETIC" in result.GetAttribute("CCDNN_Notice")
     assert result.GetAttribute("CCDNN_Model") == "tiny 0.0.1"
-    assert result.GetAttribute("CCDNN_Input_T1").startswith("covers 1.0000, voxels ")  # no name: it could be a patient's
+    assert result.GetAttribute("CCDNN_Input_T1").startswith("covers 1.0000, voxels ")  # without a name, which could be a patient's
     assert result.GetNodeReference("CCDNN_gre").GetName() == "leg gre"
-    # Not all there are: a review's, where there was one, outlive it and stay empty.
+    # Not all views: those of an earlier review still exist, but are empty.
     for view in ("Red", "Yellow", "Green"):
         composite = slicer.app.layoutManager().sliceWidget(view).mrmlSliceCompositeNode()
         assert composite.GetBackgroundVolumeID() == result.GetID()
@@ -157,11 +157,11 @@ def test_preview_shows_one_slice_with_the_voxels_of_the_full_run(ready):
     image = slicer.util.arrayFromVolume(preview).copy()
     assert image.shape == (1, 40, 36)
     scene.apply(ready)
-    (result,) = scene.results()  # the preview is gone
+    (result,) = scene.results()  # the preview was removed
     np.testing.assert_array_equal(image[0], slicer.util.arrayFromVolume(result)[2])
 
 
-def test_cancel_in_mid_run_leaves_the_scene_as_it_was(ready):
+def test_cancel_during_a_run_leaves_the_scene_unchanged(ready):
     big = {role: np.tile(volume.array, (30, 4, 4)) for role, volume in small_study.volumes().items()}
     node = ready.logic.getParameterNode()
     for volume, role in ((node.t1Volume, Role.T1), (node.t2Volume, Role.T2), (node.greVolume, Role.GRE)):
@@ -239,7 +239,7 @@ def test_without_gre_where_the_model_allows_it(panel, tmp_path):
     scene.choose_model(panel, optional_model(tmp_path))
     scene.add_leg((Role.T1, Role.T2, Role.STIR))
     slicer_host.click(panel.inputs.ui.detectButton)
-    assert "GRE: no volume fits; the model can do without." in scene.detection(panel)
+    assert "GRE: no volume fits; the model does not require one." in scene.detection(panel)
     assert "made without GRE" in scene.warnings(panel)
     scene.apply(panel)
     (result,) = scene.results()
@@ -252,14 +252,14 @@ def test_without_gre_where_the_model_allows_it(panel, tmp_path):
     assert dataset.SeriesDescription == "Synthetic STIR without GRE (CC-DNN) – not acquired"
 
 
-def test_none_for_gre_is_refused_by_a_model_that_needs_it(ready):
+def test_model_that_requires_a_gre_refuses_none(ready):
     ready.logic.getParameterNode().greVolume = None
     slicer_host.process_events()
     assert not ready.synthesis.ui.applyButton.enabled
     assert "made without" not in scene.warnings(ready)
 
 
-def test_a_gre_that_is_there_is_used_by_a_model_that_can_do_without(ready, tmp_path):
+def test_model_with_an_optional_gre_uses_one_that_is_chosen(ready, tmp_path):
     scene.choose_model(ready, optional_model(tmp_path))
     assert scene.warnings(ready) == ""
     scene.apply(ready)

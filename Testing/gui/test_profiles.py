@@ -1,4 +1,4 @@
-"""The section "Line profiles", driven by clicks and by points that are dragged."""
+"""The section "Line profiles", driven by clicks and dragged points."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ENDS = ((6.0, 18.0, 2.0), (31.0, 23.0, 3.0))
 
 
 def synthetic_volume():
-    """What stands for a result: the acquired STIR, half a pixel away, in another unit, with noise."""
+    """Stands in for a result: the acquired STIR, shifted by half a pixel, in another unit, with noise."""
     stir = small_study.volumes()[Role.STIR]
     moved = (stir.array + np.roll(stir.array, 1, axis=2)) / 2
     noise = np.random.default_rng(0).normal(scale=0.01 * stir.array.max(), size=stir.array.shape)
@@ -55,7 +55,7 @@ def draw(panel, ends=ENDS, button="drawLineButton"):
 
 
 def settle(panel) -> None:
-    """Until what was moved has been measured."""
+    """Wait until the change has been measured."""
     slicer_host.process_events()
     slicer_host.wait_until(lambda: not panel.lineProfiles._throttle.active and not panel.lineProfiles._pause.active)
     slicer_host.process_events()
@@ -209,8 +209,8 @@ def test_a_closed_curve_ends_where_it_began(compared):
 
 @pytest.mark.parametrize("make", [lambda: add_linear_transform(rigid()), add_warp], ids=["linear", "non-linear"])
 def test_everything_under_one_transform_measures_the_same(compared, make):
-    """The ends of the line stay on the image; between them a line stays straight, and the image may bend. The way back through a
-    bending transform is searched for, to a thousandth of a voxel."""
+    """The ends of the line stay on the image. Between them the line stays straight, but the image may be warped. A non-linear
+    transform is inverted iteratively, to a thousandth of a voxel."""
     line = draw(compared)
     before = curves(compared)
     transform = make()
@@ -242,7 +242,7 @@ def test_a_volume_under_its_own_transform_is_sampled_where_it_is_shown(compared,
     np.testing.assert_allclose(found[inside], expected[inside], atol=1e-5)
 
 
-def test_other_voxels_and_another_place_of_a_volume_are_measured_anew(compared):
+def test_a_volume_with_changed_voxels_or_position_is_measured_again(compared):
     draw(compared)
     node = compared.logic.getParameterNode()
     before = numbers(compared)
@@ -254,7 +254,7 @@ def test_other_voxels_and_another_place_of_a_volume_are_measured_anew(compared):
     assert numbers(compared)["Pearson r"] < 0.999 and before["Pearson r"] != numbers(compared)["Pearson r"]
 
 
-def test_without_an_acquired_stir_there_is_a_plot_and_a_sentence(compared):
+def test_without_an_acquired_stir_there_is_a_plot_and_a_message(compared):
     compared.logic.getParameterNode().stirVolume = None
     draw(compared)
     assert list(curves(compared)) == ["synthetic STIR"] and numbers(compared) == {}
@@ -269,7 +269,7 @@ def test_without_an_acquired_stir_there_is_a_plot_and_a_sentence(compared):
         (((906, 18, 2), (931, 18, 2)), "outside the volumes"),
     ],
 )
-def test_a_line_that_cannot_be_measured_is_told_and_empties_table_and_plot(compared, ends, sentence):
+def test_a_line_that_cannot_be_measured_gives_a_message_and_clears_table_and_plot(compared, ends, sentence):
     line = draw(compared)
     assert numbers(compared) and curves(compared)
     for index, point in enumerate(to_ras(ends)):
@@ -317,7 +317,7 @@ def test_parts_of_the_plot_may_be_removed(compared):
     assert sorted(curves(compared)) == ["acquired STIR", "synthetic STIR"]
 
 
-def test_csv_holds_the_table_and_beside_it_every_sample(compared, tmp_path):
+def test_csv_contains_the_table_and_a_second_file_all_samples(compared, tmp_path):
     draw(compared)
     qt_stand_in.dialog_answers["save"] = str(tmp_path / "mine")
     slicer_host.click(compared.lineProfiles.ui.csvButton)
@@ -331,12 +331,12 @@ def test_csv_holds_the_table_and_beside_it_every_sample(compared, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine-samples.csv", "mine.csv"]
 
 
-def test_csv_that_cannot_be_written_is_told_and_nothing_is_overwritten_unasked(compared, tmp_path):
+def test_csv_that_cannot_be_written_gives_a_message_and_nothing_is_overwritten_unasked(compared, tmp_path):
     draw(compared)
     (tmp_path / "a-samples.csv").write_text("mine", encoding="utf-8")
     qt_stand_in.dialog_answers["save"] = str(tmp_path / "a.csv")
     slicer_host.click(compared.lineProfiles.ui.csvButton)
-    assert "exists already" in message(compared) and not (tmp_path / "a.csv").exists()
+    assert "already exists" in message(compared) and not (tmp_path / "a.csv").exists()
     assert (tmp_path / "a-samples.csv").read_text(encoding="utf-8") == "mine"
     qt_stand_in.dialog_answers["save"] = str(tmp_path / "no such folder" / "a.csv")
     slicer_host.click(compared.lineProfiles.ui.csvButton)

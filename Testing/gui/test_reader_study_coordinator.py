@@ -1,4 +1,4 @@
-"""The section "Reader study" in the test host: a coordinator makes a study from cases and methods."""
+"""The section "Reader study" in the test host: the coordinator makes a study from cases and methods."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def manifest(source, tmp_path):
 
 @pytest.fixture
 def answers(manifest, tmp_path):
-    """What the save dialogs answer, one after the other: the folder, and the key."""
+    """The answers of the save dialogs, one after the other: the folder and the key."""
     given = [str(tmp_path / "made"), str(tmp_path / "made-key.json")]
     qt_stand_in.dialog_answers["open"] = str(manifest)
     asked = qt.QFileDialog.getSaveFileName
-    # Not by monkeypatch: PySide keeps a class's attributes apart for modules that see properties in PythonQt's style.
+    # Not with monkeypatch: PySide keeps separate class attributes for modules that use PythonQt-style properties.
     qt.QFileDialog.getSaveFileName = lambda *_arguments: given.pop(0)
     yield
     qt.QFileDialog.getSaveFileName = asked
@@ -46,7 +46,7 @@ def make(panel) -> None:
     slicer_host.wait_until(lambda: panel.readerStudy.ui.makeButton.enabled, 30)
 
 
-def test_coordinator_makes_a_study_and_is_told_to_keep_the_key(panel, answers, tmp_path):
+def test_coordinator_makes_a_study_and_is_asked_to_keep_the_key(panel, answers, tmp_path):
     make(panel)
     assert "Keep the key" in message(panel.readerStudy.ui.makingLabel)
     assert len(open_study(tmp_path / "made").cases) == 2
@@ -74,21 +74,21 @@ def test_module_closed_while_a_study_is_made_leaves_nothing(panel, answers, tmp_
 
 
 @pytest.mark.parametrize(
-    ("spoil", "told"),
+    ("spoil", "expected"),
     [
         (lambda folder: (folder / "cases.csv").write_text("a,b\n"), "needs the columns case and stir"),
         (lambda folder: (folder / "made-key.json").write_text("mine"), "exists already"),
         (lambda folder: (folder / "source" / "Jones" / "U-Net.nii").write_bytes(b"no image"), "U-Net.nii"),
     ],
 )
-def test_what_a_study_cannot_be_made_of_is_one_sentence(panel, answers, tmp_path, spoil, told):
+def test_invalid_source_of_a_study_gives_one_sentence(panel, answers, tmp_path, spoil, expected):
     spoil(tmp_path)
     make(panel)
-    assert told in message(panel.readerStudy.ui.makingLabel)
+    assert expected in message(panel.readerStudy.ui.makingLabel)
     assert not (tmp_path / "made").exists() and not list(tmp_path.glob(".made*"))
 
 
-def test_without_simpleitk_the_coordinator_is_sent_to_the_command(panel, answers, monkeypatch):
+def test_without_simpleitk_the_coordinator_is_referred_to_the_command(panel, answers, monkeypatch):
     monkeypatch.setitem(sys.modules, "ccdnn.files", None)
     make(panel)
-    assert "lacks SimpleITK" in message(panel.readerStudy.ui.makingLabel)
+    assert "requires SimpleITK" in message(panel.readerStudy.ui.makingLabel)

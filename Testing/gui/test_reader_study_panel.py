@@ -1,6 +1,6 @@
-"""The section "Reader study" in the test host: by key and by click, what the views show, what is taken away, and who may know what.
+"""The section "Reader study" in the test host: keys and clicks, the content of the views, removed nodes and files, blinding.
 
-The user's way through it is in `Testing/slicer/reader_stories.py`, which runs here (test_stories.py) and in a real Slicer.
+The user's workflow is tested in `Testing/slicer/reader_stories.py`, which runs here (test_stories.py) and in a real Slicer.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def source(tmp_path):
 
 @pytest.fixture
 def folder(source, tmp_path):
-    """The folder of a study; the file dialog answers with it."""
+    """The folder of a study, which is the answer of the file dialog."""
     create_study(source, tmp_path / "readers", tmp_path / "key.json", seed=5)
     qt_stand_in.dialog_answers["directory"] = str(tmp_path / "readers")
     return tmp_path / "readers"
@@ -43,7 +43,7 @@ def folder(source, tmp_path):
 
 @pytest.fixture
 def reading(panel, folder):
-    """The section, with the study open."""
+    """The section with the study open."""
     slicer.app.layoutManager().setLayout(CONVENTIONAL)
     return begin(panel)
 
@@ -90,7 +90,7 @@ def scores_file(folder, reader="reader-one"):
 # ----------------------------------------------------------------------------------------------------------------- reading
 
 
-def test_section_is_the_last_and_folded_and_asks_for_a_name(panel):
+def test_section_is_the_last_one_and_collapsed_and_asks_for_a_name(panel):
     section = panel.readerStudy
     assert panel.panels[-1] is section and section.ui.readerSection.collapsed
     section.ui.readerSection.collapsed = False
@@ -99,7 +99,7 @@ def test_section_is_the_last_and_folded_and_asks_for_a_name(panel):
     assert not section.ui.openButton.enabled
 
 
-def test_keys_score_in_the_order_of_reading_and_every_score_is_in_the_file_at_once(reading, folder):
+def test_keys_score_in_reading_order_and_every_score_is_saved_at_once(reading, folder):
     assert place(reading) == (1, "Cartilage: MFC", "A")
     for count, key in enumerate("4251", start=1):
         press(reading, key)
@@ -120,7 +120,7 @@ def test_buttons_do_what_the_keys_do(reading):
     assert place(reading)[2] == "B"
     slicer_host.click(ui.previousButton)
     assert place(reading)[2] == "A" and ui.scoreButton3.checked and not ui.scoreButton4.checked
-    slicer_host.click(ui.scoreButton4)  # another opinion; on to what has none yet
+    slicer_host.click(ui.scoreButton4)  # a changed score; then the next item without one
     assert place(reading)[2] == "B" and reading.session.sheet.done == 1
     slicer_host.click(reading._imageButtons["A"])
     assert ui.scoreButton4.checked and reading._imageButtons["A"].text == "A: 4"
@@ -140,7 +140,7 @@ def test_letters_and_page_keys_move_and_stop_at_the_ends(reading):
     press(reading, "PgUp", "PgUp", "PgUp", "PgUp", "PgUp")
     assert place(reading) == (1, "Cartilage: MFC", "A")
     press(reading, "5", "0")
-    assert reading.session.sheet.done == 1  # B had none to take back
+    assert reading.session.sheet.done == 1  # B had no score to clear
     press(reading, "A", "0", "Home")
     assert reading.session.sheet.done == 0 and place(reading)[2] == "A"
     assert "medial femoral condyle (MFC)" in reading.ui.regionLabel.text
@@ -157,18 +157,18 @@ def test_text_fields_keep_their_keys(reading, panel):
     assert field.text == "4A1" and reading.session.sheet.done == 0
 
 
-def test_keys_are_silent_where_the_section_is_not_seen(reading, panel):
+def test_keys_do_nothing_if_the_section_is_not_visible(reading, panel):
     reading.ui.readerSection.collapsed = True
     press(reading, "4", "B")
     reading.ui.readerSection.collapsed = False
     panel.cnr.ui.cnrSection.collapsed = False
-    slicer.app.layoutManager().setLayout(CONVENTIONAL)  # the images are not seen either
+    slicer.app.layoutManager().setLayout(CONVENTIONAL)  # the images are not visible either
     slicer_host.process_events()
     press(reading, "4", "B")
     assert reading.session.sheet.done == 0 and place(reading)[2] == "A"
 
 
-def test_all_scored_is_told_with_the_file_to_hand_back(reading, folder):
+def test_completed_study_names_the_file_to_return(reading, folder):
     for item in reading.session.items[:-1]:
         reading.session.sheet.set(item.case.name, item.letter, item.region, 3)
     slicer_host.click(reading.ui.missingButton)
@@ -183,13 +183,13 @@ def test_all_scored_is_told_with_the_file_to_hand_back(reading, folder):
 # ------------------------------------------------------------------------------------------------------- interrupted readers
 
 
-def test_two_readers_interrupted_in_mid_case_lose_nothing(panel, folder):
+def test_two_readers_interrupted_during_a_case_lose_nothing(panel, folder):
     given = {}
     for reader, keys in (("reader one", "45123"), ("Reader 2", "1112")):
         section = begin(panel, reader)
         press(section, *keys)
         given[reader] = (place(section), rows(section.session.sheet.path))
-        panel = application.reload_module("CCDNNSynth")  # in the midst of it
+        panel = application.reload_module("CCDNNSynth")  # while reading
         slicer_host.process_events()
         assert not scene.volume_nodes()
     for reader, (where, scored) in given.items():
@@ -219,7 +219,7 @@ def test_file_of_another_reader_is_refused_and_another_can_be_chosen(panel, fold
     assert section.session.sheet.path == tmp_path / "second.csv" and section.session.sheet.done == 0
 
 
-def test_score_that_cannot_be_written_is_told_and_nothing_advances(panel, folder, tmp_path):
+def test_score_that_cannot_be_written_gives_a_message_and_does_not_advance(panel, folder, tmp_path):
     (tmp_path / "stick").mkdir()
     qt_stand_in.dialog_answers["save"] = str(tmp_path / "stick" / "scores.csv")
     slicer_host.click(visible(panel, panel.readerStudy.ui.scoresButton))
@@ -230,16 +230,16 @@ def test_score_that_cannot_be_written_is_told_and_nothing_advances(panel, folder
     before = place(section)
     press(section, "5")
     assert place(section) == before and section.session.sheet.done == 1
-    assert "The score was not kept" in message(section.ui.readerLabel) and "no such folder" in message(section.ui.readerLabel)
+    assert "The score was not saved" in message(section.ui.readerLabel) and "no such folder" in message(section.ui.readerLabel)
     (tmp_path / "stick").mkdir()
     press(section, "5")
     assert len(rows(tmp_path / "stick" / "scores.csv")) == 2
 
 
-def test_folder_without_a_study_and_scores_without_a_place_are_one_sentence(panel, folder, tmp_path):
+def test_folder_without_a_study_and_scores_that_cannot_be_written_give_one_sentence(panel, folder, tmp_path):
     qt_stand_in.dialog_answers["directory"] = str(tmp_path / "source")
     section = begin(panel)
-    assert section.session is None and "holds no reader study" in message(section.ui.readerLabel)
+    assert section.session is None and "is not a reader study" in message(section.ui.readerLabel)
     qt_stand_in.dialog_answers["directory"] = str(folder)
     qt_stand_in.dialog_answers["save"] = str(tmp_path / "nowhere" / "scores.csv")
     slicer_host.click(section.ui.scoresButton)
@@ -271,7 +271,7 @@ def test_views_show_acquired_beside_the_blinded_image_in_one_window(reading):
     assert session.volumes.context[Role.T1].GetDisplayNode().GetWindow() != 200
 
 
-def test_volumes_are_those_of_the_files_and_lie_where_they_lay(reading):
+def test_volumes_have_the_voxels_and_positions_of_the_files(reading):
     expected = small_study.volumes()
     for role, node in reading.session.volumes.context.items():
         np.testing.assert_allclose(slicer.util.arrayFromVolume(node), expected[role].array, rtol=1e-6)
@@ -280,15 +280,15 @@ def test_volumes_are_those_of_the_files_and_lie_where_they_lay(reading):
         np.testing.assert_allclose(slicer.util.arrayFromVTKMatrix(matrix), expected[role].ijk_to_ras, atol=1e-5)
 
 
-def test_nothing_in_the_scene_or_the_section_tells_a_method_and_nothing_is_saved(reading, panel, tmp_path):
+def test_scene_and_section_do_not_reveal_a_method_and_nothing_is_saved(reading, panel, tmp_path):
     press(reading, "3", "B")
-    told = [node.GetName() or "" for node in slicer.util.getNodesByClass("vtkMRMLNode")]
+    texts = [node.GetName() or "" for node in slicer.util.getNodesByClass("vtkMRMLNode")]
     for node in scene.volume_nodes():
         assert node.GetHideFromEditors() and not node.GetSaveWithScene() and node.GetStorageNode() is None
-        told += [node.GetDescription() or "", *(node.GetAttribute(name) for name in node.GetAttributeNames())]
+        texts += [node.GetDescription() or "", *(node.GetAttribute(name) for name in node.GetAttributeNames())]
     for cls in (QtWidgets.QLabel, QtWidgets.QPushButton):
-        told += [shown.text + shown.toolTip for shown in reading.ui.readerSection.findChildren(cls)]
-    assert not [text for text in told for method in (*METHODS, "Smith", "Jones") if method in text]
+        texts += [shown.text + shown.toolTip for shown in reading.ui.readerSection.findChildren(cls)]
+    assert not [text for text in texts for method in (*METHODS, "Smith", "Jones") if method in text]
     images = [node for node in scene.volume_nodes() if node.GetAttribute("CCDNN_Notice")]
     assert sorted(node.GetName() for node in images) == ["Case 1, image A", "Case 1, image B", "Case 1, image C"]
     assert slicer.util.saveScene(str(tmp_path / "saved"))
@@ -296,13 +296,13 @@ def test_nothing_in_the_scene_or_the_section_tells_a_method_and_nothing_is_saved
     assert "Case 1" not in saved and "readers" not in saved
 
 
-def test_hidden_volumes_are_no_inputs_of_the_other_sections(reading, panel):
+def test_hidden_volumes_are_not_inputs_of_the_other_sections(reading, panel):
     slicer_host.click(panel.inputs.ui.detectButton)
     node = panel.logic.getParameterNode()
     assert [node.t1Volume, node.t2Volume, node.greVolume, node.stirVolume, node.syntheticVolume] == [None] * 5
 
 
-def test_another_case_takes_the_place_of_the_one_before(reading):
+def test_another_case_replaces_the_previous_one(reading):
     first = reading.session.volumes
     reading._goTo(3 * 19)
     assert place(reading) == (2, "Cartilage: MFC", "A")
@@ -313,7 +313,7 @@ def test_another_case_takes_the_place_of_the_one_before(reading):
     assert background("ReaderImage").GetName() == "Case 1, image C"
 
 
-def test_leaving_puts_the_layout_and_the_cross_hair_back(panel, folder):
+def test_leaving_restores_the_layout_and_the_crosshair(panel, folder):
     slicer.app.layoutManager().setLayout(CONVENTIONAL)
     crosshair = slicer.vtkMRMLCrosshairDisplayableManager.FindCrosshairNode(slicer.mrmlScene)
     before = (crosshair.GetCrosshairMode(), crosshair.GetCrosshairBehavior(), scene.snapshot().keys())
@@ -327,7 +327,7 @@ def test_leaving_puts_the_layout_and_the_cross_hair_back(panel, folder):
     assert section.session is None and not section.ui.readingWidget.visible
 
 
-# ---------------------------------------------------------------------------------------------------- what is taken away
+# ---------------------------------------------------------------------------------------------------- removed nodes and files
 
 
 def shows_images_again(section) -> None:
@@ -338,7 +338,7 @@ def shows_images_again(section) -> None:
     press(section, "4")
 
 
-def test_another_layout_leaves_the_study_open_and_the_images_come_back(reading):
+def test_another_layout_leaves_the_study_open_and_the_images_can_be_shown_again(reading):
     press(reading, "4")
     slicer.app.layoutManager().setLayout(CONVENTIONAL)
     slicer_host.process_events()
@@ -364,12 +364,12 @@ def test_volume_that_is_removed_leaves_the_study_open(reading):
     shows_images_again(reading)
 
 
-def test_study_folder_that_goes_away_is_told_and_scores_are_kept(reading, folder):
+def test_missing_study_folder_gives_a_message_and_scores_are_kept(reading, folder):
     for item in reading.session.items[: 3 * 19 - 1]:
         reading.session.sheet.set(item.case.name, item.letter, item.region, 3)
     slicer_host.click(reading.ui.missingButton)
     folder.rename(folder.with_name("unplugged"))
-    press(reading, "5")  # the last of the case; the next one is gone
+    press(reading, "5")  # the last item of the case; the next case is missing
     assert place(reading)[0] == 1 and reading.session.sheet.done == 3 * 19
     assert "case-02" in message(reading.ui.readerLabel) and "missing" in message(reading.ui.readerLabel)
     assert len(scene.volume_nodes()) == 7
@@ -378,11 +378,11 @@ def test_study_folder_that_goes_away_is_told_and_scores_are_kept(reading, folder
     assert place(reading)[0] == 2
 
 
-def test_file_that_was_cut_short_is_not_shown_as_an_image(panel, folder):
+def test_truncated_file_is_not_shown_as_an_image(panel, folder):
     path = folder / "case-01" / "C.nii"
     path.write_bytes(path.read_bytes()[:5000])
     section = begin(panel)
-    assert "C.nii is missing or cut short" in message(section.ui.readerLabel)
+    assert "C.nii is missing or truncated" in message(section.ui.readerLabel)
     assert section.session.volumes is None and not scene.volume_nodes()
 
 
@@ -397,7 +397,7 @@ def test_another_parameter_set_and_another_module_change_nothing(reading, panel)
     assert not [name for name in second.GetParameterNames() if "readers" in second.GetParameter(name)]
 
 
-def test_review_and_reading_give_way_to_each_other(panel, folder):
+def test_review_and_reading_close_each_other(panel, folder):
     slicer.app.layoutManager().setLayout(CONVENTIONAL)
     nodes = scene.add_leg()
     parameters = panel.logic.getParameterNode()

@@ -1,4 +1,4 @@
-"""The section "Report": what the folder holds after one click, that it is what the sections show, and whom it does not name."""
+"""The section "Report": the contents of the folder, their agreement with the other sections, and the patient's privacy."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ HEADER = {
 
 
 def beside(folder, name):
-    """The one file of that name, but for its kind and number, beside the page."""
+    """The one file of that name, apart from its kind and number, beside the page."""
     (path,) = folder.glob(f"*-[0-9][0-9]-{name}")
     return path
 
 
 @pytest.fixture
 def study(panel, tmp_path):
-    """The small leg of a patient, named as an archive names it, with a result; the folder to write to is chosen."""
+    """The small leg of a patient, with names as in an archive, and a result; the output folder is chosen."""
     nodes = scene.add_leg()
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
     patient = hierarchy.CreateSubjectItem(hierarchy.GetSceneItemID(), "DOE^JANE (SECRET-ID)")
@@ -71,7 +71,7 @@ def study(panel, tmp_path):
 
 
 def measure(panel) -> None:
-    """A CNR of two drawn regions, a line profile and the similarity."""
+    """Measure the CNR of two drawn regions, a line profile and the similarity."""
     node = panel.logic.getParameterNode()
     node.cnrPairs = "muscle/fat"
     for section in (panel.cnr.ui.cnrSection, panel.similarity.ui.similaritySection, panel.lineProfiles.ui.profilesSection):
@@ -89,7 +89,7 @@ def measure(panel) -> None:
 
 
 def write(panel) -> Path:
-    """Click the button; the folder that was written."""
+    """Click the button; returns the folder that was written."""
     panel.report.ui.reportSection.collapsed = False
     slicer_host.process_events()
     slicer_host.click(panel.report.ui.reportButton)
@@ -114,11 +114,11 @@ def test_empty_scene_has_nothing_to_report(panel):
     assert "Choose volumes first" in panel.report.ui.contentLabel.text
 
 
-def test_report_holds_volumes_pictures_measurements_and_provenance(study):
+def test_report_contains_volumes_pictures_measurements_and_provenance(study):
     measure(study)
     assert "Measured: Contrast-to-noise ratio, Line profiles, Image similarity" in study.report.ui.contentLabel.text
     folder = write(study)
-    assert folder.name == "STIR-report" and "names no patient" in message(study)
+    assert folder.name == "STIR-report" and "does not name the patient" in message(study)
     page = page_of(folder)
     for words in ("Research use only", "tiny 0.0.1", "acquired STIR", "36×40×6", "muscle–fat", "Pearson r", "MS-SSIM", "SHA-256"):
         assert words in page, words
@@ -154,7 +154,7 @@ def test_pictures_show_what_the_views_show(study):
     assert b"SYNTHETIC" in beside(folder, "synthetic-stir.png").read_bytes()
 
 
-def test_report_names_no_patient_unless_asked_to(study):
+def test_report_does_not_name_the_patient_unless_requested(study):
     measure(study)
     written = everything_in(write(study))
     assert not [secret for secret in SECRETS if secret in written]
@@ -165,7 +165,7 @@ def test_report_names_no_patient_unless_asked_to(study):
     assert "names the patient" in message(study)
 
 
-def test_the_wish_for_identity_does_not_outlive_the_patient_or_the_visit_to_the_module(study):
+def test_the_choice_to_include_the_identity_ends_with_the_scene_and_on_leaving_the_module(study):
     box = study.report.ui.identityBox
     box.checked = True
     study.exit()
@@ -189,16 +189,16 @@ def test_report_of_inputs_alone(study):
     assert page.count("<img") == 3 and "<strong>synthetic STIR" not in page
 
 
-def test_numbers_of_other_volumes_are_marked(study):
+def test_values_of_other_volumes_are_marked(study):
     measure(study)
     assert "have changed" not in page_of(write(study))
     node = study.logic.getParameterNode()
     slicer.util.arrayFromVolume(node.stirVolume)[2, 20, 18] += 500
     slicer.util.arrayFromVolumeModified(node.stirVolume)
-    assert "Since this was measured, the volumes, the mask or the scaling have changed." in page_of(write(study))
+    assert "The volumes, the mask or the scaling have changed since this was measured." in page_of(write(study))
 
 
-def test_another_grid_and_a_transform_are_drawn_where_they_lie(study):
+def test_another_grid_and_a_transform_are_drawn_in_their_place(study):
     node = study.logic.getParameterNode()
     transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
     node.t1Volume.SetAndObserveTransformNodeID(transform.GetID())
@@ -234,14 +234,14 @@ def test_cancelled_dialog_writes_nothing(study, tmp_path):
     assert list((tmp_path / "reports").iterdir()) == [] and message(study) == ""
 
 
-def test_volume_without_voxels_is_one_sentence_and_nothing_is_written(study, tmp_path):
+def test_volume_without_voxels_gives_one_sentence_and_nothing_is_written(study, tmp_path):
     study.logic.getParameterNode().t2Volume.SetAndObserveImageData(None)
     assert write(study) is None
     assert "has no voxels" in message(study)
     assert not study.report.ui.openLabel.visible
 
 
-def test_folder_that_cannot_be_written_is_one_sentence(study, tmp_path, monkeypatch):
+def test_folder_that_cannot_be_written_gives_one_sentence(study, tmp_path, monkeypatch):
     def full(path, content):
         raise OSError(28, "no space")
 
@@ -263,4 +263,4 @@ def test_link_opens_the_page(study, monkeypatch):
     for _ in range(2):
         study.report.ui.openLabel.linkActivated.emit("open")
     assert opened == [str(folder / "index.html")] * 2
-    assert "open " in message(study) and "yourself" in message(study)
+    assert "open " in message(study) and "manually" in message(study)

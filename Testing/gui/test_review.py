@@ -1,6 +1,6 @@
-"""The review in the test host: what the views show down to the pixel, and what happens when things are taken away.
+"""The review in the test host: the views' content down to the pixel, and what happens when nodes are removed.
 
-The user's way through it is in `Testing/slicer/review_stories.py`, which runs here (test_stories.py) and in a real Slicer.
+The user's workflow is tested in `Testing/slicer/review_stories.py`, which runs here (test_stories.py) and in a real Slicer.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from CCDNNSynthLib.Scene.DifferenceVolume import COLORS_NAME, isDifference, make
 
 needs_rendering = pytest.mark.skipif(
     not layout.can_render(),
-    reason="nothing can be drawn here; on Debian or Ubuntu `apt-get install libegl1 libgl1-mesa-dri` brings what is missing",
+    reason="this machine cannot render; on Debian or Ubuntu, `apt-get install libegl1 libgl1-mesa-dri` installs what is missing",
 )
 
 
 def synthetic_volume() -> Volume:
-    """The acquired STIR upside down, and a fifth as bright."""
+    """The acquired STIR upside down and one fifth as bright."""
     stir = small_study.volumes()[Role.STIR]
     return Volume(stir.array[:, ::-1] / 5, stir.ijk_to_ras, name="synthetic")
 
@@ -59,7 +59,7 @@ def widget(name: str):
 
 
 def picture(name: str) -> np.ndarray:
-    """What a view shows of its volumes, (row, column) from 0 to 255, without what is drawn over them."""
+    """The volumes in a view, (row, column) from 0 to 255, without anything drawn over them."""
     view = widget(name).sliceView()
     crosshair = slicer.vtkMRMLCrosshairDisplayableManager.FindCrosshairNode(slicer.mrmlScene)
     crosshair.SetCrosshairMode(crosshair.NoCrosshair)
@@ -76,7 +76,7 @@ def compare_by(panel, mode: CompareMode, **settings) -> None:
 
 
 def alone(panel) -> tuple:
-    """The pictures of the acquired and of the synthetic volume in the view of both."""
+    """The pictures of the acquired and of the synthetic volume alone, in the view of both."""
     compare_by(panel, CompareMode.FADE, comparePosition=0.0)
     acquired = picture("ReviewBoth")
     compare_by(panel, CompareMode.FADE, comparePosition=1.0)
@@ -110,14 +110,14 @@ def test_checkerboard_tiles_are_as_wide_as_chosen_and_the_upper_left_one_is_acqu
     tile = 8 / (node.GetFieldOfView()[1] / node.GetDimensions()[1])
     rows, columns = np.indices(acquired.shape)
     is_synthetic = (np.floor(rows / tile) + np.floor(columns / tile)) % 2 == 1
-    # The last bit of a border decides on which side of it a pixel lies.
+    # Rounding decides on which side of a border a pixel lies.
     inside = (np.abs((rows / tile) % 1 - 0.5) < 0.45) & (np.abs((columns / tile) % 1 - 0.5) < 0.45)
     expected = np.where(is_synthetic, synthetic, acquired)
     np.testing.assert_array_equal(board[below_labels(inside)], below_labels(expected)[below_labels(inside)])
 
 
 @needs_rendering
-def test_fade_mixes_and_nothing_is_left_of_another_mode(reviewed):
+def test_fade_mixes_and_nothing_remains_of_another_mode(reviewed):
     open_review(reviewed, "singleButton")
     acquired, synthetic = alone(reviewed)
     compare_by(reviewed, CompareMode.SWIPE, comparePosition=0.5)
@@ -162,7 +162,7 @@ def test_labels_are_drawn_and_those_of_synthetic_images_in_another_colour(review
 
 
 def test_data_probe_cannot_wipe_the_labels(reviewed):
-    """It writes all corners of the view's own annotation anew whenever a slice changes."""
+    """Data Probe rewrites all corner annotations of the view whenever a slice changes."""
     open_review(reviewed, "sideBySideButton")
     view = widget("ReviewSynthetic").sliceView()
     for corner in range(4):
@@ -172,7 +172,7 @@ def test_data_probe_cannot_wipe_the_labels(reviewed):
     assert texts == ["SYNTHETIC STIR\nnot acquired"]
 
 
-def test_nothing_stays_in_the_views_of_a_review_that_was_left(reviewed):
+def test_views_are_empty_after_leaving_the_review(reviewed):
     names = ("ReviewBoth", "ReviewAcquired", "ReviewSynthetic")
     open_review(reviewed, "sideBySideButton")
     open_review(reviewed, "singleButton")
@@ -190,7 +190,7 @@ def test_nothing_stays_in_the_views_of_a_review_that_was_left(reviewed):
     assert reviewed.logic.getParameterNode().comparePosition == 0.5
 
 
-def test_module_reloaded_in_a_review_goes_on_with_it(reviewed):
+def test_module_reloaded_in_a_review_continues_it(reviewed):
     before = slicer.app.layoutManager().layout
     open_review(reviewed, "gridButton")
     again = application.reload_module("CCDNNSynth")
@@ -202,7 +202,7 @@ def test_module_reloaded_in_a_review_goes_on_with_it(reviewed):
     assert slicer.app.layoutManager().layout == before
 
 
-def test_difference_removed_by_the_user_stays_away(reviewed):
+def test_difference_removed_by_the_user_is_not_created_again(reviewed):
     open_review(reviewed, "gridButton")
     (difference,) = (node for node in scene.volume_nodes() if isDifference(node))
     slicer.mrmlScene.RemoveNode(difference)
@@ -226,7 +226,7 @@ def test_difference_and_windows_follow_the_voxels(reviewed):
     np.testing.assert_allclose(synthetic.GetWindow(), 2 * acquired.GetWindow(), rtol=1e-5)
 
 
-def test_volume_that_is_an_input_itself_is_not_reviewed_against_itself(reviewed):
+def test_volume_that_is_also_an_input_is_not_reviewed_against_itself(reviewed):
     parameters = reviewed.logic.getParameterNode()
     parameters.syntheticVolume = parameters.stirVolume
     slicer_host.process_events()
@@ -258,7 +258,7 @@ def test_views_lie_exactly_in_oblique_slices(reviewed):
     assert abs(index - round(index)) < 1e-4
 
 
-def test_the_slice_the_user_looked_at_is_the_one_that_is_reviewed(reviewed):
+def test_review_starts_at_the_slice_that_the_user_was_viewing(reviewed):
     stir = reviewed.logic.getParameterNode().stirVolume
     matrix = vtk.vtkMatrix4x4()
     stir.GetIJKToRASMatrix(matrix)
@@ -306,7 +306,7 @@ def test_difference_is_that_of_the_scaled_volumes(panel, scaling):
     assert "CCDNN_Notice" in node.GetAttributeNames()
 
 
-def test_difference_of_other_grids_lies_on_the_acquired_one(panel):
+def test_difference_of_other_grids_has_the_acquired_one(panel):
     stir = small_study.volumes()[Role.STIR]
     matrix = stir.ijk_to_ras.copy()
     matrix[:3, 0] *= 2
@@ -318,7 +318,7 @@ def test_difference_of_other_grids_lies_on_the_acquired_one(panel):
     assert node.GetImageData().GetDimensions() == acquired.GetImageData().GetDimensions()
 
 
-def test_difference_is_none_where_the_synthetic_volume_does_not_reach(panel):
+def test_difference_is_zero_outside_the_synthetic_volume(panel):
     stir = small_study.volumes()[Role.STIR]
     half = Volume(stir.array[:3], stir.ijk_to_ras, name="half")
     node = makeDifference(scene.add(stir, "STIR"), scene.add(half, "half"), Scaling.NONE)
@@ -326,7 +326,7 @@ def test_difference_is_none_where_the_synthetic_volume_does_not_reach(panel):
     np.testing.assert_allclose(slicer.util.arrayFromVolume(node)[:3], 0, atol=1e-3)
 
 
-def test_without_simpleitk_other_grids_give_a_sentence_and_the_other_views(reviewed, monkeypatch):
+def test_without_simpleitk_other_grids_give_a_message_and_the_other_views(reviewed, monkeypatch):
     parameters = reviewed.logic.getParameterNode()
     parameters.syntheticVolume.SetOrigin(1, 2, 3)
     real = builtins.__import__
@@ -343,14 +343,14 @@ def test_without_simpleitk_other_grids_give_a_sentence_and_the_other_views(revie
     assert widget("ReviewSynthetic").mrmlSliceNode().IsMappedInLayout()
 
 
-def test_volumes_without_a_common_scale_give_a_sentence(reviewed):
+def test_volumes_without_a_common_scale_give_a_message(reviewed):
     slicer.util.updateVolumeFromArray(reviewed.logic.getParameterNode().syntheticVolume, np.zeros(small_study.SHAPE, np.float32))
     open_review(reviewed, "gridButton")
     assert "cannot be scaled" in reviewed.review.ui.reviewLabel.text
     assert reviewed.logic.getParameterNode().reviewLayout is ReviewLayout.GRID
 
 
-def test_lasting_difference_keeps_its_colours_when_the_review_is_left_and_the_scene_reloaded(reviewed, tmp_path):
+def test_saved_difference_keeps_its_colours_after_leaving_the_review_and_reloading_the_scene(reviewed, tmp_path):
     parameters = reviewed.logic.getParameterNode()
     lasting = makeDifference(parameters.stirVolume, parameters.syntheticVolume, Scaling.TISSUE)
     lasting.SetName("lasting")
@@ -367,7 +367,7 @@ def test_lasting_difference_keeps_its_colours_when_the_review_is_left_and_the_sc
     assert slicer.mrmlScene.GetFirstNodeByName(COLORS_NAME) is None
 
 
-def test_update_that_fails_leaves_the_difference_as_it_was(panel):
+def test_failed_update_leaves_the_difference_unchanged(panel):
     acquired = scene.add(small_study.volumes()[Role.STIR], "STIR")
     synthetic = scene.add(synthetic_volume(), "synthetic")
     node = makeDifference(acquired, synthetic, Scaling.TISSUE)

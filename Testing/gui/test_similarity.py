@@ -1,4 +1,4 @@
-"""Image similarity, driven by clicks: the panel's numbers are the engine's."""
+"""Image similarity, driven by clicks: the panel's values are the engine's."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_nothing_can_be_computed_without_both_volumes(panel):
     assert "acquired STIR" in ss.text(ui.volumesLabel)
 
 
-def test_table_holds_the_numbers_of_the_engine_and_of_scikit_image(panel, ui):
+def test_table_contains_the_values_of_the_engine_and_of_scikit_image(panel, ui):
     ss.compute(panel)
     image, reference = ss.arrays(panel)
     ss.assert_volume_row(panel, similarity(image, reference, Scaling.TISSUE))
@@ -75,7 +75,7 @@ def test_inside_a_segment(panel, ui):
     assert "Inside the mask" in ss.text(ui.similarityLabel)
 
 
-def test_another_segmentation_begins_with_the_whole_volume(panel, ui):
+def test_another_segmentation_starts_with_the_whole_volume(panel, ui):
     first, _masks = ss.add_mask(panel)
     second = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "other")
     second.GetSegmentation().AddEmptySegment("another", "another")
@@ -105,7 +105,7 @@ def test_overlap_follows_the_threshold_and_agrees_with_simpleitk(panel, ui):
 
 
 @pytest.mark.parametrize("cancelled", [True, False])
-def test_window_stays_free_and_cancel_changes_nothing(panel, ui, cancelled):
+def test_application_stays_responsive_and_cancel_changes_nothing(panel, ui, cancelled):
     before = scene.snapshot()
     values = []
     ui.progressBar.valueChanged.connect(values.append)
@@ -118,7 +118,7 @@ def test_window_stays_free_and_cancel_changes_nothing(panel, ui, cancelled):
         assert scene.snapshot() == before and ss.parameters(panel).similarityTable is None
     else:
         slicer_host.wait_until(lambda: ui.computeButton.text == "Compute")
-        assert len(set(values)) >= 5  # a slice at a time, with the application's turn between
+        assert len(set(values)) >= 5  # one slice per turn of the event loop
 
 
 def test_synthetic_volume_elsewhere_is_resampled_and_only_the_overlap_measured(panel, ui):
@@ -163,7 +163,7 @@ def test_a_row_and_a_point_of_the_plot_lead_to_the_slice(panel, ui):
     for row in (5, 2):
         ss.click_row(panel, row)
         assert ss.slice_shown(acquired) == row - 1
-    ss.click_row(panel, 0)  # of the volume
+    ss.click_row(panel, 0)  # the row of the whole volume
     assert ss.slice_shown(acquired) == 1
     assert slicer.mrmlScene.GetSingletonNode("Red", "vtkMRMLSliceNode").GetSliceOffset() == pytest.approx(red)
     slicer_host.click(ui.plotButton)
@@ -209,7 +209,7 @@ def test_chart_shows_the_chosen_measure(panel, ui):
     assert drawn == pytest.approx(ss.table(panel).column("PSNR")[1:])
 
 
-def test_csv_holds_all_digits(panel, ui, tmp_path):
+def test_csv_contains_all_digits(panel, ui, tmp_path):
     ss.compute(panel)
     qt_stand_in.dialog_answers["save"] = str(tmp_path / "similarity")
     slicer_host.click(ui.csvButton)

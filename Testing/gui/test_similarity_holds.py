@@ -1,4 +1,4 @@
-"""Image similarity says when its numbers no longer hold, and survives what is done to the scene meanwhile."""
+"""Image similarity reports when its values are out of date, and handles changes to the scene."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ def ui(panel):
     return ss.open_pair(panel)
 
 
-def test_mask_that_is_empty_or_gone_is_told_in_a_sentence(panel, ui):
+def test_empty_or_missing_mask_gives_a_message(panel, ui):
     node, _masks = ss.add_mask(panel)
     empty = node.GetSegmentation().AddEmptySegment("", "nothing")
     slicer_host.process_events()
     ss.choose_mask(panel, node, "nothing")
     slicer_host.click(ui.computeButton)
-    assert "nothing holds no voxel of leg stir" in ss.text(ui.similarityLabel)
+    assert "nothing contains no voxel of leg stir" in ss.text(ui.similarityLabel)
     node.GetSegmentation().RemoveSegment(empty)
     slicer_host.process_events()
     slicer_host.click(ui.computeButton)
-    assert "no longer there" in ss.text(ui.similarityLabel)
+    assert "no longer exists" in ss.text(ui.similarityLabel)
     assert ss.parameters(panel).similarityTable is None
     ui.maskSelector.setCurrentNode(None)
     slicer_host.process_events()
@@ -40,7 +40,7 @@ def test_mask_that_is_empty_or_gone_is_told_in_a_sentence(panel, ui):
     assert ss.table(panel).column("voxels")[0] == ss.arrays(panel)[0].size
 
 
-def test_numbers_are_marked_when_a_volume_the_mask_or_the_scaling_changes(panel, ui):
+def test_values_are_marked_when_a_volume_the_mask_or_the_scaling_changes(panel, ui):
     node, _masks = ss.add_mask(panel)
     ss.choose_mask(panel, node, "knee")
     ss.compute(panel)
@@ -92,13 +92,13 @@ def test_painting_in_the_mask_is_noticed(panel, ui):
     assert ss.table(panel).column("voxels")[0] == painted.sum() and not ss.is_stale(panel)
 
 
-def test_other_grids_without_simpleitk_give_a_sentence(panel, ui):
+def test_other_grids_without_simpleitk_give_a_message(panel, ui):
     synthetic = ss.parameters(panel).syntheticVolume
     synthetic.SetOrigin(*(value + 2 for value in synthetic.GetOrigin()))
     slicer_host.process_events()
     with unittest.mock.patch.dict(sys.modules, {"ccdnn.resample": None}):
         slicer_host.click(ui.computeButton)
-    assert "only SimpleITK can compare" in ss.text(ui.similarityLabel)
+    assert "requires SimpleITK" in ss.text(ui.similarityLabel)
     assert ss.parameters(panel).similarityTable is None and ui.computeButton.text == "Compute"
 
 
@@ -148,7 +148,7 @@ def removed(panel, member):
 
 
 @pytest.mark.parametrize("member", ["syntheticVolume", "stirVolume", "maskSegmentation"])
-def test_node_removed_in_mid_run_stops_it(panel, ui, member):
+def test_node_removed_during_a_run_stops_it(panel, ui, member):
     node, _masks = ss.add_mask(panel)
     ss.choose_mask(panel, node, "knee")
     slicer_host.click(ui.computeButton)
@@ -174,7 +174,7 @@ def test_nodes_removed_afterwards(panel, ui):
     assert not ui.similarityTableView.visible and not ui.plotButton.enabled and not ss.is_stale(panel)
 
 
-def test_scene_closed_in_mid_run(panel, ui):
+def test_scene_closed_during_a_run(panel, ui):
     slicer_host.click(ui.computeButton)
     slicer.mrmlScene.Clear(0)
     slicer_host.process_events()
@@ -182,7 +182,7 @@ def test_scene_closed_in_mid_run(panel, ui):
     assert not slicer.util.getNodesByClass("vtkMRMLTableNode")
 
 
-def test_run_goes_on_while_another_module_is_shown(panel, ui):
+def test_run_continues_while_another_module_is_shown(panel, ui):
     slicer_host.click(ui.computeButton)
     panel.exit()
     slicer_host.wait_until(lambda: ss.parameters(panel).similarityTable is not None)
@@ -211,7 +211,7 @@ def test_second_parameter_set_has_its_own_result(panel, ui):
     assert first.overlapThreshold == pytest.approx(0.1)
 
 
-def test_module_is_reloaded_in_mid_run(panel, ui):
+def test_module_reloaded_during_a_run(panel, ui):
     import application
 
     slicer_host.click(ui.computeButton)
@@ -224,7 +224,7 @@ def test_module_is_reloaded_in_mid_run(panel, ui):
     ss.assert_volume_row(fresh, similarity(*ss.arrays(fresh), Scaling.TISSUE))
 
 
-def test_volume_that_cannot_be_measured_gives_a_sentence(panel, ui):
+def test_volume_that_cannot_be_measured_gives_a_message(panel, ui):
     synthetic = ss.parameters(panel).syntheticVolume
     slicer.util.updateVolumeFromArray(synthetic, np.full((6, 40, 36), np.nan, np.float32))
     slicer_host.process_events()

@@ -14,7 +14,7 @@ STORIES = Path(__file__).resolve().parents[1] / "slicer"
 
 
 def load(path: Path):
-    """A file by its path, for its folder is called as the package `slicer` is."""
+    """Load a file by its path, because its folder has the same name as the package `slicer`."""
     qt_stand_in.use_python_qt_style(path.stem)
     spec = importlib.util.spec_from_file_location(path.stem, path)
     sys.modules[path.stem] = module = importlib.util.module_from_spec(spec)

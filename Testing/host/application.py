@@ -1,4 +1,4 @@
-"""What the running application adds to `slicer`: the scene, `slicer.app`, `slicer.modules`, reading and writing files."""
+"""The parts of `slicer` that the running application adds: the scene, `slicer.app`, `slicer.modules`, file input and output."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Application(QtCore.QObject):
 
 
 def start_scene() -> None:
-    """A scene as the application has one at its start."""
+    """Create a scene as at the start of the application."""
     slicer.mrmlScene = slicer.vtkMRMLScene()
     _provide_subject_hierarchy()
     slicer.mrmlScene.AddObserver(slicer.mrmlScene.EndCloseEvent, lambda *_: _provide_subject_hierarchy())
@@ -63,12 +63,12 @@ def start_scene() -> None:
 
 
 def _provide_subject_hierarchy() -> None:
-    """The application has one at any time."""
+    """Add a subject hierarchy, which the application always has."""
     slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
 
 
 def load_volume(path, properties=None):
-    """`slicer.util.loadVolume`, over the logic of the Volumes module."""
+    """`slicer.util.loadVolume`, implemented with the logic of the Volumes module."""
     properties = properties or {}
     options = 1 if properties.get("labelmap") else 0
     name = properties.get("name", Path(path).name.split(".")[0])
@@ -83,7 +83,7 @@ def load_volume(path, properties=None):
 
 
 def save_scene(path) -> bool:
-    """`slicer.util.saveScene` to a folder: a .mrml file of its name, what is not in it (voxels, points, tables) beside it."""
+    """`slicer.util.saveScene` to a folder: a .mrml file of the same name, with voxels, points and tables in files beside it."""
     path = Path(path) / f"{Path(path).name}.mrml"
     path.parent.mkdir(parents=True, exist_ok=True)
     slicer.mrmlScene.SetRootDirectory(str(path.parent))
@@ -99,14 +99,14 @@ def save_scene(path) -> bool:
 
 
 def load_scene(path) -> None:
-    """`slicer.util.loadScene`: in place of the scene that is there."""
+    """`slicer.util.loadScene`: replaces the current scene."""
     slicer.mrmlScene.SetRootDirectory(str(Path(path).parent))
     slicer.mrmlScene.SetURL(str(path))
     slicer.mrmlScene.Connect()
 
 
 def install(qt_application) -> None:
-    """Put all of it into the module `slicer`."""
+    """Add all of this to the module `slicer`."""
     slicer.app = Application(qt_application)
     slicer.modules = types.SimpleNamespace()
     start_scene()
@@ -121,17 +121,17 @@ def install(qt_application) -> None:
     application_logic.SetHomeDirectory(slicer.app.temporaryPath)
     application_logic.SetShareDirectory("share")
     application_logic.SetModuleLogic("Colors", colors)
-    application_logic.SetModuleLogic("Markups", logics["markups"])  # the slice views' markups ask for it
+    application_logic.SetModuleLogic("Markups", logics["markups"])  # the slice views' markups use it
     application_logic.SetMRMLScene(slicer.mrmlScene)
     for logic in (colors, *logics.values()):
         logic.SetMRMLApplicationLogic(application_logic)
         logic.SetMRMLScene(slicer.mrmlScene)
-    slicer.app.logics = (application_logic, colors, *logics.values())  # they know, but do not own, each other
+    slicer.app.logics = (application_logic, colors, *logics.values())  # they refer to each other but do not own each other
     for name, logic in logics.items():
         setattr(slicer.modules, name, types.SimpleNamespace(logic=lambda logic=logic: logic))
     slicer.app._layout_manager = layout.LayoutManager(slicer.mrmlScene, application_logic)
     slicer.util.loadVolume, slicer.util.saveScene, slicer.util.loadScene = load_volume, save_scene, load_scene
-    # The wheel's binary modules under the names that Slicer's Python code imports.
+    # Make the wheel's binary modules available under the names that Slicer's Python code imports.
     for name in ("vtkSegmentationCorePython", "vtkAddon"):
         sys.modules.setdefault(name, slicer)
     import slicer_core
@@ -167,7 +167,7 @@ def open_module(path: Path, width: int = 400):
 
 
 def reload_module(name: str):
-    """`slicer.util.reloadScriptedModule`: the panel is cleaned up and made anew from the file."""
+    """`slicer.util.reloadScriptedModule`: cleans up the panel and creates it again from the file."""
     old = getattr(slicer.modules, f"{name}Widget")
     old.cleanup()
     old.parent.hide()

@@ -1,4 +1,4 @@
-"""The module `ctk` of Slicer: the few of its widgets that this extension uses, over PySide6."""
+"""Slicer's module `ctk`: the few widgets that this extension uses, based on PySide6."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from PySide6 import QtCore, QtGui, QtWidgets
 
 
 class ctkCollapsibleButton(QtWidgets.QWidget):
-    """A titled section that folds away; its children lie below the title. A child that was hidden stays so when it unfolds."""
+    """A collapsible section with a title above its children. A child that was hidden stays hidden when the section expands."""
 
     contentsCollapsed = QtCore.Signal(bool)
 
@@ -47,7 +47,7 @@ class ctkCollapsibleButton(QtWidgets.QWidget):
             event.child().installEventFilter(self)
 
     def eventFilter(self, child, event):
-        """Remember what the program shows and hides, as ctkCollapsibleButton does; folded, nothing is shown."""
+        """Remember what the program shows and hides, as ctkCollapsibleButton does; a collapsed section shows nothing."""
         if event.type() in (QtCore.QEvent.Type.ShowToParent, QtCore.QEvent.Type.HideToParent) and not self._forcing:
             child.setProperty("visibilityToParent", event.type() == QtCore.QEvent.Type.ShowToParent)
             if self._collapsed:
@@ -76,7 +76,7 @@ class ctkCollapsibleButton(QtWidgets.QWidget):
 
 
 class ctkSliderWidget(QtWidgets.QWidget):
-    """A slider of real numbers beside a spin box of the same value."""
+    """A slider for floating-point values with a spin box of the same value."""
 
     valueChanged = QtCore.Signal(float)
 
@@ -113,7 +113,7 @@ class ctkSliderWidget(QtWidgets.QWidget):
 
 
 def make_module() -> types.ModuleType:
-    """The module to put into `sys.modules["ctk"]`."""
+    """Create the module for `sys.modules["ctk"]`."""
     module = types.ModuleType("ctk")
     module.ctkCollapsibleButton, module.ctkSliderWidget = ctkCollapsibleButton, ctkSliderWidget
     return module

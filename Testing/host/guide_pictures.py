@@ -1,9 +1,9 @@
-"""The pictures of docs/guide.md: each section of the panel after its step on the sample study, the review, the plots, the report.
+"""Makes the pictures of docs/guide.md: each section of the panel with the sample study, the review, the plots, the report.
 
 python Testing/host/guide_pictures.py docs/pictures [--result FILE]
 
---result takes what `make demo` wrote, demo/stir_synthetic.nrrd, in the place of a run of the bundled model, which needs a quiet
-machine. The page of the report is pictured where a Chromium is installed.
+--result takes the output of `make demo`, demo/stir_synthetic.nrrd, instead of running the bundled model, which needs an idle
+machine. The page of the report is pictured if Chromium is installed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LINE, SLICE = ((170.0, 300.0, 12.0), (330.0, 300.0, 12.0)), 12
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--result", type=Path, help="a synthetic volume that was computed already, in place of a run")
+    parser.add_argument("--result", type=Path, help="an existing synthetic volume to use instead of a run")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
@@ -59,7 +59,7 @@ def synthesize(panel, options) -> None:
 
 
 def load_result(parameters, path: Path) -> None:
-    """The volume of a file as a run would have left it."""
+    """Load the volume of a file as if a run had computed it."""
     import slicer
 
     from ccdnn.files import read_volume
@@ -81,7 +81,7 @@ def review(panel, options) -> None:
     from CCDNNSynthLib.Views.SliceViews import showSlice
 
     if not layout.can_render():
-        print("The review is left out: nothing can be drawn on this machine (see Testing/gui/test_review.py).")
+        print("The review is skipped: this machine cannot render (see Testing/gui/test_review.py).")
         return
     ui, parameters = panel.review.ui, panel.logic.getParameterNode()
     for button, name in ((ui.sideBySideButton, "review-pair"), (ui.gridButton, "review-all"), (ui.singleButton, "review-swipe")):
@@ -100,7 +100,7 @@ def review(panel, options) -> None:
 
 
 def measure(panel, options) -> None:
-    """CNR in the sample's labels as segments, a profile, and the similarity of the whole volume."""
+    """Measure CNR with the sample's labels as segments, a profile, and the similarity of the whole volume."""
     import regions
     import vtk
 
@@ -120,11 +120,11 @@ def measure(panel, options) -> None:
 
 
 def report(panel, options, temporary: Path) -> None:
-    """The section, the plots as the report has them, and the upper part of its page."""
+    """Picture the section, the plots of the report, and the upper part of its page."""
     qt_stand_in.dialog_answers["directory"] = str(temporary)
     slicer_host.click(visible(panel.report.ui.reportSection, panel.report.ui.reportButton))
     written = temporary / "STIR-report"
-    # The section names the folder, which is this machine's.
+    # The section shows the folder, which is specific to this machine.
     panel.report.ui.reportLabel.setText(panel.report.ui.reportLabel.text().replace(str(temporary), "/home/reader"))
     take(panel.report.ui.reportSection, options.folder / "report.png")
     parameters = panel.logic.getParameterNode()
@@ -138,7 +138,7 @@ def report(panel, options, temporary: Path) -> None:
         shutil.copyfile(written / f"{file_stem(chart.GetTitle())}.svg", options.folder / f"{name}-plot.svg")
     browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if browser is None:
-        print("The page of the report is left out: there is no Chromium on this machine.")
+        print("The page of the report is skipped: Chromium is not installed.")
         return
     picture = temporary / "page.png"
     arguments = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1000,1500")
@@ -154,7 +154,7 @@ def visible(section, button):
 
 
 def take(section, path: Path) -> None:
-    """One section, as high as its texts need."""
+    """Picture one section, as high as its texts require."""
     section.collapsed = False
     parent = section.window()
     parent.resize(WIDTH, 6000)

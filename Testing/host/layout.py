@@ -1,8 +1,8 @@
-"""`slicer.app.layoutManager()`: slice views over Slicer's own layout logic, slice logics and displayable managers.
+"""`slicer.app.layoutManager()`: slice views based on Slicer's own layout logic, slice logics and displayable managers.
 
-Every slice node of the scene has a slice widget, as in `qMRMLLayoutManager`; those of the current layout are mapped and get their
-share of a viewport of fixed size. What a view shows can be rendered off screen (`grab`) where this machine can: the tests that
-look at pixels ask `can_render` first. There are no controller bars, and 3D, table and plot views are places without content.
+Every slice node of the scene has a slice widget, as in `qMRMLLayoutManager`. Those of the current layout are mapped and get their
+share of a viewport of fixed size. Views can be rendered off screen (`grab`) if the machine supports it: tests that check pixels
+call `can_render` first. There are no controller bars, and 3D, table and plot views are empty.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _RENDER_SOMETHING = (
 
 @functools.cache
 def can_render() -> bool:
-    """Whether VTK can draw without a display here. Without the libraries for it the process would be ended by the system."""
+    """Whether VTK can render off screen here. Checked in another process, which crashes if libraries are missing."""
     return subprocess.run([sys.executable, "-c", _RENDER_SOMETHING], capture_output=True, check=False).returncode == 0
 
 
 class SliceView:
-    """What `qMRMLSliceView` offers: the render window of one slice view, and its interactor."""
+    """The used part of `qMRMLSliceView`: the render window of one slice view and its interactor."""
 
     def __init__(self):
         self._window = vtk.vtkRenderWindow() if can_render() else vtk.vtkGenericOpenGLRenderWindow()
@@ -84,7 +84,7 @@ class SliceView:
         self._cursor = None
 
     def scheduleRender(self):
-        """Drawn when there is somebody to look: when a picture is grabbed."""
+        """Does nothing: the view is only rendered when a picture is grabbed."""
 
     def forceRender(self):
         if can_render():
@@ -96,7 +96,7 @@ class SliceView:
 
 
 class SliceWidget:
-    """What `qMRMLSliceWidget` offers."""
+    """The used part of `qMRMLSliceWidget`."""
 
     def __init__(self, node, logics, application_logic):
         self._view = SliceView()
@@ -139,7 +139,7 @@ class SliceWidget:
         self._logic.SetMRMLScene(None)
 
     def _spread_hot_link(self):
-        """As the switch in a view's controller: a view that becomes hot-linked, or ceases to be, takes all others with it."""
+        """Like the switch in a view's controller: hot-linking one view, or ending it, applies to all others."""
         if self._hot != bool(self._composite.GetHotLinkedControl()):
             self._hot = not self._hot
             for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
@@ -150,7 +150,7 @@ class SliceWidget:
 
 
 class PlotView(QtCore.QObject):
-    """What `qMRMLPlotView` tells of clicks: vtkStringArray of the series' IDs, vtkCollection of the chosen points' indices."""
+    """The used part of `qMRMLPlotView`: clicks give a vtkStringArray of series IDs and a vtkCollection of point indices."""
 
     dataSelected = QtCore.Signal(object, object)
 
@@ -162,7 +162,7 @@ class PlotView(QtCore.QObject):
 
 
 class PlotWidget:
-    """What `qMRMLPlotWidget` offers."""
+    """The used part of `qMRMLPlotWidget`."""
 
     def __init__(self):
         self._view = PlotView()
@@ -172,7 +172,7 @@ class PlotWidget:
 
 
 class LayoutManager(QtCore.QObject):
-    """What `qMRMLLayoutManager` offers for slice views, and a place for each plot view."""
+    """The used part of `qMRMLLayoutManager`: slice views, and an empty widget for each plot view."""
 
     layoutChanged = QtCore.Signal(int)
 
@@ -220,10 +220,10 @@ class LayoutManager(QtCore.QObject):
         return self._plot_widgets.setdefault(node.GetID(), PlotWidget())
 
     def _look(self, changed=False) -> None:
-        """A widget for each slice node, none for those that are gone; the layout as its node says."""
+        """Create a widget for each slice node, remove those of removed nodes, and apply the layout of the layout node."""
         if self._scene.IsBatchProcessing() or self._looking:
             return
-        self._looking = True  # a widget adds nodes when it is made
+        self._looking = True  # a widget adds nodes when it is created
         nodes = slicer.util.getNodesByClass("vtkMRMLSliceNode", self._scene)
         for node in [node for node in self._widgets if node not in nodes]:
             widget = self._widgets.pop(node)
@@ -243,7 +243,7 @@ class LayoutManager(QtCore.QObject):
             self._apply()
 
     def _apply(self) -> None:
-        """Map the views of the layout and give each its size; tell of another layout."""
+        """Map the views of the layout and set their sizes; emit a signal if the layout has changed."""
         if self._scene.IsBatchProcessing():
             return
         description = self._layout_node.GetCurrentLayoutDescription() or ""
@@ -263,7 +263,7 @@ class LayoutManager(QtCore.QObject):
         return _places(ElementTree.fromstring(self._shown), 0, 0, *VIEWPORT) if self._shown else ()
 
     def grab(self) -> np.ndarray:
-        """The slice views of the layout as they would be on the screen, (row, column, RGB) uint8. For pictures and tests only."""
+        """The slice views of the layout as on the screen, (row, column, RGB) uint8. For pictures and tests only."""
         picture = np.full((VIEWPORT[1], VIEWPORT[0], 3), 40, np.uint8)
         for name, (x, y, width, height) in self._places():
             widget = next((widget for node, widget in self._widgets.items() if node.GetLayoutName() == name), None)
@@ -273,7 +273,7 @@ class LayoutManager(QtCore.QObject):
 
 
 def grab_view(view) -> np.ndarray:
-    """What one slice view shows, (row, column, RGB) uint8."""
+    """The picture of one slice view, (row, column, RGB) uint8."""
     view.forceRender()
     image = vtk.vtkWindowToImageFilter()
     image.SetInput(view.renderWindow())

@@ -1,4 +1,4 @@
-"""The mouse in a slice view: events as the view's interactor style gives them to the displayable managers, markups' among them."""
+"""The mouse in a slice view: sends events as the view's interactor style does to the displayable managers, e.g. of markups."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import vtk
 
 
 class Mouse:
-    """Over one slice view, in its display coordinates (from the lower left corner)."""
+    """Mouse over one slice view, in display coordinates (from the lower left corner)."""
 
     def __init__(self, view_name: str):
         widget = slicer.app.layoutManager().sliceWidget(view_name)
@@ -18,7 +18,7 @@ class Mouse:
         self._managers = [group.GetNthDisplayableManager(index) for index in range(group.GetDisplayableManagerCount())]
 
     def at(self, position) -> tuple[int, int]:
-        """Where a place of the world, (r, a, s), is shown."""
+        """Display position of a world position (r, a, s)."""
         inverse = vtk.vtkMatrix4x4()
         vtk.vtkMatrix4x4.Invert(self.node.GetXYToRAS(), inverse)
         return tuple(round(value) for value in inverse.MultiplyPoint([*position, 1])[:2])

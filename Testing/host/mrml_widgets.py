@@ -1,4 +1,4 @@
-"""Slicer's scene-aware widgets over PySide6 and a real MRML scene, as far as this extension's panels use them."""
+"""The MRML widgets that this extension's panels use, based on PySide6 and a real MRML scene."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from PySide6 import QtCore, QtWidgets
 
 
 def _flag(name: str, default: bool) -> QtCore.Property:
-    """A boolean Qt property kept under `_name`, which a .ui file may set."""
+    """A boolean Qt property stored as `_name`, which a .ui file may set."""
 
     def changed(self, value):
         setattr(self, f"_{name}", value)
@@ -77,7 +77,7 @@ class qMRMLNodeComboBox(QtWidgets.QComboBox):
         if scene is not None:
             events = (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndCloseEvent, scene.EndImportEvent)
             self._observations += [(scene, scene.AddObserver(event, lambda *_: self.refresh())) for event in events]
-            # After all that observe with the usual priority, as qMRMLSceneModel.
+            # After all observers with the default priority, as qMRMLSceneModel.
             self._observations.append((scene, scene.AddObserver(scene.NodeAboutToBeRemovedEvent, self._leave, -10.0)))
         self.refresh()
 
@@ -97,7 +97,7 @@ class qMRMLNodeComboBox(QtWidgets.QComboBox):
         return [node for node in found if self.showHidden or not node.GetHideFromEditors()]
 
     def refresh(self, wanted=...):
-        """List the nodes anew, with `wanted` (by default the node that is current) selected, and tell when it changed."""
+        """List the nodes again, select `wanted` (default: the current node), and emit a signal if the selection changed."""
         before = self._shown
         wanted = before if wanted is ... else wanted
         blocked = self.blockSignals(True)
@@ -109,7 +109,7 @@ class qMRMLNodeComboBox(QtWidgets.QComboBox):
             self.addItem(node.GetName(), node)
         if self.addEnabled and self._types:
             self.addItem(f"Create new {self._base_name or 'Volume'}", "create")
-        # Without "None" there is always a node while the scene has one, as in Slicer.
+        # Without "None", a node is always selected if the scene has one, as in Slicer.
         current = wanted if wanted in nodes else None if self.noneEnabled or not nodes else nodes[0]
         index = next((i for i in range(self.count()) if self.itemData(i) is current), -1)
         self.setCurrentIndex(index)
@@ -120,7 +120,7 @@ class qMRMLNodeComboBox(QtWidgets.QComboBox):
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def _leave(self, scene, _event, node):
-        """From a node that is removed on to the next one, from the last to the one before, even where "None" is offered."""
+        """Select the next node instead of a removed one, or the previous one after the last, even if "None" is available."""
         nodes = self.nodes()
         if node is self._shown and node in nodes and not scene.IsClosing():
             place = nodes.index(node)
@@ -136,7 +136,7 @@ class qMRMLNodeComboBox(QtWidgets.QComboBox):
 
 
 class qMRMLTableView(QtWidgets.QTableWidget):
-    """Shows a vtkMRMLTableNode, following its changes."""
+    """Shows a vtkMRMLTableNode and follows its changes."""
 
     def __init__(self, parent=None):
         super().__init__(parent)

@@ -1,7 +1,7 @@
 """The module `slicer.parameterNodeWrapper`: typed access to a vtkMRMLScriptedModuleNode, bound to widgets.
 
-Covers the types this extension uses (nodes, texts, numbers, switches, enumerations) with the real one's storage: a node reference
-of the parameter's name for a node, a parameter of that name for the rest, an enumeration by its member's name.
+Supports the types that this extension uses (node, str, float, bool, Enum) with the storage of the real one: a node as a node
+reference with the parameter's name, the rest as a parameter of that name, an enumeration by its member's name.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import vtk
 
 @dataclass(frozen=True)
 class WithinRange:
-    """Annotation of a number; the widget that is connected takes its range over."""
+    """Annotation of a number; a connected widget adopts its range."""
 
     minimum: float
     maximum: float
@@ -34,7 +34,7 @@ class _NodeSerializer:
 
     @staticmethod
     def write(node, name, value):
-        # None is a value too, so an empty parameter says that there is one.
+        # None is a value too, so an empty parameter marks that one is stored.
         node.SetParameter(name, "")
         node.SetNodeReferenceID(name, value.GetID() if value else None)
 
@@ -186,7 +186,7 @@ def _connector_of(widget, annotated):
 
 
 def parameterNodeWrapper(cls):
-    """Make a class of annotated members a wrapper whose members are read from and written to a node."""
+    """Turn a class with annotated members into a wrapper that reads its members from a node and writes them to it."""
     kinds = typing.get_type_hints(cls)
     annotated = typing.get_type_hints(cls, include_extras=True)
     serializers = {name: _serializer_of(kind) for name, kind in kinds.items()}
@@ -262,7 +262,7 @@ def _update_gui(wrapper, connectors):
 
 
 def make_module() -> types.ModuleType:
-    """The module to put into `sys.modules["slicer.parameterNodeWrapper"]`."""
+    """Create the module for `sys.modules["slicer.parameterNodeWrapper"]`."""
     module = types.ModuleType("slicer.parameterNodeWrapper")
     module.parameterNodeWrapper, module.WithinRange = parameterNodeWrapper, WithinRange
     return module

@@ -1,7 +1,7 @@
-"""The module `qt` of Slicer, over PySide6.
+"""Slicer's module `qt`, based on PySide6.
 
-PythonQt shows properties as attributes, and so does PySide6 in the modules named to `use_python_qt_style`. Where PythonQt differs
-otherwise (signatures as text, plain return values of dialogs, `name` for the object's name) the difference is made up here.
+PythonQt exposes properties as attributes, and so does PySide6 in modules for which `use_python_qt_style` was called. This module
+emulates the other differences of PythonQt (signatures as text, plain return values of dialogs, `name` for the object's name).
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import ClassVar
 
 from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets
 
-# What the next file dialog answers, in place of a person: "" is Cancel.
+# Answers of the next file dialogs, in place of a user: "" is Cancel.
 dialog_answers = {"open": "", "save": "", "directory": ""}
 
 
 def use_python_qt_style(module_name: str) -> None:
-    """Show properties as attributes to the module of that name, before it is imported.
+    """Expose properties as attributes to the module of that name. Call this before the module is imported.
 
-    PySide6 reads the source of every module that is loaded then, which some of torch's cannot bear, so these are set aside.
+    PySide6 then reads the source of every loaded module, which fails for some of torch's, so these are removed temporarily.
     """
     aside = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == "torch"}
     try:
@@ -31,7 +31,7 @@ def use_python_qt_style(module_name: str) -> None:
 
 class QProcess(QtCore.QProcess):
     def connect(self, signature: str, slot) -> None:
-        """PythonQt's way to name a signal: "finished(int,QProcess::ExitStatus)"."""
+        """Signals are named as in PythonQt: "finished(int,QProcess::ExitStatus)"."""
         getattr(self, signature.partition("(")[0]).connect(slot)
 
     def disconnect(self, signature: str, slot) -> None:
@@ -40,7 +40,7 @@ class QProcess(QtCore.QProcess):
 
 class QTimer(QtCore.QTimer):
     def __setattr__(self, name, value):
-        """In PythonQt the function of that name hides the property."""
+        """In PythonQt, the function `singleShot` hides the property."""
         if name == "singleShot":
             raise AttributeError("Slot 'singleShot' can not be overwritten on QTimer object")
         super().__setattr__(name, value)
@@ -61,7 +61,7 @@ class QFileDialog(QtWidgets.QFileDialog):
 
 
 class QUiLoader(QtUiTools.QUiLoader):
-    """Knows Slicer's own widget classes, and makes the scene connections whose C++ signature a Python signal cannot have."""
+    """Creates Slicer's own widget classes, and makes scene connections whose C++ signature a Python signal cannot have."""
 
     custom_widgets: ClassVar[dict[str, type]] = {}
 
@@ -95,13 +95,13 @@ class QUiLoader(QtUiTools.QUiLoader):
 
 
 def make_module() -> types.ModuleType:
-    """The module to put into `sys.modules["qt"]`."""
+    """Create the module for `sys.modules["qt"]`."""
     module = types.ModuleType("qt")
     for source in (QtCore, QtGui, QtWidgets):
         module.__dict__.update({name: getattr(source, name) for name in dir(source) if name.startswith("Q")})
     module.QProcess, module.QTimer, module.QFileDialog, module.QUiLoader = QProcess, QTimer, QFileDialog, QUiLoader
-    # PythonQt shows the object's name of everything as `name`.
+    # PythonQt exposes the object name of every object as `name`.
     QtCore.QObject.name = property(lambda self: self.property("objectName"))
-    # A layout in which nothing can be seen is false to PythonQt, so `slicer.util.childWidgetVariables` leaves it out.
+    # PythonQt treats a layout without visible content as false, so `slicer.util.childWidgetVariables` skips it.
     QtWidgets.QLayout.__bool__ = lambda self: not self.isEmpty()
     return module

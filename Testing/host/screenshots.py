@@ -1,4 +1,4 @@
-"""Pictures of the panel, light and dark, 400 pixels wide, with a finished run on the sample study, and of its review.
+"""Makes pictures of the panel (light and dark, 400 pixels wide, with a finished run on the sample study) and of the review.
 
 python Testing/host/screenshots.py FOLDER [--model FILE] [--only panel|review]        (default: the bundled model, both)
 """
@@ -31,7 +31,7 @@ def use_dark_colours() -> None:
 
 
 def take(widget, path: Path) -> None:
-    """As high as the texts need at that width; the application lets one scroll."""
+    """Picture a widget as high as its texts require at that width, because the application has a scroll bar."""
     widget.parent.resize(400, 2000)
     slicer_host.process_events()
     widget.parent.resize(400, max(640, widget.parent.layout().totalHeightForWidth(400), widget.parent.sizeHint().height()))
@@ -56,14 +56,14 @@ def finish(widget) -> None:
 
 
 def take_review(widget, folder: Path) -> None:
-    """Each layout of the review, as the slice views show it."""
+    """Picture the slice views in each layout of the review."""
     import layout
     import slicer
 
     from CCDNNSynthLib.Parameters import CompareMode
 
     if not layout.can_render():
-        print("The review is left out: nothing can be drawn on this machine (see Testing/gui/test_review.py).")
+        print("The review is skipped: this machine cannot render (see Testing/gui/test_review.py).")
         return
     parameters, ui = widget.logic.getParameterNode(), widget.review.ui
     for button, modes in ((ui.sideBySideButton, [None]), (ui.gridButton, [None]), (ui.singleButton, list(CompareMode))):
@@ -86,8 +86,8 @@ def take_review(widget, folder: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--model", type=Path, help="a model file in place of the bundled model")
-    parser.add_argument("--only", choices=("panel", "review"), help="only these pictures")
+    parser.add_argument("--model", type=Path, help="a model file to use instead of the bundled model")
+    parser.add_argument("--only", choices=("panel", "review"), help="make only these pictures")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""The module `slicer.ScriptedLoadableModule`: the base classes every scripted module of Slicer has."""
+"""The module `slicer.ScriptedLoadableModule`: the base classes of Slicer's scripted modules."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class ScriptedLoadableModuleTest(unittest.TestCase):
 
 
 def make_module() -> types.ModuleType:
-    """The module to put into `sys.modules["slicer.ScriptedLoadableModule"]`."""
+    """Create the module for `sys.modules["slicer.ScriptedLoadableModule"]`."""
     module = types.ModuleType("slicer.ScriptedLoadableModule")
     classes = (ScriptedLoadableModule, ScriptedLoadableModuleWidget, ScriptedLoadableModuleLogic, ScriptedLoadableModuleTest)
     module.__dict__.update({cls.__name__: cls for cls in classes})

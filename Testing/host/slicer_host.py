@@ -1,12 +1,12 @@
-"""A small stand-in for the Slicer application, in which the module's own files run: real MRML (slicer-core), real Qt (PySide6).
+"""A small stand-in for the Slicer application that runs the module's own files, with real MRML (slicer-core) and Qt (PySide6).
 
     import slicer_host
     widget = slicer_host.start()                     # the module's panel, as in the application
     slicer_host.click(widget.synthesis.ui.applyButton)
     slicer_host.wait_until(lambda: not widget.logic.running)
 
-The parts: `qt_stand_in`, `ctk_stand_in`, `mrml_widgets`, `parameter_node`, `scripted_module`, `application`. Each gives the names
-of the real thing that this extension uses, with the real thing's behaviour, and nothing else.
+The parts: `qt_stand_in`, `ctk_stand_in`, `mrml_widgets`, `parameter_node`, `scripted_module`, `application`. Each provides only
+what this extension uses of the real module, with the same behaviour.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def install() -> None:
     import qt_stand_in
 
     sys.modules["qt"], sys.modules["ctk"] = qt_stand_in.make_module(), ctk_stand_in.make_module()
-    # The package `slicer` takes in every folder of that name on the path, and this project's tests have one.
+    # The package `slicer` includes every folder of that name on the path, and this project's tests have one.
     path, sys.path[:] = sys.path[:], [folder for folder in sys.path if Path(folder).resolve() != ROOT / "Testing"]
     import slicer
     import slicer.util
@@ -62,14 +62,14 @@ def install() -> None:
     import application
 
     application.install(qt_application)
-    # The application puts the folder of a module on the path.
+    # The application adds the folder of a module to the path.
     sys.path.insert(0, str(MODULE.parent))
     for path in [MODULE, *(MODULE.parent / "CCDNNSynthLib").rglob("*.py")]:
         qt_stand_in.use_python_qt_style(".".join(path.relative_to(MODULE.parent).with_suffix("").parts))
 
 
 def start(width: int = 400):
-    """A fresh scene and the module's panel; returns the module's widget."""
+    """Create a new scene and the module's panel; returns the module's widget."""
     install()
     import application
     import slicer
@@ -81,7 +81,7 @@ def start(width: int = 400):
 
 
 def provide_python_slicer(folder: Path) -> None:
-    """Put a `PythonSlicer` that is this Python first on the PATH."""
+    """Put a `PythonSlicer` that runs this Python first on the PATH."""
     script = Path(folder) / "PythonSlicer"
     script.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n', encoding="utf-8")
     script.chmod(script.stat().st_mode | stat.S_IXUSR)
@@ -90,12 +90,12 @@ def provide_python_slicer(folder: Path) -> None:
 
 def process_events() -> None:
     QtWidgets.QApplication.processEvents()
-    # What was deleted later is deleted now, as between two turns of the application's event loop.
+    # Carry out deleteLater(), as between two turns of the application's event loop.
     QtWidgets.QApplication.sendPostedEvents(None, QtCore.QEvent.Type.DeferredDelete)
 
 
 def wait_until(condition, seconds: float = 60.0) -> None:
-    """Run the event loop until `condition()`; fails after some seconds."""
+    """Run the event loop until `condition()` is true; fails after `seconds`."""
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
@@ -105,7 +105,7 @@ def wait_until(condition, seconds: float = 60.0) -> None:
 
 
 def click(button) -> None:
-    """Press and release the left mouse button in the middle of a button that can be seen and pressed."""
+    """Press and release the left mouse button in the middle of a visible and enabled button."""
     assert button.isVisible() and button.isEnabled(), f"{button.objectName()} cannot be clicked"
     QtTest.QTest.mouseClick(button, QtCore.Qt.MouseButton.LeftButton)
     process_events()

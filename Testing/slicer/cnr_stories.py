@@ -1,4 +1,4 @@
-"""Contrast between tissues: drawing regions, painting segments, and the table that follows them."""
+"""Contrast between tissues: drawing regions, painting segments, and the live table."""
 
 import numpy as np
 import slicer
@@ -20,12 +20,12 @@ class CnrStories(Story):
         self.follow()
 
     def follow(self):
-        """Let the live measurement come, however busy the machine is."""
+        """Wait for the live measurement, however busy the machine is."""
         self.settle()
         self.waitFor(lambda: not (self.cnr._pause.active or self.cnr._live.active))
 
     def place(self, i, j, k):
-        """Where a voxel coordinate of the acquired STIR lies."""
+        """World position of a voxel coordinate of the acquired STIR."""
         matrix, transform = vtk.vtkMatrix4x4(), vtk.vtkGeneralTransform()
         self.volume.GetIJKToRASMatrix(matrix)
         slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(self.volume.GetParentTransformNode(), None, transform)
@@ -38,7 +38,7 @@ class CnrStories(Story):
         return [self.place(*corner, k) for corner in corners]
 
     def draw(self, tissue, points, shape="freehand"):
-        """Press the button, place the points, and end as a right click does."""
+        """Press the button, place the points, and finish as a right click does."""
         self.cnr.ui.tissueSelector.currentText = tissue
         getattr(self.cnr.ui, f"{shape}Button").click()
         selection = slicer.app.applicationLogic().GetSelectionNode()
@@ -138,7 +138,7 @@ class CnrStories(Story):
         self.assertAlmostEqual(after["CNR acquired"], before["CNR acquired"], places=4)
         self.assertEqual(self.cnr.ui.regionList.item(0).text(), "muscle (drawn)")
 
-    def test_removingWhatIsMeasuredEndsInASentence(self):
+    def test_removingMeasuredNodesGivesAMessage(self):
         muscle, _fat = self.drawPair()
         slicer.mrmlScene.RemoveNode(muscle)
         self.follow()
@@ -151,7 +151,7 @@ class CnrStories(Story):
 
     def test_theSegmentEditorOpensWithASegmentForEachTissue(self):
         if not hasattr(slicer.modules, "segmenteditor"):
-            self.skipTest("this application has no Segment Editor")
+            self.skipTest("this application does not have a Segment Editor")
         self.cnr.ui.editButton.click()
         segmentation = self.parameters.regionSegmentation.GetSegmentation()
         names = [segmentation.GetNthSegment(index).GetName() for index in range(segmentation.GetNumberOfSegments())]

@@ -1,4 +1,4 @@
-"""The way from three volumes to a synthetic one, and what may go wrong on it."""
+"""From three volumes to a synthetic one, and what may go wrong."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ from story import Story
 
 
 class PanelStories(Story):
-    def test_applyMakesAVolumeThatSaysWhatItIs(self):
+    def test_applyCreatesAVolumeMarkedAsSynthetic(self):
         self.apply()
         (result,) = self.results()
         np.testing.assert_array_equal(slicer.util.arrayFromVolume(result), self.expected())
@@ -36,7 +36,7 @@ class PanelStories(Story):
         index = int(preview.GetAttribute("CCDNNSynth.PreviewOfSlice"))
         np.testing.assert_array_equal(slicer.util.arrayFromVolume(preview)[0], self.expected()[index])
 
-    def test_cancelLeavesTheSceneAsItWas(self):
+    def test_cancelLeavesTheSceneUnchanged(self):
         self.useWorker(0.2)
         before = slicer.mrmlScene.GetNumberOfNodes()
         self.ui.applyButton.click()
@@ -47,7 +47,7 @@ class PanelStories(Story):
         self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), before)
         self.assertReady()
 
-    def test_aKilledWorkerEndsInASentence(self):
+    def test_aKilledWorkerGivesAMessage(self):
         self.useWorker(0.2)
         before = slicer.mrmlScene.GetNumberOfNodes()
         self.ui.applyButton.click()
@@ -82,7 +82,7 @@ class PanelStories(Story):
         self.assertEqual(parameters.t2Volume.GetName(), "Sample knee T2")
         self.assertEqual(parameters.model, str(self.folder / "simple.safetensors"))
 
-    def test_transformOfTheInputsIsAboveTheResultToo(self):
+    def test_theResultHasTheTransformOfTheInputs(self):
         transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
         for node in (self.parameters.t1Volume, self.parameters.t2Volume, self.parameters.greVolume):
             node.SetAndObserveTransformNodeID(transform.GetID())
@@ -98,7 +98,7 @@ class PanelStories(Story):
         try:
             import SampleData
         except ImportError:
-            self.skipTest("this application has no Sample Data module")
+            self.skipTest("this application does not have a Sample Data module")
         from CCDNNSynthLib.Inputs.SampleStudy import CATEGORY, SAMPLE_NAME, VOLUMES, registerSampleStudy
 
         if not any(

@@ -1,4 +1,4 @@
-"""Profiles of acquired and synthetic STIR along a line that is drawn, dragged, saved and removed."""
+"""Profiles of acquired and synthetic STIR along a line, which is drawn, dragged, saved and removed."""
 
 import numpy as np
 import slicer
@@ -25,7 +25,7 @@ class ProfileStories(Story):
         self.settle()
 
     def settle(self, seconds=0.1):
-        """A busy machine may need longer than that for what the panel still has to measure."""
+        """Wait until the panel has measured. A busy machine may need longer than `seconds`."""
         super().settle(seconds)
         self.waitFor(lambda: not self.panel._throttle.active and not self.panel._pause.active)
 
@@ -33,7 +33,7 @@ class ProfileStories(Story):
         return (self.grid.ijk_to_ras @ [*ijk, 1])[:3]
 
     def draw(self):
-        """Click "Draw line" and place its ends as clicks in a slice view would."""
+        """Click "Draw line" and place the ends as clicks in a slice view would."""
         self.panel.ui.drawLineButton.click()
         line = self.parameters.profileLine
         for end in ENDS:
@@ -93,10 +93,10 @@ class ProfileStories(Story):
         slicer.util.updateTransformMatrixFromArray(transform, matrix)
         self.parameters.syntheticVolume.SetAndObserveTransformNodeID(transform.GetID())
         self.settle()
-        # What lay at the line's beginning lies at its end now.
+        # What was at the start of the line is now at its end.
         self.assertAlmostEqual(self.panel.profiles.values[Image.SYNTHETIC][-1], before[0], delta=1e-4 * abs(before).max())
 
-    def test_aLineThatIsNoneIsToldAndEmptiesTheTable(self):
+    def test_anInvalidLineGivesAMessageAndClearsTheTable(self):
         line = self.draw()
         line.SetNthControlPointPositionWorld(1, *self.world(ENDS[0]))
         self.settle()
@@ -110,13 +110,13 @@ class ProfileStories(Story):
         self.assertIn("Draw a line", self.panel.ui.profilesLabel.text)
         self.assertIsNone(self.panel.ui.lineSelector.currentNode())
 
-    def test_withoutAnAcquiredStirThereIsThePlotAndASentence(self):
+    def test_withoutAnAcquiredStirThereIsAPlotAndAMessage(self):
         self.parameters.stirVolume = None
         self.draw()
         self.assertEqual(self.series(), ["synthetic STIR"])
         self.assertIn("no acquired STIR", self.panel.ui.profilesLabel.text)
 
-    def test_removedTableAndPlotAreMadeAnew(self):
+    def test_removedTableAndPlotAreCreatedAgain(self):
         line = self.draw()
         for node in (self.parameters.profileTable, self.parameters.profileChart, self.parameters.greVolume):
             slicer.mrmlScene.RemoveNode(node)

@@ -1,4 +1,4 @@
-"""A reader opens a study, scores it, is interrupted, and goes on."""
+"""A reader opens a study, scores it, is interrupted, and resumes."""
 
 import csv
 import json
@@ -16,7 +16,7 @@ READER_LAYOUT = 20176
 
 
 def writeVolume(node, path):
-    """Without SimpleITK, which a reader's Slicer may lack."""
+    """Write a volume without SimpleITK, which a reader's Slicer may lack."""
     storage = slicer.vtkMRMLVolumeArchetypeStorageNode()
     storage.SetFileName(str(path))
     storage.UseCompressionOff()
@@ -27,7 +27,7 @@ def writeVolume(node, path):
 class ReaderStories(Story):
     def setUp(self):
         if slicer.app.layoutManager() is None:
-            raise unittest.SkipTest("this application runs without views")
+            raise unittest.SkipTest("this application is running without views")
         super().setUp()
         self.layouts = slicer.app.layoutManager()
         self.layouts.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
@@ -46,7 +46,7 @@ class ReaderStories(Story):
         super().tearDown()
 
     def writeStudy(self):
-        """Two cases with two blinded images each, of the sample study."""
+        """Write two cases of the sample study with two blinded images each."""
         self.study = self.folder / "readers"
         context = {"t1": "t1Volume", "t2": "t2Volume", "gre": "greVolume", "stir": "stirVolume"}
         names = ["case-01", "case-02"]
@@ -87,7 +87,7 @@ class ReaderStories(Story):
         identifier = self.layouts.sliceWidget(name).mrmlSliceCompositeNode().GetBackgroundVolumeID()
         return slicer.mrmlScene.GetNodeByID(identifier or "")
 
-    def test_aStudyIsScoredToItsEnd(self):
+    def test_aWholeStudyIsScored(self):
         shown = []
         for value in (5, 4, 3, 2, 1, 5, 4, 3):
             shown.append((self.background("ReaderImage").GetName(), self.place()))
@@ -112,11 +112,11 @@ class ReaderStories(Story):
             slicer.util.arrayFromVTKMatrix(green.GetSliceToRAS()).round(4).tolist(),
         )
 
-    def test_keysAreSetForScoresImagesAndMoves(self):
+    def test_keysAreSetForScoresImagesAndNavigation(self):
         keys = {shortcut.key.toString() for shortcut in self.panel._shortcuts}
         self.assertEqual(keys, {"0", "1", "2", "3", "4", "5", "A", "B", "Home", "PgUp", "PgDown"})
 
-    def test_anInterruptedReaderGoesOnWhereTheScoresEnd(self):
+    def test_anInterruptedReaderResumesWhereTheScoresEnd(self):
         for value in (5, 4, 3):
             self.score(value)
         before, place = self.inFile(), self.place()
@@ -131,7 +131,7 @@ class ReaderStories(Story):
         self.score(1)
         self.assertEqual(self.inFile(), [("reader two", "case-01", "A", 1)])
 
-    def test_closingTheStudyLeavesTheSceneAndTheLayoutAsTheyWere(self):
+    def test_closingTheStudyRestoresTheSceneAndTheLayout(self):
         self.score(5)
         self.assertEqual(len(self.volumes() - self.own), 6)
         self.ui.closeButton.click()
@@ -139,7 +139,7 @@ class ReaderStories(Story):
         self.assertEqual(self.volumes(), self.own)
         self.assertEqual(self.layouts.layout, slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
 
-    def test_anotherLayoutHidesTheImagesUntilTheyAreWantedAgain(self):
+    def test_anotherLayoutHidesTheImagesUntilTheyAreRequestedAgain(self):
         self.layouts.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutConventionalView)
         self.settle()
         self.assertEqual(self.volumes(), self.own)
@@ -148,7 +148,7 @@ class ReaderStories(Story):
         self.assertEqual(self.background("ReaderImage").GetName(), "Case 1, image A")
         self.layouts.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
 
-    def test_aStudyWhoseFilesAreGoneIsOneSentence(self):
+    def test_aStudyWithMissingFilesGivesOneSentence(self):
         (self.study / "case-02" / "B.nii").unlink()
         for value in (5, 4, 3, 2):
             self.score(value)

@@ -1,4 +1,4 @@
-"""From a finished run to a folder with a report, and whom it does not name."""
+"""From a finished run to a folder with a report, which does not name the patient."""
 
 import re
 from pathlib import Path
@@ -20,14 +20,14 @@ class ReportStories(Story):
         super().tearDown()
 
     def write(self):
-        """Click the button; what is on the page, and the folder."""
+        """Click the button; returns the text of the page, and the folder."""
         self.panel.ui.reportButton.click()
         self.settle()
         self.assertIn("Written", self.panel.ui.reportLabel.text)
         folder = sorted(self.folder.glob("STIR-report*"), key=lambda path: (len(path.name), path.name))[-1]
         return (folder / "index.html").read_text(encoding="utf-8"), folder
 
-    def test_theFolderHoldsAPageThatLoadsNothing(self):
+    def test_theFolderContainsASelfContainedPage(self):
         self.apply()
         page, folder = self.write()
         self.assertIn("Not for diagnosis", page)
@@ -38,7 +38,7 @@ class ReportStories(Story):
         for picture in ("t1-w.png", "acquired-stir.png", "synthetic-stir.png", "synthetic-acquired.png"):
             self.assertEqual(len(list(folder.glob(f"picture-*-{picture}"))), 1, picture)
 
-    def test_namesAreToldOnlyWhenAskedFor(self):
+    def test_namesAreIncludedOnlyOnRequest(self):
         self.parameters.t1Volume.SetName("DOE^JANE")
         page, _folder = self.write()
         self.assertNotIn("JANE", page)
@@ -64,7 +64,7 @@ class ReportStories(Story):
         self.assertIn("<svg", page)
         self.assertEqual(len(list(folder.glob("table-*-line-profile-samples.csv"))), 1)
 
-    def test_aFolderThatCannotBeWrittenIsOneSentence(self):
+    def test_aFolderThatCannotBeWrittenGivesOneSentence(self):
         blocked = Path(self.folder) / "a file"
         blocked.write_text("mine")
         qt.QFileDialog.getExistingDirectory = lambda *_arguments: str(blocked)

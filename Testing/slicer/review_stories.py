@@ -1,4 +1,4 @@
-"""Acquired and synthetic STIR looked at together, in every layout, and the way back to the user's own."""
+"""Reviewing acquired and synthetic STIR together in every layout, and returning to the user's own layout."""
 
 import unittest
 from pathlib import Path
@@ -16,7 +16,7 @@ OWN_VIEW_CLASSES = ("vtkMRMLSliceNode", "vtkMRMLSliceCompositeNode", "vtkMRMLSli
 class ReviewStories(Story):
     def setUp(self):
         if slicer.app.layoutManager() is None:
-            raise unittest.SkipTest("this application runs without views")
+            raise unittest.SkipTest("this application is running without views")
         super().setUp()
         self.layouts = slicer.app.layoutManager()
         self.layouts.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
@@ -52,7 +52,7 @@ class ReviewStories(Story):
         return {node.GetLayoutName() for node in nodes if node.IsMappedInLayout()}
 
     def nodes(self):
-        """All of the scene but views, which stay as those of Slicer's own layouts do."""
+        """All nodes except views, which stay in the scene, as those of Slicer's own layouts do."""
         every = slicer.util.getNodesByClass("vtkMRMLNode")
         mine = [node for node in every if "Review" in (node.GetName() or "") and not node.IsA("vtkMRMLVolumeNode")]
         return {node.GetID() for node in every if node not in mine and node.GetClassName() not in OWN_VIEW_CLASSES} - {
@@ -60,7 +60,7 @@ class ReviewStories(Story):
         }
 
     def state(self):
-        """What is the user's and must be as it was."""
+        """The user's state, which must be restored."""
         crosshair = slicer.vtkMRMLCrosshairDisplayableManager.FindCrosshairNode(slicer.mrmlScene)
         displays = [node.GetDisplayNode() for node in (self.acquired, self.synthetic) if node.GetDisplayNode()]
         views = []
@@ -77,7 +77,7 @@ class ReviewStories(Story):
         )
 
     def drag(self, name, start, end):
-        """Drag the left mouse button in a view, from and to shares of its width; returns the view's interactor."""
+        """Drag with the left mouse button between two fractions of a view's width; returns the view's interactor."""
         view = self.view(name).sliceView()
         (width, height), interactor = view.renderWindow().GetSize(), view.interactor()
         for x, event in ((start, "MouseMoveEvent"), (start, "LeftButtonPressEvent"), (end, "MouseMoveEvent")):
@@ -103,7 +103,7 @@ class ReviewStories(Story):
         names = ("ReviewT1", "ReviewT2", "ReviewGRE", "ReviewAcquired", "ReviewSynthetic", "ReviewDifference")
         self.assertEqual(self.review.views, dict(zip(shown, names, strict=True)))
         self.assertEqual(self.mapped(), set(names))
-        # The synthetic volume is the acquired one in another unit, so on one scale they do not differ.
+        # The synthetic volume is the acquired one in another unit, so they are equal after scaling.
         self.assertLess(np.abs(slicer.util.arrayFromVolume(difference)).max(), 1e-5)
         self.assertFalse(difference.GetSaveWithScene())
         self.assertIn("SYNTHETIC minus ACQUIRED", self.review.labels["ReviewDifference"].texts[0])
@@ -245,7 +245,7 @@ class ReviewStories(Story):
         normal = slicer.util.arrayFromVTKMatrix(turn.GetMatrix())[:3, :3] @ slicer.util.arrayFromVTKMatrix(matrix)[:3, 2]
         self.assertAlmostEqual(abs(float(normal @ self.normal(self.view("ReviewAcquired").mrmlSliceNode()))), 1, 6)
 
-    def test_aVolumeThatIsRemovedLeavesTheReviewOrItsView(self):
+    def test_removingAVolumeLeavesTheReviewOrItsView(self):
         self.open(self.panel.ui.gridButton)
         slicer.mrmlScene.RemoveNode(self.parameters.t2Volume)
         self.waitFor(lambda: "ReviewT2" not in self.mapped())
@@ -265,7 +265,7 @@ class ReviewStories(Story):
         self.assertEqual(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"), [])
         self.assertFalse(self.review.isOpen)
 
-    def test_aSceneSavedInAReviewHoldsNothingOfItAndComesBackInReview(self):
+    def test_aSceneSavedInAReviewDoesNotContainItAndReopensIt(self):
         self.open(self.panel.ui.gridButton)
         folder = self.folder / "saved"
         self.assertTrue(slicer.util.saveScene(str(folder)))
@@ -289,7 +289,7 @@ class ReviewStories(Story):
         self.assertEqual(self.layouts.layout, slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView)
         self.assertFalse(self.panel.ui.sideBySideButton.checked)
 
-    def test_theReviewGoesOnInAnotherModule(self):
+    def test_theReviewContinuesInAnotherModule(self):
         self.open(self.panel.ui.sideBySideButton)
         self.widget.exit()
         self.settle()
@@ -323,7 +323,7 @@ class ReviewStories(Story):
         self.assertEqual(self.review.views, {self.acquired: "ReviewAcquired", result: "ReviewSynthetic"})
         self.assertEqual(self.background("ReviewAcquired"), self.acquired.GetID())
 
-    def test_aPlotComesBelowTheViews(self):
+    def test_aPlotIsShownBelowTheViews(self):
         from CCDNNSynthLib.Views.Plots import showInLayout
 
         chart = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotChartNode")

@@ -1,7 +1,7 @@
 """In-Slicer tests, run by `make slicer-test`: the panel and the engine inside a real application.
 
-Slicer runs this file with `--python-script` and leaves with its exit code. It needs no network and no torch; what this build of
-Slicer lacks (SimpleITK, the extension's module on the module path) is said, and its tests are skipped.
+Slicer runs this file with `--python-script` and exits with its exit code. The tests need neither network nor torch. If this build
+of Slicer lacks something (SimpleITK, the extension's module on the module path), the tests that need it are skipped with a reason.
 """
 
 import importlib.util
@@ -20,7 +20,7 @@ SAMPLE = PROJECT_ROOT / "CCDNNSynth" / "Resources" / "SampleData"
 sys.path[:0] = [str(PROJECT_ROOT / "CCDNNSynth"), str(Path(__file__).resolve().parent)]
 
 
-@unittest.skipIf(importlib.util.find_spec("SimpleITK") is None, "this build of Slicer has no SimpleITK")
+@unittest.skipIf(importlib.util.find_spec("SimpleITK") is None, "this build of Slicer does not have SimpleITK")
 class EngineInSlicer(unittest.TestCase):
     def setUp(self):
         slicer.mrmlScene.Clear(0)
@@ -31,7 +31,7 @@ class EngineInSlicer(unittest.TestCase):
 
         self.assertEqual("torch" in sys.modules, before)
 
-    def test_volumes_lie_where_slicer_puts_them(self):
+    def test_volumes_have_the_same_position_as_in_slicer(self):
         import vtk
 
         from ccdnn.files import read_volume
@@ -44,7 +44,7 @@ class EngineInSlicer(unittest.TestCase):
             np.testing.assert_allclose(volume.ijk_to_ras, slicer.util.arrayFromVTKMatrix(matrix), atol=1e-4)
             np.testing.assert_array_equal(volume.array, slicer.util.arrayFromVolume(node))
 
-    def test_what_the_engine_writes_slicer_reads(self):
+    def test_slicer_reads_what_the_engine_writes(self):
         from ccdnn.files import read_volume, write_volume
 
         volume = read_volume(SAMPLE / "t1.nrrd")
@@ -57,7 +57,7 @@ class EngineInSlicer(unittest.TestCase):
 
 
 def load_module():
-    """Make Slicer know the module, where `--additional-module-path` did not."""
+    """Register the module with Slicer, if `--additional-module-path` did not."""
     if not hasattr(slicer.modules, "ccdnnsynth"):
         factory = slicer.app.moduleManager().factoryManager()
         factory.registerModule(qt.QFileInfo(str(MODULE)))

@@ -41,7 +41,7 @@ class SimilarityStories(Story):
         self.check()
 
     def check(self):
-        """Let it be looked at whether the numbers hold."""
+        """Wait until the panel has checked whether the values are current."""
         self.settle()
         self.waitFor(lambda: not self.panel._check.active)
 
@@ -59,13 +59,13 @@ class SimilarityStories(Story):
             np.testing.assert_allclose(row[expected.name], expected.value, atol=1e-6)  # NaN equals NaN
 
     def sliceShown(self):
-        """Of the view that shows the slices' plane."""
+        """Slice in the view that shows the plane of the slices."""
         node = slicer.mrmlScene.GetSingletonNode("Yellow", "vtkMRMLSliceNode")
         middle = [node.GetSliceToRAS().GetElement(row, 3) for row in range(3)]
         return round((np.linalg.inv(self.matrix) @ [*middle, 1])[2])
 
     def mask(self):
-        """A segmentation of one segment, a box of the acquired volume; returns it, the segment's ID and the box."""
+        """Add a segmentation of one segment, a box in the acquired volume; returns it, the segment's ID and the box."""
         node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "mask")
         node.CreateDefaultDisplayNodes()
         node.SetReferenceImageGeometryParameterFromVolumeNode(self.acquired)
@@ -75,7 +75,7 @@ class SimilarityStories(Story):
         slicer.util.updateSegmentBinaryLabelmapFromArray(box, node, segmentID, self.acquired)
         return node, segmentID, box
 
-    def test_theTableHoldsTheNumbersOfTheEngine(self):
+    def test_theTableContainsTheValuesOfTheEngine(self):
         self.compute()
         self.assertMeasured()
         self.assertFalse(self.isStale())
@@ -118,7 +118,7 @@ class SimilarityStories(Story):
         model = self.ui.similarityTableView.model()
         clicked = self.ui.similarityTableView.clicked
         for row in (4, 2):
-            getattr(clicked, "emit", clicked)(model.index(row, 0))  # PythonQt emits a signal that is called
+            getattr(clicked, "emit", clicked)(model.index(row, 0))  # PythonQt emits a signal when it is called
             self.assertEqual(self.sliceShown(), row - 1)
         self.ui.plotButton.click()
         self.settle()
@@ -133,7 +133,7 @@ class SimilarityStories(Story):
             self.settle()
             self.assertEqual(chart.GetYAxisTitle(), title)
 
-    def test_aSavedSceneKnowsWhatWasMeasured(self):
+    def test_aSavedSceneStoresWhatWasMeasured(self):
         self.compute()
         row, notes = self.volumeRow(), self.ui.notesLabel.text
         folder = self.folder / "saved"
@@ -151,7 +151,7 @@ class SimilarityStories(Story):
         self.parameters.syntheticVolume = self.parameters.stirVolume
         self.assertTrue(self.isStale())
 
-    def test_cancelledOrInterruptedNothingIsLeft(self):
+    def test_aCancelledOrInterruptedRunLeavesNothing(self):
         for interrupt in (
             lambda: self.ui.computeButton.click(),
             lambda: slicer.mrmlScene.RemoveNode(self.synthetic),
@@ -175,7 +175,7 @@ class SimilarityStories(Story):
         view = slicer.mrmlScene.GetSingletonNode("Red", "vtkMRMLSliceCompositeNode")
         self.assertEqual(view.GetForegroundVolumeID(), difference.GetID())
 
-    @unittest.skipIf(find_spec("SimpleITK") is None, "this build of Slicer has no SimpleITK")
+    @unittest.skipIf(find_spec("SimpleITK") is None, "this build of Slicer does not have SimpleITK")
     def test_aVolumeOnAnotherGridIsResampled(self):
         moved = self.matrix.copy()
         moved[1, 3] += 5

@@ -1,6 +1,6 @@
 """The worker's side of `ccdnn.worker.protocol` without torch: the "synthetic" slice is half the mean of the inputs' slices.
 
-It lets the panel and its client be tested where torch is not installed. A slice takes as many seconds as the first argument says.
+It is used to test the panel and its client without torch. The first argument is the time per slice in seconds.
 """
 
 import json

@@ -1,7 +1,7 @@
-"""What the user's stories (`*_stories.py` here) start from: the panel with the sample study, and a simple worker.
+"""Base class of the user stories (`*_stories.py`): the panel with the sample study and a simple worker.
 
-The stories run in a real Slicer (`run.py`) and in the project's test host (`Testing/gui/test_stories.py`). They need no network
-and no torch: a simple worker that speaks the protocol stands in for the engine's.
+The stories run in a real Slicer (`run.py`) and in the project's test host (`Testing/gui/test_stories.py`). They need neither
+network nor torch: a simple worker with the same protocol stands in for the engine's.
 """
 
 import json
@@ -37,7 +37,7 @@ CARD = ModelCard(
 
 
 def writeCard(path: Path) -> None:
-    """A model file that has a card and no weights, all that the panel itself reads."""
+    """Write a model file with a card but without weights, which the panel does not read."""
     header = json.dumps({"__metadata__": {CARD_KEY: CARD.to_json()}}).encode()
     path.write_bytes(struct.pack("<Q", len(header)) + header)
 
