@@ -1,16 +1,16 @@
-"""What a fit will take on a GPU, before one is at hand: arithmetic, hours at a given rate, and memory.
+"""Estimate what a fit will take on a GPU, before one is available: arithmetic, hours at a given rate, and memory.
 
     python Testing/benchmarks/fit_cost.py [--tflops 100] CONFIG[,CONFIG …] …
 
-Configurations that a comma joins are one fit's, the later over the earlier, as with `ccdnn-train fit --config … --config …`. For
-each fit one training step of one small image is run here, on the CPU, and its operations and the memory its backward pass holds
-are counted; both grow with the number of pixels. Printed, as Markdown:
+Configurations joined by a comma belong to one fit. Later ones override earlier ones, as in `ccdnn-train fit --config … --config …`.
+For each fit, one training step on one small image runs here on the CPU. The script counts its operations and the memory kept for
+its backward pass, both of which grow with the number of pixels. It prints as Markdown:
 
-- **TFLOP a step** and **steps**: multiplications and additions of convolutions and matrix products, forward and backward; the
-  steps of all epochs (with early stopping: at most).
-- **hours**: at `--tflops` sustained. `make benchmark` prints the rate at which a machine multiplies matrices; half of it is a fair
-  guess for a fit.
-- **GB**: activations kept for the backward pass in float32 (16 bits take about half), and four copies of the weights for Adam.
+- **TFLOP per step** and **steps**: multiplications and additions of convolutions and matrix products, forward and backward; the
+  steps of all epochs (the maximum with early stopping).
+- **hours**: at a sustained rate of `--tflops`. `make benchmark` prints a machine's rate for matrix products; half of it is a
+  reasonable guess for a fit.
+- **GB**: activations kept for the backward pass in float32 (about half in 16 bits), and four copies of the weights for Adam.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ from ccdnn_training.data.cache import write_index, write_subject
 from ccdnn_training.fitting.command import fit
 from ccdnn_training.physics.protocol import CONTRASTS
 
-# What `simulate-labels` makes to train on, and how large.
+# The number and size of the training images that `simulate-labels` makes.
 SIMULATION_IMAGES, SIMULATION_SIDE = 7000, 128
-LARGEST_SIDE = 256  # of the image that is counted
+LARGEST_SIDE = 256  # of the image whose operations are counted
 COPIES_OF_WEIGHTS = 4  # the weights, their gradient, and Adam's two moments
 BYTES = 4
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A fit's size: images of `side` × `side` pixels, `batch` a step, `steps` in all."""
+    """The size of a fit: images of `side` × `side` pixels, `batch` per step, `steps` in total."""
 
     side: int
     batch: int
@@ -60,7 +60,7 @@ class Plan:
 
 
 class StepCount(Callback):
-    """Counts the operations of a training step, and the bytes that its backward passes need kept."""
+    """Counts the operations of a training step, and the bytes kept for its backward passes."""
 
     def __init__(self) -> None:
         self.operations, self.parameters = 0, 0
@@ -92,10 +92,12 @@ class StepCount(Callback):
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("configs", nargs="+", metavar="CONFIG[,CONFIG …]")
-    parser.add_argument("--tflops", type=float, default=100, help="10¹² operations a second that the GPU keeps up (default: 100)")
+    parser.add_argument(
+        "--tflops", type=float, default=100, help="sustained rate of the GPU, 10¹² operations per second (default: 100)"
+    )
     options = parser.parse_args()
     rows = [row(files, options.tflops) for files in options.configs]
-    head = ("fit", "TFLOP a step", "steps", f"hours at {options.tflops:g} TFLOP/s", "GB")
+    head = ("fit", "TFLOP per step", "steps", f"hours at {options.tflops:g} TFLOP/s", "GB")
     print("\n".join(f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows)))
     return 0
 
@@ -114,7 +116,7 @@ def row(files: str, tflops: float) -> tuple[str, ...]:
 
 
 def merged(first: Any, second: Any) -> Any:
-    """`second` over `first`, key by key."""
+    """Merge `second` over `first`, key by key."""
     if not (isinstance(first, dict) and isinstance(second, dict)):
         return second
     return first | {key: merged(first[key], value) if key in first else value for key, value in second.items()}

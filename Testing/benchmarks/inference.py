@@ -1,20 +1,20 @@
-"""How fast inference is on this machine, beside plain torch and beside the machine's own limit, all measured in one run.
+"""Measure the speed of inference on this machine against plain torch and the machine's own limit, all in one run.
 
     python Testing/benchmarks/inference.py [--model paper small] [--device auto] [--batches 1 8 24] [--json]
 
-For each network, at 384² unless told otherwise:
+For each network, at 384² by default:
 
 - **eager**: `CCDNN` as it is trained, float32.
-- **fast path**: what `Synthesizer` runs after it has chosen the precision on the study, from array to array.
-- **limit**: the time the convolutions' arithmetic, 2·H·W·Σ(k²·maps_in·maps_out) operations, takes at the best rate at which this
-  machine multiplies large matrices in the same precision, with the same threads.
+- **fast path**: what `Synthesizer` runs after choosing the precision on the study, from array to array.
+- **limit**: the time the convolutions' arithmetic, 2·H·W·Σ(k²·maps_in·maps_out) operations, would take at this machine's best rate
+  for large matrix products, in the same precision and with the same threads.
 
-The three take turns, so that whatever else the machine does meets them alike; times are medians. Agreement is the PSNR of the
-fast path from eager float32, with the output's range as peak. Then a whole study from memory to memory, and the same by batch (on
-a GPU always, on a CPU for the `--batches` named), with what copying to and from the device takes of it, and the memory.
+The three take turns, so that other load affects them equally. Times are medians. Agreement is the PSNR of the fast path against
+eager float32, with the output's range as the peak. Then follow a whole study from memory to memory, and times by batch size (always
+on a GPU, on a CPU only for the given `--batches`), with the share of copies to and from the device, and the memory.
 
-The input is the bundled sample study, and the weights are a bundled model's, where there are such; else a seeded pattern and
-seeded weights whose batch normalisation has seen it. Speed depends on neither.
+The input is the bundled sample study, and the weights are a bundled model's, if available; otherwise a seeded pattern, and seeded
+weights with batch normalisation adapted to it. Speed does not depend on either.
 """
 
 from __future__ import annotations
@@ -47,15 +47,15 @@ DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 STUDY_SLICES = 24
 GPU_BATCHES = (1, 2, 4, 8, 16, 24)
 
-# What the project asks of the paper's network on a CPU.
+# The project's goals for the paper's network on a CPU.
 LEAST_GAIN = {"bf16": 3.0, "fp32": 1.4}
 MOST_OVER_LIMIT = 1.35
 
-# And on a GPU of the H200's class, with the batch that is fastest.
+# The goals on a GPU of the H200's class, with the fastest batch size.
 MOST_GPU_MS = 2.0
 MOST_OVER_GPU_LIMIT = 2.0
 
-# Above it, cores are shared and the figures say little.
+# Above this load, cores are shared and the results mean little.
 NOTABLE_LOAD = 0.5
 
 
@@ -66,8 +66,10 @@ def main() -> int:
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--size", type=int, default=384, help="rows and columns of a slice")
-    parser.add_argument("--batches", type=int, nargs="+", help=f"slices at a time (default: on a GPU {GPU_BATCHES}, else none)")
-    parser.add_argument("--repeats", type=int, default=7, help="turns that the medians are taken over")
+    parser.add_argument(
+        "--batches", type=int, nargs="+", help=f"slices at a time (default: {GPU_BATCHES} on a GPU, otherwise none)"
+    )
+    parser.add_argument("--repeats", type=int, default=7, help="number of turns for the medians")
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of text")
     options = parser.parse_args()
     reports, load_before = [], other_load()
@@ -85,7 +87,7 @@ def main() -> int:
 
 
 def measure(name: str, options: argparse.Namespace, load_before: float) -> dict:
-    """One network's figures, as `as_text` prints them."""
+    """One network's results, as `as_text` prints them."""
     images, input_title = study(options.size)
     model, weights_title = model_of(WIDTHS[name], images)
     synthesizer = Synthesizer(model, options.device, options.precision, threads=options.threads)
@@ -147,7 +149,7 @@ def operations(network: CCDNN, size: int) -> int:
 def by_batch(
     size: int, eager: Eager, fast: TorchBackend, images: np.ndarray, stopwatch: Stopwatch, limit: float, repeats: int
 ) -> dict:
-    """Times of `size` slices at a time from array to array, the copies' share of them, and the most memory of a GPU each takes."""
+    """Times for `size` slices at once from array to array, the time of the copies, and the peak memory of a GPU."""
     batch, device = np.ascontiguousarray(images[:, :size].swapaxes(0, 1)), stopwatch.device
     runs = {
         "eager_fp32": lambda: eager(batch),
@@ -164,7 +166,7 @@ def by_batch(
 
 
 def peak_mb(run: Callable[[], object], device: str) -> float | None:
-    """The most GPU memory that `run` has tensors in, MB; None on other devices, which do not tell."""
+    """The peak GPU memory of `run`'s tensors, MB; None on other devices, which do not report it."""
     if not device.startswith("cuda"):
         return None
     torch.cuda.empty_cache()
@@ -174,7 +176,7 @@ def peak_mb(run: Callable[[], object], device: str) -> float | None:
 
 
 def study(size: int) -> tuple[np.ndarray, str]:
-    """(contrast, slice, size, size) normalised, and what it is."""
+    """A normalised study, (contrast, slice, size, size), and its description."""
     folder = models_folder().parent / "SampleData"
     files = [folder / f"{role}.nrrd" for role in ("t1", "t2", "gre")]
     if size == 384 and all(file.is_file() for file in files):
@@ -201,7 +203,7 @@ def model_of(width: int, images: np.ndarray) -> tuple[Model, str]:
     network = CCDNN(width)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
-            module.momentum = None  # the plain mean over what it sees
+            module.momentum = None  # the plain mean over all input
     with torch.no_grad():
         network.train()(torch.from_numpy(np.ascontiguousarray(images[:, :2, :128, :128].swapaxes(0, 1))))
     return Model(
@@ -233,28 +235,28 @@ def as_text(report: dict) -> str:
         f"{report['network']} network (width {report['branch_width']}) at {report['size']}², {report['machine']}",
         f"  weights: {report['weights']}; input: {report['input']}",
         *(f"  {reason}" for reason in report["reasons"]),
-        f"  eager fp32           {ms['eager_fp32']:9.1f} ms a slice",
-        f"  fast path, {report['precision']:<9} {ms['fast']:9.1f} ms a slice",
-        f"  matrix-product limit {ms['limit']:9.1f} ms a slice at {report['matrix_product_gflops']:.0f} GFLOP/s",
+        f"  eager fp32           {ms['eager_fp32']:9.1f} ms per slice",
+        f"  fast path, {report['precision']:<9} {ms['fast']:9.1f} ms per slice",
+        f"  matrix-product limit {ms['limit']:9.1f} ms per slice at {report['matrix_product_gflops']:.0f} GFLOP/s",
         f"  eager / fast {report['eager_over_fast']:.2f}, fast / limit {report['fast_over_limit']:.2f}, "
         f"agreement with fp32 {report['agreement_db']:.1f} dB",
-        f"  {whole['slices']} slices from memory to memory: {whole['first_seconds']:.2f} s with choice of precision and set-up, "
+        f"  {whole['slices']} slices from memory to memory: {whole['first_seconds']:.2f} s including the choice of precision, "
         f"{whole['next_seconds']:.2f} s the next time",
     ]
     if report["device"] == "cpu" and report["load_before"] > NOTABLE_LOAD:
-        lines.append(f"  other work had kept {report['load_before']:.1f} cores busy before the run; repeat on a quiet machine")
+        lines.append(f"  other work kept {report['load_before']:.1f} cores busy before the run; repeat on an idle machine")
     for row in report["batches"]:
         taken, memory = row["ms_a_slice"], row["peak_mb"]
         lines.append(
-            f"  batch of {row['slices']:2d}: eager fp32 {taken['eager_fp32']:.2f}, fast {taken['fast']:.2f} ms a slice "
-            f"({row['fast_over_limit']:.2f} of the limit), {taken['copies']:.2f} ms of it copies"
-            + (f"; {memory['eager_fp32']:.0f} and {memory['fast']:.0f} MB at most" if memory["fast"] else "")
+            f"  batch of {row['slices']:2d}: eager fp32 {taken['eager_fp32']:.2f}, fast {taken['fast']:.2f} ms per slice "
+            f"({row['fast_over_limit']:.2f} of the limit), including {taken['copies']:.2f} ms of copies"
+            + (f"; {memory['eager_fp32']:.0f} and {memory['fast']:.0f} MB peak memory" if memory["fast"] else "")
         )
     return "\n".join([*lines, *_targets(report), ""])
 
 
 def _targets(report: dict) -> list[str]:
-    """How the paper's network stands to what is asked of it."""
+    """Whether the paper's network meets the project's goals."""
     if report["network"] != "paper":
         return []
     asked = [(f"agreement at least {LOWEST_AGREEMENT_DB:.0f} dB", report["agreement_db"] >= LOWEST_AGREEMENT_DB)]
@@ -265,7 +267,7 @@ def _targets(report: dict) -> list[str]:
             asked.append((f"fast / limit at most {MOST_OVER_LIMIT}", report["fast_over_limit"] <= MOST_OVER_LIMIT))
     elif report["batches"]:
         best = min(report["batches"], key=lambda row: row["ms_a_slice"]["fast"])
-        asked.append((f"at most {MOST_GPU_MS:g} ms a slice", best["ms_a_slice"]["fast"] <= MOST_GPU_MS))
+        asked.append((f"at most {MOST_GPU_MS:g} ms per slice", best["ms_a_slice"]["fast"] <= MOST_GPU_MS))
         asked.append((f"fast / limit at most {MOST_OVER_GPU_LIMIT:g}", best["fast_over_limit"] <= MOST_OVER_GPU_LIMIT))
     return [f"  target: {text}: {'met' if met else 'MISSED'}" for text, met in asked]
 

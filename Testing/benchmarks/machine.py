@@ -1,4 +1,4 @@
-"""What benchmarks ask of the machine: the time of work on a device, its best matrix product, its name and its load."""
+"""What benchmarks measure on the machine: the time of work on a device, its best matrix product, its name and its load."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GPU_MATRICES = (*MATRICES, (8192, 8192, 8192), (147456, 1728, 192))
 
 
 class Stopwatch:
-    """Wall time of work on a device, which may run on after the call that started it."""
+    """Measures the wall time of work on a device, which may continue after the call that started it."""
 
     def __init__(self, device: str) -> None:
         self.device = device
@@ -31,18 +31,18 @@ class Stopwatch:
         return time.perf_counter() - started
 
     def in_turns(self, runs: dict, repeats: int) -> dict:
-        """Median time of each, after one warm-up, taking turns."""
+        """Median time of each run, after one warm-up. The runs take turns."""
         rounds = [{key: self.seconds(run) for key, run in runs.items()} for _ in range(1 + repeats)]
         return {key: statistics.median(times[key] for times in rounds[1:]) for key in runs}
 
 
 def matrices(device: str) -> tuple[tuple[int, int, int], ...]:
-    """(m, k, n) of the products whose best rate is the device's."""
+    """(m, k, n) of the matrix products that determine the device's best rate."""
     return MATRICES if device == "cpu" else GPU_MATRICES
 
 
 def matrix_product(shape: tuple[int, int, int], device: str, dtype: torch.dtype) -> Callable[[], object]:
-    """Multiplies an m × k by a k × n matrix at every call."""
+    """A function that multiplies an m × k by a k × n matrix."""
     m, k, n = shape
     a, b = torch.randn(m, k, device=device).to(dtype), torch.randn(k, n, device=device).to(dtype)
     product = torch.empty(m, n, device=device, dtype=dtype)
@@ -50,12 +50,12 @@ def matrix_product(shape: tuple[int, int, int], device: str, dtype: torch.dtype)
 
 
 def other_load() -> float:
-    """Cores that have been busy on average over the last minute; 0 where the system does not say."""
+    """Average number of busy cores over the last minute; 0 if the system does not report it."""
     return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
 
 
 def machine(device: str) -> str:
-    """What the figures are of: processor, threads, torch."""
+    """A description of the machine: processor, threads and torch version."""
     if device.startswith("cuda"):
         return f"{torch.cuda.get_device_name(device)}, torch {torch.__version__}"
     return f"{cpu_name()}, {torch.get_num_threads()} threads, torch {torch.__version__}{'' if device == 'cpu' else f', {device}'}"

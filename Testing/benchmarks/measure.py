@@ -1,10 +1,10 @@
-"""How soon tables and plots of measurements follow a change, in the test host, for volumes of 24×384×384 voxels.
+"""Measure how soon tables and plots of measurements follow a change, in the test host, for volumes of 24×384×384 voxels.
 
     python Testing/benchmarks/measure.py [--changes 30]
 
 For each measurement: the time from a change of the scene (a point of a region or line is moved, a segment is painted) until the
-table and the plot nodes hold what was measured after it, the live timer's wait included (goal: within 100 ms). What Slicer takes to
-make the change itself is not in it, nor is drawing on the screen. A machine that is busy with other work shows that, too.
+table and plot nodes contain the new measurement, including the delay of the live timer (goal: within 100 ms). The time that Slicer
+needs to make the change itself and to draw on the screen is not included. Other load on the machine increases the times.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ TISSUES = ("cartilage", "bone", "meniscus", "muscle", "fat")
 
 
 def open_study(panel):
-    """Noise on blocks of tissue as acquired and as synthetic STIR; returns the parameter node and the blocks' labels."""
+    """Load noisy blocks of tissue as acquired and synthetic STIR; returns the parameter node and the blocks' labels."""
     import slicer
 
     labels = (np.arange(SHAPE[2]) * len(TISSUES) // SHAPE[2] + 1).astype(np.uint8) * np.ones(SHAPE, np.uint8)
@@ -43,7 +43,7 @@ def open_study(panel):
 
 
 def cnr_changes(panel) -> Iterator[tuple[str, Callable[[int], None], Callable[[], int]]]:
-    """A moved region and a painted segment, beside segments that fill the whole volume."""
+    """Move a region and paint a segment, next to segments that fill the whole volume."""
     import slicer
 
     parameters, labels = open_study(panel)
@@ -52,7 +52,7 @@ def cnr_changes(panel) -> Iterator[tuple[str, Callable[[int], None], Callable[[]
     identifiers = []
     for value, tissue in enumerate(TISSUES, start=1):
         identifiers.append(segmentation.GetSegmentation().AddEmptySegment("", tissue))
-        # A third of each tissue's block, or the tissues would leave no room for a region to move in.
+        # A third of each tissue's block, to leave room for a region to move in.
         mask = ((labels == value) & (np.arange(SHAPE[1])[:, None] % 3 == 0)).astype(np.uint8)
         slicer.util.updateSegmentBinaryLabelmapFromArray(mask, segmentation, identifiers[-1], parameters.stirVolume)
     parameters.regionSegmentation = segmentation
@@ -85,7 +85,7 @@ def cnr_changes(panel) -> Iterator[tuple[str, Callable[[int], None], Callable[[]
 
 
 def profile_changes(panel) -> Iterator[tuple[str, Callable[[int], None], Callable[[], int]]]:
-    """An end of a line that crosses all tissues is moved; first the two STIRs are plotted, then the inputs too."""
+    """Move an end of a line that crosses all tissues, first with the two STIRs plotted, then with the inputs too."""
     import slicer
 
     parameters, _labels = open_study(panel)
@@ -111,13 +111,13 @@ def profile_changes(panel) -> Iterator[tuple[str, Callable[[int], None], Callabl
     yield "line profile of five volumes, an end moved", move_end, when_shown
 
 
-# A measurement's function makes its study in the panel and yields (what is changed, change of that number, time stamp of table and
-# plot); the stamp grows when both are new.
+# Each function opens its study in the panel and yields (what is changed, function that makes change number n, function that returns
+# the time stamp of table and plot). The stamp increases when both are updated.
 MEASUREMENTS = (cnr_changes, profile_changes)
 
 
 def latencies(change: Callable[[int], None], when_shown: Callable[[], int], changes: int) -> list[float]:
-    """Milliseconds from each change to table and plot."""
+    """Milliseconds from each change until table and plot are updated."""
     found = []
     for step in range(changes + 1):
         shown = when_shown()
@@ -129,12 +129,12 @@ def latencies(change: Callable[[int], None], when_shown: Callable[[], int], chan
                 raise TimeoutError(f"Table and plot did not follow change {step} within 10 s.")
         found.append(1000 * (time.perf_counter() - before))
         slicer_host.process_events()
-    return found[1:]  # the first also pays for what is made once
+    return found[1:]  # the first change includes one-time set-up
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--changes", type=int, default=30, help="changes of each kind (default: 30)")
+    parser.add_argument("--changes", type=int, default=30, help="number of changes of each kind (default: 30)")
     options = parser.parse_args()
     for measurement in MEASUREMENTS:
         panel = slicer_host.start()

@@ -1,9 +1,9 @@
-"""What a run through the panel costs, measured in the test host on the sample study.
+"""Measure the cost of a run through the panel, in the test host on the sample study.
 
     python Testing/benchmarks/panel.py [--model FILE] [--runs 50]        (default: the bundled model)
 
-Prints the longest gap of a 20 ms timer during a run, which says how long the window did not react (goal: below 100 ms); the time of
-a run with the warm worker beside that of the bare engine (goal: at most 10 % more); and what is left after many runs in a row.
+Prints the longest gap of a 20 ms timer during a run, which is how long the window did not respond (goal: below 100 ms); the time of
+a run with a warm worker against that of the bare engine (goal: at most 10 % more); and what remains after many runs in a row.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ REPEATS = 3
 
 
 class Ticker:
-    """A timer of the event loop, and the longest time between two of its ticks."""
+    """A timer of the event loop, which records the longest time between two ticks."""
 
     def __init__(self):
         self.longest, self._last = 0.0, None
@@ -67,7 +67,7 @@ def run(panel) -> float:
 
 
 def bare_engine(model: Path | None) -> Callable[[], float]:
-    """A function that runs the same study and model without worker and window, the model loaded before, and gives the seconds."""
+    """A function that runs the same study and preloaded model without worker and window, and returns the seconds."""
     from ccdnn.files import read_header
     from ccdnn.inference.synthesizer import Synthesizer
     from ccdnn.model.catalog import resolve_model
@@ -88,7 +88,7 @@ def bare_engine(model: Path | None) -> Callable[[], float]:
 
 
 def belongings(panel) -> dict[str, float]:
-    """What could grow: nodes, observers of the scene, processes, files in the temporary folder, memory."""
+    """Counts of what could grow: nodes, observers of the scene, processes, temporary folders and memory."""
     import slicer
 
     slicer_host.process_events()
@@ -110,8 +110,8 @@ def belongings(panel) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", type=Path, help="a model file in place of the bundled model")
-    parser.add_argument("--runs", type=int, default=50, help="runs in a row for the search for growth (default: 50)")
+    parser.add_argument("--model", type=Path, help="a model file to use instead of the bundled model")
+    parser.add_argument("--runs", type=int, default=50, help="number of runs in a row to check for growth (default: 50)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         slicer_host.provide_python_slicer(Path(folder))
@@ -124,7 +124,7 @@ def main() -> None:
 
         with Ticker() as cold:
             seconds = run(panel)
-        print(f"first run, with the start of the worker: {seconds:.1f} s, longest gap {cold.longest:.0f} ms")
+        print(f"first run, including the start of the worker: {seconds:.1f} s, longest gap {cold.longest:.0f} ms")
         import slicer
 
         (parameters.outputVolume,) = [
@@ -136,7 +136,7 @@ def main() -> None:
         gap = max(cold.longest, warm.longest)
         print(f"longest gap of a {TICK_MS} ms timer: {gap:.0f} ms (goal < {GAP_GOAL_MS:g}): {verdict(gap < GAP_GOAL_MS)}")
 
-        # What has grown in the first half only is a buffer that has found its size; growth goes on in the second.
+        # Growth in only the first half is a buffer that reaches its size. A leak continues in the second half.
         marks = [belongings(panel)]
         for half in (options.runs // 2, options.runs - options.runs // 2):
             for _ in range(half):
@@ -146,7 +146,7 @@ def main() -> None:
         for name in marks[0]:
             print("  " + f"{name}: " + " → ".join(f"{mark[name]:g}" for mark in marks))
         engine = bare_engine(options.model)
-        # By turns, so that a busy machine is as busy for both.
+        # They take turns, so that other load affects both equally.
         pairs = [(run(panel), engine()) for _ in range(REPEATS)]
         panel.cleanup()
     panel_seconds, engine_seconds = (statistics.median(seconds) for seconds in zip(*pairs, strict=True))

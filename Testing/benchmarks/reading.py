@@ -1,8 +1,8 @@
-"""Milliseconds to read a clean study, by format: this checkout, the formats' own libraries, and another checkout if one is named.
+"""Measure the time to read a valid study, by format: with this checkout, common libraries, and another checkout if given.
 
     python Testing/benchmarks/reading.py [--against OTHER_CHECKOUT]
 
-Every round times all of them one after the other, so that a busy machine slows all alike; the medians of the ratios count.
+Every round times all of them one after another, so that other load affects them equally. The ratios are medians.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ READERS = ("ccdnn", "libraries", "other")
 
 
 def write_study(folder: Path) -> None:
-    """One knee-sized volume of noise over a ramp in each format, as the formats' own libraries write it."""
+    """Write one knee-sized volume, noise on a ramp, in each format with its common library."""
     import nibabel
     import SimpleITK as sitk
 
@@ -68,14 +68,14 @@ def read_with_libraries(folder: Path) -> None:
 
 
 def timed(reader: str, folder: Path, repeats: int, checkout: Path) -> dict[str, float]:
-    """Seconds by format, in a process of its own, with the engine of a checkout."""
+    """Seconds by format, measured in a separate process with the engine of a checkout."""
     command = [sys.executable, __file__, "--within", reader, str(folder), "--repeats", str(repeats)]
     environment = {**os.environ, "PYTHONPATH": str(checkout / "CCDNNSynth"), "OMP_NUM_THREADS": "1"}
     return json.loads(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout)
 
 
 def time_within(reader: str, folder: Path, repeats: int) -> dict[str, float]:
-    """The fastest of `repeats` readings of each format, after one that imports what it needs."""
+    """The fastest of `repeats` readings of each format, after a first one that does the imports."""
     read = read_with_libraries if reader == "libraries" else read_with_ccdnn
     seconds = {}
     for kind in sorted(folder.iterdir()):
@@ -93,7 +93,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--against", type=Path, metavar="CHECKOUT", help="another checkout of this repository")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--repeats", type=int, default=5, help="of each format within a round; the fastest counts")
+    parser.add_argument("--repeats", type=int, default=5, help="readings of each format per round; the fastest counts")
     parser.add_argument("--within", nargs=2, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.within:

@@ -1,9 +1,9 @@
-"""What the review costs, measured in the test host on the sample study, with a copy of its STIR as the synthetic volume.
+"""Measure the speed of the review in the test host, on the sample study with a copy of its STIR as the synthetic volume.
 
     python Testing/benchmarks/review.py
 
-Prints how long each layout takes to open, and, for a swipe line that is dragged across a view, how long the view takes to react to
-the mouse (goal: 30 ms), and to be drawn where this machine can draw (with software OpenGL that takes longest).
+Prints how long each layout takes to open. For a swipe line that is dragged across a view, it prints how long the view takes to
+react to the mouse (goal: 30 ms) and, if this machine can render, to draw (slowest with software OpenGL).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""How long the simulation study's generator takes beside a training step of the network it feeds, both measured in one run.
+"""Compare the time of the simulation study's generator with that of a training step of its network, in one run.
 
     python Testing/benchmarks/simulation_images.py [--branch-width 16] [--images 50]
 
-Times are processor milliseconds of one thread an image of 128 × 128; a data loader spreads the generator over its workers.
+Times are CPU milliseconds of one thread per image of 128 × 128. A data loader spreads the generator over its workers.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def generator_ms(maps: np.ndarray, images: int, **setting: float) -> float:
 
 
 def training_ms(maps: np.ndarray, branch_width: int) -> float:
-    """Forward, c1 + c2, backward and Adam in bfloat16 autocast."""
+    """The time per image of forward, c1 + c2, backward and Adam, in bfloat16 autocast."""
     network, loss = CCDNN(branch_width).to(memory_format=torch.channels_last), PhasedLoss()
     optimizer = torch.optim.Adam(network.parameters())
     inputs, label = (torch.stack(tensors) for tensors in zip(*(TupleImages(maps, "train")[i] for i in range(4)), strict=True))
@@ -57,8 +57,8 @@ def main() -> None:
     torch.set_num_threads(1)
     maps = MapRecipe().make(FIRST_KNEE["train"])
     for name, setting in SETTINGS.items():
-        print(f"generator, {name}: {generator_ms(maps, options.images, **setting):.2f} ms an image")
-    print(f"training step, {options.branch_width} maps a branch: {training_ms(maps, options.branch_width):.0f} ms an image")
+        print(f"generator, {name}: {generator_ms(maps, options.images, **setting):.2f} ms per image")
+    print(f"training step, {options.branch_width} maps per branch: {training_ms(maps, options.branch_width):.0f} ms per image")
 
 
 if __name__ == "__main__":

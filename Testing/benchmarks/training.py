@@ -1,24 +1,23 @@
-"""What a training step costs beside the network, in one run: the losses' share, what the framework and the data take, and what
-could make the step itself faster.
+"""Measure the overhead of a training step in one run: the share of the losses, the cost of framework and data, and possible
+speed-ups of the step itself.
 
     python Testing/benchmarks/training.py [--width 32] [--patch 64] [--batch 8] [--device auto] [--pairs 12] [--json]
     python Testing/benchmarks/training.py --simulated --workers 14 --patch 96 --batch 16 --pairs 60
 
 - **c2, c3**: forward and backward of the loss alone, on images of the step's size, as a share of a step on c1 + 0.3 c2,
-  or c1 + 0.3 c3, with forward, backward and Adam. k is 5. The project asks for at most 20 %.
+  or c1 + 0.3 c3, with forward, backward and Adam. k is 5. The goal is at most 20 %.
 - **Lightning**: `ccdnn-train fit` itself, from a slice cache on disk, with its patches, guard, logs and checkpoints, against a
-  plain loop of forward, backward and Adam over one batch that stays in memory. Inside the one fit the two take turns, some steps
-  each.
-  The project asks for at most 5 % lost. With `--simulated` the fit's patches come from studies that are simulated meanwhile, in
-  `--workers` processes, and its slices are held on the device: what is lost then includes waiting for them. `--knees FOLDER`
-  takes knees that `ccdnn-train simulate-knees` rendered.
-- **Fused Adam, compiled network** (`--variants`): the plain loop with either, against the plain loop. Where a variant gains, the
-  fit can have it.
-- **Busy** (GPU): the share of the plain loop's time in which kernels run; what is left is the launches'. The fit's is that, less
-  what `fit` loses.
+  plain loop of forward, backward and Adam over one batch that stays in memory. The two take turns within one fit, a few steps
+  each. The goal is at most 5 % lost. With `--simulated`, the fit's patches come from studies that are simulated at the same time,
+  in `--workers` processes, and its slices stay on the device; the loss then includes waiting for them. `--knees FOLDER` uses knees
+  that `ccdnn-train simulate-knees` rendered.
+- **Fused Adam, compiled network** (`--variants`): the plain loop with either, against the plain loop. A variant that is faster is
+  an option for the fit.
+- **Busy** (GPU): the share of the plain loop's time in which kernels run; the rest is launch overhead. The fit's share is smaller
+  by what `fit` loses.
 
-All figures are medians over pairs of turns, so that whatever else the machine does meets both alike. The images are a seeded
-pattern: speed does not depend on them.
+All results are medians over pairs of turns, so that other load affects both equally. The images are random, since speed does not
+depend on them.
 """
 
 from __future__ import annotations
@@ -56,16 +55,18 @@ MATRIX = 192
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--width", type=int, default=32, help="maps a branch: 32 the small network, 64 the paper's")
-    parser.add_argument("--patch", type=int, default=64, help="rows and columns")
-    parser.add_argument("--batch", type=int, default=8, help="patches a step")
+    parser.add_argument("--width", type=int, default=32, help="maps per branch: 32 for the small network, 64 for the paper's")
+    parser.add_argument("--patch", type=int, default=64, help="rows and columns of a patch")
+    parser.add_argument("--batch", type=int, default=8, help="patches per step")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument("--pairs", type=int, default=12, help="pairs of turns the medians are of")
-    parser.add_argument("--variants", action="store_true", help="also fused Adam and the compiled network (needs a C++ compiler)")
-    parser.add_argument("--simulated", action="store_true", help="the fit on studies that are simulated meanwhile")
-    parser.add_argument("--knees", type=Path, help="rendered knees for --simulated; each is rendered anew if left out")
-    parser.add_argument("--workers", type=int, default=1, help="processes that simulate (default: %(default)s)")
-    parser.add_argument("--json", action="store_true", help="figures as JSON on stdout")
+    parser.add_argument("--pairs", type=int, default=12, help="number of pairs of turns for the medians")
+    parser.add_argument(
+        "--variants", action="store_true", help="also measure fused Adam and the compiled network (needs a C++ compiler)"
+    )
+    parser.add_argument("--simulated", action="store_true", help="fit on studies that are simulated at the same time")
+    parser.add_argument("--knees", type=Path, help="rendered knees for --simulated (default: render new ones)")
+    parser.add_argument("--workers", type=int, default=1, help="number of simulation processes (default: %(default)s)")
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
     options = parser.parse_args()
     device = "cuda" if options.device != "cpu" and torch.cuda.is_available() else "cpu"
     figures = {
@@ -87,12 +88,12 @@ def main() -> int:
 def report(figures: dict) -> str:
     return "\n".join(
         [
-            f"{figures['width']} maps a branch, {figures['step']} a step; {figures['device']}, load {figures['load']}",
-            f"c2 (k = 5)   {figures['c2_share']:6.1%} of a step (asked: at most {MOST_LOSS_SHARE:.0%})",
-            f"c3 (k = 5)   {figures['c3_share']:6.1%} of a step (asked: at most {MOST_LOSS_SHARE:.0%})",
-            f"plain loop   {figures['plain_slices_a_second']:.2f} patches a second",
-            f"Lightning    {figures['fit_slices_a_second']:.2f} patches a second, {figures['lost']:.1%} lost "
-            f"(asked: at most {MOST_LOST:.0%})",
+            f"{figures['width']} maps per branch, {figures['step']} per step; {figures['device']}, load {figures['load']}",
+            f"c2 (k = 5)   {figures['c2_share']:6.1%} of a step (goal: at most {MOST_LOSS_SHARE:.0%})",
+            f"c3 (k = 5)   {figures['c3_share']:6.1%} of a step (goal: at most {MOST_LOSS_SHARE:.0%})",
+            f"plain loop   {figures['plain_slices_a_second']:.2f} patches per second",
+            f"Lightning    {figures['fit_slices_a_second']:.2f} patches per second, {figures['lost']:.1%} lost "
+            f"(goal: at most {MOST_LOST:.0%})",
             *(f"{name:<12} {gain:.2f} times the plain loop's speed" for name, gain in figures["variants"].items()),
             *(
                 f"busy         {share:.0%} of the time in the plain loop, {share * (1 - figures['lost']):.0%} in the fit"
@@ -146,14 +147,14 @@ class PlainStep:
 def take_turns(
     first: Callable[[], object], second: Callable[[], object], pairs: int, device: str
 ) -> tuple[list[float], list[float]]:
-    """Seconds of a call of each, by turn; the first turn warms up and is left out."""
+    """Seconds per call of each, by turn. The first turn is a warm-up and is discarded."""
     stopwatch = Stopwatch(device)
     times = [[stopwatch.seconds(work) for work in (first, second)] for _ in range(pairs + 1)][1:]
     return [pair[0] for pair in times], [pair[1] for pair in times]
 
 
 def variant_gains(options: argparse.Namespace, device: str) -> dict[str, float]:
-    """Speed of the plain step with one thing changed, as a multiple of the plain step's."""
+    """Speed of the plain step with one change, as a multiple of the unchanged step's."""
     gains = {}
     for name, change in (("fused Adam", {"fused": True}), ("compiled", {"compiled": True})):
         changed, plain = PlainStep(options, device, 1, **change), PlainStep(options, device, 1)
@@ -163,7 +164,7 @@ def variant_gains(options: argparse.Namespace, device: str) -> dict[str, float]:
 
 
 def busy_share(step: PlainStep, steps: int) -> float:
-    """Share of the time in which the GPU's kernels run; they run one after the other here."""
+    """Share of the time in which the GPU's kernels run. Here they run one after another."""
     step()
     seconds = Stopwatch("cuda").seconds(lambda: [step() for _ in range(steps)])
     with profile(activities=[ProfilerActivity.CUDA]) as record:
@@ -177,7 +178,7 @@ def busy_share(step: PlainStep, steps: int) -> float:
 
 
 class Turns(Callback):
-    """Last of all callbacks, runs as many plain steps after every `STEPS_A_TURN` steps of the fit, and times both."""
+    """Last of all callbacks: after every `STEPS_A_TURN` steps of the fit, runs as many plain steps, and times both."""
 
     def __init__(self, step: PlainStep, device: str) -> None:
         self._step, self._stopwatch, self._since = step, Stopwatch(device), None

@@ -241,7 +241,7 @@ def test_single_file(tmp_path: Path) -> None:
 def test_no_place_in_the_patient_is_refused(tmp_path: Path, missing: str) -> None:
     factory.write(factory.series(**{missing: None}), tmp_path)
     (found,) = find_series(tmp_path)
-    assert found.grid is None and "so its place in a volume is unknown" in found.problem
+    assert found.grid is None and "so it cannot be placed in a volume" in found.problem
 
 
 def test_runs_of_one_series_that_count_from_one_again_are_refused(tmp_path: Path) -> None:
@@ -374,9 +374,9 @@ def test_slice_cut_short_refuses_its_series_and_leaves_the_others(tmp_path: Path
     factory.write(factory.series(4, SeriesNumber=2), tmp_path, prefix="B")
     paths[-1].write_bytes(paths[-1].read_bytes()[:-20])
     broken, whole = find_series(tmp_path)
-    assert "A0004 is cut short" in broken.problem
+    assert "A0004 is truncated" in broken.problem
     assert whole.problem is None
-    with pytest.raises(InputError, match="cut short"):
+    with pytest.raises(InputError, match="truncated"):
         broken.load()
 
 
@@ -386,7 +386,7 @@ def test_compressed_slice_cut_short(tmp_path: Path) -> None:
         factory.transcode(path, JPEGLosslessSV1)
     paths[0].write_bytes(paths[0].read_bytes()[:-30])
     (found,) = find_series(tmp_path)
-    assert "cut short" in found.problem
+    assert "truncated" in found.problem
 
 
 def test_header_cut_short_refuses_its_series_though_it_was_an_end_slice(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def test_damage_belongs_to_the_series_of_its_neighbours(tmp_path: Path) -> None:
     (tmp_path / "A0002").unlink()
     (tmp_path / "A0005").write_bytes(b"")
     first, second = find_series(tmp_path)
-    assert second.problem is None and "may lack a slice" in second.warnings[0] and "A0005" in second.warnings[0]
+    assert second.problem is None and "may be missing a slice" in second.warnings[0] and "A0005" in second.warnings[0]
     assert any("A0005" in sentence for sentence in (first.problem, *first.warnings))
 
 

@@ -141,15 +141,15 @@ def test_data_that_end_too_soon_are_refused(tmp_path: Path, cut: int) -> None:
         path.write_bytes(path.read_bytes()[:-cut])
         files.append(path)
     for path in files:
-        assert any(said in message_of(path) for said in ("cut short", "is empty")), path.name
+        assert any(said in message_of(path) for said in ("truncated", "is empty")), path.name
 
 
 def test_a_stream_that_is_whole_but_too_short_is_refused(tmp_path: Path) -> None:
     """The header promises four slices, and the compressed stream ends well after three."""
     packed = zlib.compress(ARRAY[:3].tobytes())
     lines = ("CompressedData = True", f"CompressedDataSize = {len(packed)}")
-    assert "cut short" in message_of(metaimage(tmp_path / "x.mha", packed, *lines))
-    assert "cut short" in message_of(nrrd(tmp_path / "x.nrrd", gzip.compress(ARRAY[:3].tobytes()), encoding="gzip"))
+    assert "truncated" in message_of(metaimage(tmp_path / "x.mha", packed, *lines))
+    assert "truncated" in message_of(nrrd(tmp_path / "x.nrrd", gzip.compress(ARRAY[:3].tobytes()), encoding="gzip"))
 
 
 def test_a_wrong_size_of_the_compressed_data_is_told(tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_a_list_of_another_length_than_the_volume_is_refused(tmp_path: Path, cou
     for number in range(count):
         (tmp_path / f"s{number}").write_bytes(ARRAY[0].tobytes())
     names = "".join(f"s{number}\n" for number in range(count)).encode()
-    assert f"lists {count} data files where its sizes need 4" in message_of(metaimage(tmp_path / "x.mhd", names, data_file="LIST"))
+    assert f"lists {count} data files, but its sizes need 4" in message_of(metaimage(tmp_path / "x.mhd", names, data_file="LIST"))
 
 
 @pytest.mark.parametrize("suffix", [".mhd", ".nhdr"])

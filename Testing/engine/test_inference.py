@@ -170,7 +170,7 @@ def test_a_gpu_without_memory_leaves_the_rest_to_the_cpu(model, gpu):
     synthesizer = Synthesizer(model, make_backend=recorder, batch_size=1)
     assert_equal_to_rounding(synthesizer.run(images), small_network.plain(model.network, images))
     assert (synthesizer.device, synthesizer.precision) == ("cpu", "fp32")
-    assert "rest on the CPU" in synthesizer.reasons[-1]
+    assert "rest runs on the CPU" in synthesizer.reasons[-1]
 
     recorder.fail = lambda device, precision, batch: None
     synthesizer.run(images)
@@ -245,7 +245,7 @@ def test_fp32_where_asked(model):
     synthesizer = Synthesizer(model, "cpu", "fp32")
     synthesizer.run(small_network.images(1, 30, 30))
     assert synthesizer.precision == "fp32"
-    assert synthesizer.reasons == ["CPU, as asked", "fp32: as asked"]
+    assert synthesizer.reasons == ["CPU, as requested", "fp32: as requested"]
 
 
 @pytest.mark.parametrize("precision", ["fp16", "fp64"])

@@ -132,7 +132,7 @@ def test_a_dilated_network_comes_back(tmp_path):
 
 def test_does_not_save_what_could_not_be_loaded(saved, network):
     before = saved.read_bytes()
-    with pytest.raises(ModelError, match="states 8 maps a branch"):
+    with pytest.raises(ModelError, match="states 8 maps per branch"):
         save_model(saved, network, small_study.card(branch_width=8))
     with pytest.raises(ModelError, match="fusion dilations"):
         save_model(saved, network, small_study.card(branch_width=WIDTH, fusion_dilations=small_network.DILATED))

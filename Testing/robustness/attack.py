@@ -1,11 +1,11 @@
-"""Feed the product damaged and hostile files, many thousands if asked, and count what does not end as it should.
+"""Run the product on damaged and hostile files, and count the trials that do not end as they should.
 
     python Testing/robustness/attack.py --trials 2000 --seed 1
 
-Every trial is drawn from its number and the seed alone, so that `--only NUMBER` repeats it. It runs in a process of its own kind,
-with limited time and memory. A trial ends well when it gives the right volume, or a sentence and the exit code of bad input. The
-columns count the other ends: a traceback, a crash of the process, a hang, a wrong volume in silence, a changed input, and a secret
-of the input's that was shown.
+A trial depends only on its number and the seed, so `--only NUMBER` repeats it. It runs in a separate process with limited time and
+memory. A trial ends well if it gives the right volume, or an error message and the exit code for bad input. The columns count the
+other outcomes: a traceback, a crash, a hang, a wrong volume without a warning, a changed input file, and a secret of the input in
+the output.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from trials import Trial, draw, run
 
 COLUMNS = ("traceback", "crash", "hang", "wrong", "damage", "leak")
 SECONDS = 20.0
-# Beyond what the process holds when a trial begins.
+# In addition to the memory that the process uses at its start.
 BYTES = 2 << 30
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a trial ended: "read", "refused", or one of `COLUMNS`; and what it was, in words."""
+    """How a trial ended: "read", "refused" or one of `COLUMNS`, with a detail."""
 
     number: int
     trial: Trial
@@ -40,7 +40,7 @@ class Outcome:
 
 
 def attack(seed: int, numbers: range, seconds: float = SECONDS) -> Iterator[Outcome]:
-    """The outcomes of trials, in their order."""
+    """Run the trials, and yield their outcomes in order."""
     context = multiprocessing.get_context("spawn")
     process, pipe = _start(context)
     try:
@@ -73,7 +73,7 @@ def _start(context: multiprocessing.context.SpawnContext) -> tuple[multiprocessi
 
 
 def _serve(pipe: Connection) -> None:
-    """The attacked process: one trial after the other."""
+    """The attacked process: run one trial after another."""
     _limit_memory()
     while True:
         seed, number = pipe.recv()
@@ -82,7 +82,7 @@ def _serve(pipe: Connection) -> None:
 
 
 def _limit_memory() -> None:
-    """What would take more memory than any study needs fails instead of stopping the machine."""
+    """Limit the memory, so that an excessive allocation fails instead of stopping the machine."""
     try:
         import resource
     except ImportError:  # Windows
@@ -96,7 +96,7 @@ def _limit_memory() -> None:
 
 
 def table(outcomes: list[Outcome]) -> str:
-    """Markdown: a row for each kind of target."""
+    """A Markdown table with a row for each kind of target."""
     header = ("target", "trials", "read", "refused", *COLUMNS)
     rows = []
     for target in dict.fromkeys(outcome.trial.target.name for outcome in outcomes):
@@ -110,18 +110,18 @@ def table(outcomes: list[Outcome]) -> str:
 
 
 PAGE = """\
-# What damaged and hostile files do
+# Robustness against damaged and hostile files
 
-`make attack` feeds the product files that a hospital did not make, or that an accident changed: images of every format it reads,
-sidecars and label names, model files and lists of models, sources of a DICOM export, command lines. Each trial takes a good file,
-damages it in a way drawn from the seed and the trial's number, and runs the product on it in a process with limited memory (2 GiB
-beyond what it holds) and time (20 s). {trials} trials, seed {seed}:
+`make attack` runs the product on damaged and hostile input: images of every supported format, sidecars and label names, model
+files and lists of models, source series of a DICOM export, and command lines. Each trial takes a good file, damages it in a way
+drawn from the seed and the trial's number, and runs the product on it in a process with limited memory (2 GiB more than at its
+start) and time (20 s). {trials} trials, seed {seed}:
 
 {table}
 
-*read*: the right volume, where the damage changed nothing that matters. *refused*: one sentence and the exit code of bad input. The
-other columns are faults: a traceback, a crash of the process, a hang, a wrong volume in silence, a changed input, or a secret of
-the input that was shown. `Testing/robustness/attack.py --only NUMBER` repeats a trial.
+*read*: the right volume, since the damage changed nothing that matters. *refused*: an error message and the exit code for bad
+input. The other columns are faults: a traceback, a crash, a hang, a wrong volume without a warning, a changed input file, or a
+secret of the input in the output. `Testing/robustness/attack.py --only NUMBER` repeats a trial.
 """
 
 
@@ -130,7 +130,7 @@ def main() -> int:
     parser.add_argument("--trials", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", type=int, metavar="NUMBER", help="repeat one trial")
-    parser.add_argument("--output", type=Path, help="write the page of the counts there as Markdown")
+    parser.add_argument("--output", type=Path, help="write the counts to this file as a Markdown page")
     chosen = parser.parse_args()
     numbers = range(chosen.trials) if chosen.only is None else range(chosen.only, chosen.only + 1)
     outcomes = []

@@ -1,4 +1,4 @@
-"""Ways to damage a file, drawn at random: each takes its content, where its header ends and a generator."""
+"""Ways to damage a file at random. Each takes the content, the length of the header and a random generator."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pydicom
 from pydicom.dataelem import RawDataElement
 
-# What a field of a header is replaced with: numbers nobody has, other kinds of text, and what harms careless readers.
+# Replacements for a header field: implausible numbers, other kinds of text, and values that break careless parsers.
 NASTY = (
     b"", b"0", b"-1", b"1", b"2", b"3", b"4", b"5", b"17", b"nan", b"inf", b"-inf", b"1e400", b"1e-400", b"1e9",
     b"9" * 30, b"9" * 400, b"1000000000000", b"2147483648", b"-2147483649", b"0x10", b"1,5", b"1.5", b"1 1 1 1 1 1 1 1 1",
@@ -35,12 +35,12 @@ def flip_voxel_bits(content: bytes, header: int, rng: np.random.Generator) -> by
 
 
 def cut(content: bytes, header: int, rng: np.random.Generator) -> bytes:
-    """Anywhere; often within or near the end, as an interrupted copy does."""
+    """Truncate the file anywhere, like an interrupted copy."""
     return content[: int(rng.integers(0, len(content)))]
 
 
 def zero_a_block(content: bytes, header: int, rng: np.random.Generator) -> bytes:
-    """A lost disk block."""
+    """Imitate a lost disk block."""
     start = int(rng.integers(0, len(content)))
     length = int(rng.integers(1, 512))
     return content[:start] + b"\0" * min(length, len(content) - start) + content[start + length :]
@@ -65,7 +65,7 @@ def replace_by_noise(content: bytes, header: int, rng: np.random.Generator) -> b
 
 
 def replace_a_word(content: bytes, header: int, rng: np.random.Generator) -> bytes:
-    """A word or number of a header of text."""
+    """Replace a word or number of a text header."""
     words = list(re.finditer(rb"[^\s=:(),]+", content[:header]))
     if not words:
         return content
@@ -74,7 +74,7 @@ def replace_a_word(content: bytes, header: int, rng: np.random.Generator) -> byt
 
 
 def replace_a_value(content: bytes, header: int, rng: np.random.Generator) -> bytes:
-    """Everything after a key."""
+    """Replace everything after a key."""
     lines = list(re.finditer(rb"(?<=[=:] )[^\n]*", content[:header]))
     if not lines:
         return content
@@ -95,7 +95,7 @@ def repeat_a_line(content: bytes, header: int, rng: np.random.Generator) -> byte
 
 
 def write_a_number(content: bytes, header: int, rng: np.random.Generator) -> bytes:
-    """One binary number of a header: an extreme one, or any."""
+    """Overwrite a binary number of the header with an extreme one."""
     width = int(rng.choice([1, 2, 4, 8]))
     place = int(rng.integers(0, max(header - width, 1)))
     extremes = (0, 1, -1, 2 ** (8 * width - 1) - 1, 2 ** (8 * width - 1), 100)
@@ -109,7 +109,7 @@ def write_a_number(content: bytes, header: int, rng: np.random.Generator) -> byt
 
 
 def replace_a_dicom_value(content: bytes, header: int, rng: np.random.Generator) -> bytes:
-    """The value of one element, well-formed around it."""
+    """Replace the value of one element; everything around it stays well-formed."""
     dataset = pydicom.dcmread(io.BytesIO(content), force=True)
     tags = [tag for tag in dataset.keys() if tag.group < 0x7FE0]  # noqa: SIM118
     tag = tags[int(rng.integers(len(tags)))]
@@ -130,7 +130,7 @@ def remove_a_dicom_element(content: bytes, header: int, rng: np.random.Generator
 
 
 def replace_a_json_value(content: bytes, header: int, rng: np.random.Generator) -> bytes:
-    """A value of a JSON text by one of another type, or by one that is too long, too deep or too large."""
+    """Replace a JSON value by one of another type, or by one that is too long, too deep or too large."""
     values = list(re.finditer(rb'(?<=: )("[^"]*"|-?[\d.]+|true|false|null|\[|\{)', content))
     if not values:
         return content
@@ -157,7 +157,7 @@ def _saved(dataset: pydicom.Dataset, otherwise: bytes) -> bytes:
     try:
         with pydicom.config.disable_value_validation():
             dataset.save_as(target)
-    except Exception:  # what pydicom will not write is tried by the other kinds of damage
+    except Exception:  # pydicom refuses to write it; other kinds of damage cover such values
         return otherwise
     return target.getvalue()
 
@@ -180,5 +180,5 @@ OF_TEXT: tuple[Damage, ...] = (replace_a_word, replace_a_value, drop_a_line, rep
 OF_BINARY: tuple[Damage, ...] = (write_a_number,)
 OF_DICOM: tuple[Damage, ...] = (write_a_number, replace_a_dicom_value, replace_a_dicom_value, remove_a_dicom_element)
 OF_JSON: tuple[Damage, ...] = (replace_a_json_value, replace_all_by_json, repeat_a_key)
-# Those that leave every byte of the header as it was, and of the voxels all but a few.
+# Damage that changes a few bytes of the voxels and none of the header.
 OF_VOXELS: tuple[Damage, ...] = (flip_voxel_bits,)

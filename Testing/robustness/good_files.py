@@ -1,4 +1,4 @@
-"""One small volume in every way the product can read it: what the attacks start from."""
+"""One small volume in every supported format, as the starting point of the attacks."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ class Kind:
     """A way to store `ARRAY`.
 
     Args:
-        write: makes its files in a folder and gives the one to attack.
-        header: how many of that file's bytes are header, from its content.
+        write: writes its files into a folder and returns the one to attack.
+        header: the length of that file's header in bytes, from its content.
         text: whether the header is lines of text.
-        checked: whether damage to its voxels cannot pass unseen.
+        checked: whether damage to its voxels is always detectable.
     """
 
     write: Callable[[Path], Path]

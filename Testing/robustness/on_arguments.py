@@ -1,4 +1,4 @@
-"""Attacks on the command line: paths that nobody has, values that nobody means; a sentence and an exit code."""
+"""Attacks on the command line with implausible paths and values. Each must end with an error message and an exit code."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ PATHS = (
 
 
 def a_nasty_argument(content: bytes, header: int, rng) -> bytes:
-    """The arguments in a file, a line each, one of them replaced."""
+    """The arguments of a command, joined by a separator, with one of them replaced."""
     command = COMMANDS[int(rng.integers(len(COMMANDS)))]
     values = (*NASTY, *PATHS)
     value = values[int(rng.integers(len(values)))].replace(b"\0", b"\\0")
@@ -45,7 +45,7 @@ def a_nasty_argument(content: bytes, header: int, rng) -> bytes:
 
 
 class Arguments:
-    """A command line, in a folder with one small image."""
+    """A command line, run in a folder with one small image."""
 
     name = "command line"
     damages: tuple[Damage, ...] = (a_nasty_argument,)
@@ -80,7 +80,7 @@ class Arguments:
         if code not in (0, 2, 3, 4, 5, 6):
             return "wrong", f"exit code {code}"
         if "Traceback" in said or (code and not said.strip()):
-            return "wrong", f"exit code {code} without a sentence"
+            return "wrong", f"exit code {code} without an error message"
         if any(not line.isprintable() for line in (said + streams[0].getvalue()).splitlines()):
             return "leak", "control characters reach the terminal"
         return ("read", "") if code == 0 else ("refused", said.strip()[:200])

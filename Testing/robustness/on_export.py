@@ -1,4 +1,4 @@
-"""Attacks on the DICOM export by the headers of its source: legal files, or a sentence and nothing written."""
+"""Attacks on the DICOM export through its source's headers. Each must give legal files, or an error message and no files."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Source:
         from ccdnn.export import export_series
 
         files = sorted(folder.glob("IM*"))
-        # The attacked file is the reference's first, whose identity the new series takes over.
+        # The attacked file comes first, since the new series copies its identity from the reference's first file.
         files = [path, *(file for file in files if file != path)]
         out = folder / "out"
         end, detail = refused_or_read(lambda: export_series(_synthetic(), out, files))
@@ -50,7 +50,7 @@ def _synthetic():
 
 
 def _complaints(path: Path) -> str:
-    """Errors of dciodvfy, David Clunie's validator; none where it is not installed."""
+    """Errors from dciodvfy, David Clunie's validator; none if it is not installed."""
     if shutil.which("dciodvfy") is None:
         return ""
     run = subprocess.run(["dciodvfy", "-new", path], capture_output=True, text=True, errors="replace", check=False)

@@ -1,4 +1,4 @@
-"""Attacks on image files: a right volume, or a sentence."""
+"""Attacks on image files. Each must give the right volume or an error message."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import numpy as np
 from damage import Damage
 from good_files import ARRAY, KINDS, SHAPE, SPACING, Kind
 
-# Stands in the inputs' headers and must not come out again.
+# The inputs' headers contain these; the output must not.
 SECRETS = ("Doe^Jane", "SECRET-ID", "19700101")
 ALLOWED_EXIT_CODES = (0, 3)
 
 
 @dataclass(frozen=True)
 class Image:
-    """A file of one kind, in a folder of its own."""
+    """A file of one kind, in its own folder."""
 
     name: str
     kind: Kind
@@ -72,10 +72,10 @@ class Image:
         return "wrong", unlike
 
     def _is_meant(self, how: Damage, unlike: str) -> bool:
-        """Whether a difference is what the damaged file now says: nobody can tell another header from a true one.
+        """Whether a difference cannot be detected, because the damaged file is valid in itself.
 
-        What can be told: damage to voxels that the format checks, a volume that is shorter than its header says, and a DICOM
-        series that lost a slice.
+        Detectable differences are damage to voxels that the format checks, a volume that is shorter than its header states, and a
+        DICOM series that lost a slice.
         """
         if "DICOM" in self.name and unlike.startswith("shape"):
             return False
@@ -96,7 +96,7 @@ def _inspect(folder: Path) -> tuple[int, str]:
 
 
 def _unlike(volume) -> str | None:
-    """How a volume differs from the one that was written, in a word; None where it does not."""
+    """How a volume differs from the one that was written; None if it does not."""
     if volume.array.shape != SHAPE:
         return f"shape {volume.array.shape}"
     if not np.allclose(volume.grid.spacing, SPACING, rtol=1e-3):

@@ -1,4 +1,4 @@
-"""Attacks on model files: the network that was saved, or a sentence."""
+"""Attacks on model files. Each must give the saved network or an error message."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _good() -> bytes:
 
 
 class ModelFile:
-    """A model file; its header is its length and the JSON after it."""
+    """A model file. Its header consists of a length and JSON text."""
 
     name = "model file"
     damages: tuple[Damage, ...] = (*damage.ANYWHERE, damage.replace_a_word, damage.write_a_number, damage.flip_header_bits)
@@ -40,7 +40,7 @@ class ModelFile:
         end, detail = refused_or_read(lambda: load_model(path))
         refused_or_read(lambda: read_card(path))
         if end == "read" and how is damage.cut and changed:
-            return "wrong", "a file that was cut was loaded"
+            return "wrong", "a truncated file was loaded"
         return end, detail
 
 

@@ -1,4 +1,4 @@
-"""Attacks on every text that is parsed: what is not what it should be ends in a sentence that names the file."""
+"""Attacks on every text that is parsed. Each must be read or end in an error message."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ class Text:
     """A text of one kind.
 
     Args:
-        file: its name.
-        content: when it is good.
-        use: what reads it, from the folder and the file.
-        beside: files that it needs.
+        file: the name of its file.
+        content: the undamaged text.
+        use: reads it, given the folder and the file.
+        beside: other files that it needs.
     """
 
     name: str
@@ -71,7 +71,7 @@ def _sidecar(folder: Path, path: Path) -> None:
 
     found = sidecar_of(path)
     if not all(warning.isprintable() for warning in (*found.warnings, found.description)):
-        raise AssertionError("a warning or a description holds control characters")
+        raise AssertionError("a warning or a description contains control characters")
 
 
 def _names(folder: Path, path: Path) -> None:
@@ -123,7 +123,7 @@ def _request(folder: Path, path: Path) -> None:
 
 
 def _report(folder: Path, path: Path) -> None:
-    """A file of the user's beside the page stays, whatever the page says of it (`trials.run` compares)."""
+    """A user's file next to the page must stay, whatever the page states about it (`trials.run` compares)."""
     from ccdnn.measure.table import Column, Table
     from ccdnn.report.content import Report
     from ccdnn.report.write import write_report
@@ -133,7 +133,7 @@ def _report(folder: Path, path: Path) -> None:
         write_report(folder, Report("t", Table("Volumes", (Column("a"),), ()), {}, (), ()))
     finally:
         if (folder / "mine.txt").read_text() != "mine":
-            raise AssertionError("a file of the user's was replaced")
+            raise AssertionError("a user's file was replaced")
 
 
 TARGETS = (

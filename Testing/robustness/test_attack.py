@@ -1,4 +1,4 @@
-"""Damaged and hostile files end in the right volume or in a sentence: a few trials here, thousands by `make attack`."""
+"""Damaged and hostile files give the right volume or an error message. A few trials run here; `make attack` runs thousands."""
 
 from __future__ import annotations
 

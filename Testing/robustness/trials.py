@@ -20,23 +20,23 @@ class Target(Protocol):
     """What is attacked.
 
     Args:
-        name: in the table of outcomes.
-        damages: that are tried on it.
+        name: for the table of outcomes.
+        damages: the kinds of damage to try.
     """
 
     name: str
     damages: tuple[Damage, ...]
 
     def make(self, folder: Path) -> Path:
-        """Write what is good into an empty folder; gives the file to damage."""
+        """Write good files into an empty folder, and return the one to damage."""
 
     def header(self, content: bytes) -> int:
-        """How many bytes of that file are header."""
+        """The length of that file's header in bytes."""
 
     def judge(self, folder: Path, path: Path, changed: bool, damage: Damage) -> tuple[str, str]:
-        """Use the damaged file as a user would; gives an end (see `attack.Outcome`) and a detail.
+        """Use the damaged file as a user would, and return an end (see `attack.Outcome`) and a detail.
 
-        Whatever it raises is the end "traceback".
+        Any exception counts as the end "traceback".
         """
 
 
@@ -61,7 +61,7 @@ def targets() -> tuple[Target, ...]:
 
 
 def draw(seed: int, number: int) -> Trial:
-    """Trial `number`, from nothing but its number and the seed."""
+    """Draw trial `number`, from only its number and the seed."""
     rng = np.random.default_rng((seed, number))
     every = targets()
     target = every[int(rng.integers(len(every)))]
@@ -69,7 +69,7 @@ def draw(seed: int, number: int) -> Trial:
 
 
 def run(seed: int, number: int, folder: Path) -> tuple[str, str]:
-    """How the trial ends, and a detail."""
+    """Run a trial, and return how it ends and a detail."""
     trial = draw(seed, number)
     path = trial.target.make(folder)
     good = path.read_bytes()
@@ -82,7 +82,7 @@ def run(seed: int, number: int, folder: Path) -> tuple[str, str]:
         return "traceback", traceback.format_exc().strip().replace("\n", " | ")[-1500:]
     after = _hashes(folder)
     if any(after.get(name) != content for name, content in before.items()):
-        return "damage", "a file that was there was changed or removed"
+        return "damage", "an existing file was changed or removed"
     return end, detail
 
 
@@ -92,7 +92,7 @@ def _hashes(folder: Path) -> dict[str, str]:
 
 
 def refused_or_read(use: Callable[[], object]) -> tuple[str, str]:
-    """The end of a use that may raise one of the program's own errors, whose message is one line."""
+    """Call `use` and return its end. It may raise the program's own errors, whose messages must be one line."""
     from ccdnn.errors import CcdnnError
 
     try:

@@ -1,5 +1,5 @@
-"""DICOM, as the standard has it: headers to frames, frames to series, series to voxels.
+"""Reading DICOM: headers into frames, frames into series, series into voxels.
 
-`headers` reads one file, classic or Enhanced, into `Frame`s; `grouping` splits the frames of a series where they are not one
-volume; `stack` places what is left on a grid or says why that cannot be; `pixels` decodes them when a series is loaded.
+`headers` reads one file, classic or Enhanced, into `Frame`s. `grouping` splits a series that contains several volumes. `stack`
+places the slices of each volume on a grid, or reports why it cannot. `pixels` decodes the voxels when a series is loaded.
 """

@@ -1,7 +1,7 @@
-"""Splitting the frames of a DICOM series into volumes: one echo, image type, orientation and time point each.
+"""Splits the frames of a DICOM series into volumes, each with one echo, image type, orientation and time point.
 
-Some attributes always split (a volume has one echo time); others differ between the slices of one volume on some scanners
-(trigger time, acquisition number) and split only where slices lie at the same place.
+Some attributes always split a series (a volume has one echo time). Others (trigger time, acquisition number) differ between the
+slices of one volume on some scanners, so they split a series only where slices share a position.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from ccdnn.dicom.headers import Frame
 from ccdnn.errors import InputError
 from ccdnn.series import plane_of
 
-# Numbers that differ by less are one value written twice.
+# Numbers that differ by less are treated as equal.
 RELATIVE_TOLERANCE = 0.01
-# Direction cosines: 0.03°, a fifth of a pixel at the far edge of a knee.
+# For direction cosines: 0.03°, which is a fifth of a pixel at the far edge of a knee.
 ORIENTATION_TOLERANCE = 5e-4
 
-# What distinguishes repeats of one and the same volume.
+# Labels that distinguish repeats of the same volume.
 REPEAT_LABELS = {"time point", "acquisition", "trigger time", "acquisition time", "repeat"}
 LABELS_TOGETHER = 3
 
@@ -37,12 +37,12 @@ class Group:
     """The frames of one volume.
 
     Args:
-        frames: in no order.
+        frames: in any order.
         parts: what distinguishes it within its series, such as ("TE 30 ms", "time point 2").
-        time_point: 1, 2, … among repeats; None where there are none.
-        planes: in how many anatomical planes the series has slices (three in a three-plane localizer).
+        time_point: 1, 2, … for repeats; None otherwise.
+        planes: number of anatomical planes in the series (three for a three-plane localizer).
         diffusion: whether the series has images with a b-value above 0.
-        notes: what a user should check, each the rest of a sentence that begins with its name.
+        notes: what the user should check; each completes a sentence that begins with the volume's name.
     """
 
     frames: list[Frame]
@@ -54,7 +54,7 @@ class Group:
 
     @property
     def typical(self) -> Frame:
-        """A frame whose protocol most of them have."""
+        """A frame with the most common protocol."""
         counts = Counter(frame.protocol for frame in self.frames)
         usual = counts.most_common(1)[0][0]
         return next(frame for frame in self.frames if frame.protocol == usual)
@@ -62,10 +62,13 @@ class Group:
 
 @dataclass(frozen=True)
 class Rule:
-    """One difference that splits: what differs, how to split by it, and the word for a part, from its first frame and every part's.
+    """An attribute to split by.
 
     Args:
-        tolerated: whether slices that are one regular stack stay together in spite of it.
+        what: its name in messages.
+        split: splits frames into parts.
+        word: names a part, from its first frame and the first frames of all parts.
+        tolerated: whether the slices of one regular stack stay together even if they differ in it.
     """
 
     what: str
@@ -75,7 +78,7 @@ class Rule:
 
 
 def split_into_volumes(frames: Sequence[Frame]) -> list[Group]:
-    """Groups in the order of the frames, each meant to be one volume; `stack.arrange` says whether it is."""
+    """Split frames into groups that should each be one volume (`stack.arrange` checks that), sorted by series number."""
     groups = []
     for series in _by_series(frames):
         series = _without_copies(series)
@@ -90,7 +93,7 @@ def split_into_volumes(frames: Sequence[Frame]) -> list[Group]:
 
 
 def _by_series(frames: Sequence[Frame]) -> list[list[Frame]]:
-    """By study, series and modality; a slice that lacks its modality goes with the others of its series."""
+    """Split by study, series and modality. A slice without a modality stays with the others of its series."""
     parts = []
     for series in _split(frames, lambda frame: (frame.study_uid, frame.series_uid or frame.path.parent)):
         modalities = {frame.modality for frame in series} - {""}
@@ -99,7 +102,7 @@ def _by_series(frames: Sequence[Frame]) -> list[list[Frame]]:
 
 
 def _without_copies(frames: Sequence[Frame]) -> list[Frame]:
-    """One of each image: folders often hold a file twice. Two different images under one UID both stay."""
+    """Drop duplicates, since folders often contain a file twice. Different images with the same UID both stay."""
     seen: dict[tuple, Frame] = {}
     for frame in frames:
         seen.setdefault((frame.instance_uid or frame.path, frame.index, frame.position, frame.protocol), frame)
@@ -116,7 +119,7 @@ def _split(frames: Sequence[Frame], key: Callable[[Frame], Hashable]) -> list[li
 def _split_near(
     frames: Sequence[Frame], value: Callable[[Frame], Sequence[float] | float | None], relative: float = 0.0, absolute: float = 0.0
 ) -> list[list[Frame]]:
-    """Split by numbers that are equal within a tolerance to those of a part's first frame; no number is a value of its own."""
+    """Split by numbers, within a tolerance of each part's first frame. Frames without a number form a part of their own."""
     distinct = [(part[0], part) for part in _split(frames, value)]
     parts: list[list[Frame]] = []
     part_of: list[int] = []
@@ -141,7 +144,7 @@ def _split_near(
 
 
 def _with_the_most(parts: list[list[Frame]], value: Callable[[Frame], Any]) -> list[list[Frame]]:
-    """Frames that lack a value go to the largest part that has one. It is incomplete without them, which is reported later."""
+    """Move frames without a value to the largest part that has one, where the missing value is reported later."""
     known = [part for part in parts if value(part[0]) is not None]
     if not known or len(known) == len(parts):
         return parts
@@ -159,14 +162,14 @@ def _by_number(what: str, value: Callable[[Frame], float | None], word: str) -> 
 
 
 def _by_frame_of_reference(frames: Sequence[Frame]) -> list[list[Frame]]:
-    """Places in two frames of reference cannot be compared; a slice that lacks its own goes with the others."""
+    """Split by frame of reference, across which positions cannot be compared. A slice without one stays with the others."""
     if len({frame.frame_of_reference_uid for frame in frames} - {""}) <= 1:
         return [list(frames)]
     return _split(frames, lambda frame: frame.frame_of_reference_uid)
 
 
 def _split_by_stack(frames: Sequence[Frame]) -> list[list[Frame]]:
-    """By Stack ID, unless a file gives every slice one of its own."""
+    """Split by Stack ID, unless every slice has its own."""
     parts = _split(frames, lambda frame: frame.stack)
     return parts if min(map(len, parts)) > 1 else [list(frames)]
 
@@ -187,7 +190,7 @@ def _plane(frame: Frame) -> str:
 
 
 def _image_type_word(frame: Frame, all_parts: Sequence[Frame]) -> str:
-    """The values of Image Type that the other parts have not."""
+    """The Image Type values that not all parts share."""
     common = set.intersection(*(set(part.protocol.image_type) for part in all_parts))
     own = [IMAGE_TYPE_WORDS.get(value, value) for value in frame.protocol.image_type if value not in common]
     return " ".join(own) or "image type"
@@ -230,8 +233,8 @@ def _apply(rule: Rule, volume: Group) -> list[Group]:
     largest, total = max(map(len, parts)), len(volume.frames)
     if rule.tolerated and stack.is_one_stack(volume.frames):
         note = (
-            f"was read as one volume, although the {rule.what} of {total - largest} of its {total} slices is not that of the"
-            " others; check that it is one"
+            f"was read as one volume, although the {rule.what} of {total - largest} of its {total} slices differs; "
+            "check that it is one volume"
         )
         return [replace(volume, notes=(*volume.notes, note))]
     named = _named(volume, parts, [rule.word(part[0], [part[0] for part in parts]) for part in parts])
@@ -239,12 +242,12 @@ def _apply(rule: Rule, volume: Group) -> list[Group]:
     if len(parts) - len(single) != 1 or largest < stack.STACK_SLICES:
         return named
     count = "1 slice" if len(single) == 1 else f"{len(single)} slices"
-    note = f"is read without {count} of its series whose {rule.what} is another; check that it is whole"
+    note = f"was read without {count} of its series whose {rule.what} differs; check that it is complete"
     return [replace(part, notes=(*part.notes, note)) if len(part.frames) > 1 else part for part in named]
 
 
 def _named(volume: Group, parts: Sequence[list[Frame]], words: Sequence[str]) -> list[Group]:
-    """The parts of a volume, each with a distinguishing word, and a number where a word repeats."""
+    """The parts of a volume, each named by its word, with a number where a word repeats."""
     total, so_far = Counter(words), Counter[str]()
     numbered = []
     for word in words:
@@ -265,12 +268,12 @@ def _separated(volume: Group, separate: Callable[[Sequence[Frame]], list[list[Fr
     try:
         parts = separate(volume.frames)
     except InputError:
-        return [volume]  # it has no position in the patient, which is reported when it is arranged
+        return [volume]  # no position in the patient, which `stack.arrange` reports later
     return [volume] if len(parts) == 1 else _named(volume, parts, ["stack"] * len(parts))
 
 
 def _repeats(volume: Group) -> list[Group]:
-    """Split where slices share a place, by the fewest labels that leave exactly one slice of each volume there."""
+    """Split where slices share a position, by the fewest labels that leave one slice per volume at each position."""
     try:
         count = stack.multiplicity(volume.frames)
     except InputError:
@@ -296,7 +299,7 @@ def _sort_key(part: Sequence[Frame], names: Sequence[str]) -> tuple[Any, ...]:
 
 
 def _by_turn(frames: Sequence[Frame], count: int) -> list[list[Frame]] | None:
-    """The first, second, … image at every place by Instance Number; None where that is not certain."""
+    """Group the first, second, … image at every position, by Instance Number; None where the order is uncertain."""
     numbers = {frame.instance_number for frame in frames}
     files = {(frame.path, frame.instance_number) for frame in frames}
     at_places = stack.places(frames)
@@ -309,7 +312,7 @@ def _by_turn(frames: Sequence[Frame], count: int) -> list[list[Frame]] | None:
 
 
 def _repeats_named(volume: Group, parts: Sequence[list[Frame]], used: Sequence[str]) -> list[Group]:
-    """Repeats are numbered; what weighs the image differently (b-value, echo, TR) is named by its value."""
+    """Number the repeats. Volumes that differ in weighting (b-value, echo, TR) are named by that value instead."""
     names = list(used)
     if "b-value" not in used and len({part[0].labels.get("b-value") for part in parts}) > 1:
         names.insert(0, "b-value")

@@ -1,4 +1,4 @@
-"""One DICOM file's header as frames: what each two-dimensional image shows, where it lies and how its values are scaled."""
+"""Reads a DICOM file's header as frames: the protocol, position and scaling of each two-dimensional image."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ FLOAT_PIXEL_DATA = ((0x7FE0, 0x0008), (0x7FE0, 0x0009))
 UNDEFINED_LENGTH = 0xFFFFFFFF
 ITEM_TAG = b"\xfe\xff\x00\xe0"
 
-# What an image can have at most; more is a damaged or a hostile header, and is refused before memory is taken for it.
+# The most that an image can have. A header that states more is damaged or hostile, and is refused before memory is allocated.
 MOST_PIXELS = 1 << 26
 MOST_DEFLATED_BYTES = 1 << 28
-# How many times larger than the image its pixel data may be: some writers pad them.
+# How many times larger than the image its pixel data may be, since some writers pad them.
 LARGEST_PIXEL_DATA = 4
 SPARE_PIXEL_BYTES = 1 << 24
 
-# What pydicom raises where it cannot parse a value, which it does only when the value is asked for. NotImplementedError is its word
-# for a value representation that DICOM does not have (`pydicom.values.convert_value`): one damaged byte makes one.
+# What pydicom raises when it cannot parse a value, which it does on first access. NotImplementedError means an unknown value
+# representation (`pydicom.values.convert_value`), which one damaged byte can cause.
 UNPARSABLE = (ValueError, TypeError, OverflowError, NotImplementedError, BytesLengthException)
 
-# What decides the voxels' values, and their place.
+# Attributes that determine the voxels' values and positions.
 VOXEL_NUMBERS = (
     "RescaleSlope",
     "RescaleIntercept",
@@ -58,7 +58,7 @@ VOXEL_NUMBERS = (
 )
 VOXEL_VECTORS = {"PixelSpacing": 2, "ImagePositionPatient": 3, "ImageOrientationPatient": 6}
 
-# Dimensions of an Enhanced file that say where a frame lies; every other dimension distinguishes volumes at one place.
+# Dimensions of an Enhanced file that give a frame's position. All others distinguish volumes at the same position.
 SPATIAL_DIMENSIONS = {Tag("InStackPositionNumber"), Tag("ImagePositionPatient"), Tag("StackID"), Tag("ImageOrientationPatient")}
 
 
@@ -67,21 +67,21 @@ class Frame:
     """One image of a classic file or one frame of a multi-frame file.
 
     Args:
-        path, index: the file, and the frame's place in it (0-based).
+        path, index: the file, and the frame's index in it (0-based).
         instance_uid, series_uid, study_uid, frame_of_reference_uid: as in the file; "" where absent.
         series_number, instance_number, description, modality: likewise; numbers None where absent.
         shape: rows and columns.
         pixel_spacing: distance between rows and between columns, mm.
-        position: LPS of the first voxel's centre, mm. None where the file has none.
+        position: centre of the first voxel in LPS, mm. None where the file has none.
         orientation: direction cosines in LPS of a row (first three) and of a column. None where the file has none.
-        nominal_spacing: slice spacing or thickness as written, used only where there is a single slice.
+        nominal_spacing: slice spacing or thickness from the header, used only for a single slice.
         slope, intercept: stored value → signal.
         inverted: MONOCHROME1, where the lowest value is the brightest.
         protocol: how it was acquired.
         stack: Stack ID of an Enhanced file, "" elsewhere.
-        labels: what may tell frames at one position apart, name → value, the surest first.
-        problem: why its pixels cannot be used, one sentence; None where they can.
-        patient: whom it is of.
+        labels: what may distinguish frames at the same position, name → value, the most reliable first.
+        problem: why its pixels cannot be used, in one sentence; None if they can.
+        patient: the patient it shows.
     """
 
     path: Path
@@ -111,7 +111,7 @@ class Frame:
 
 
 class DamagedFile(InputError):
-    """A file that breaks off within its header; `series_uid` is "" where it breaks off before that."""
+    """A file whose header is damaged or truncated; `series_uid` is "" if it could not be read."""
 
     def __init__(self, path: Path, message: str, series_uid: str) -> None:
         super().__init__(message)
@@ -119,10 +119,10 @@ class DamagedFile(InputError):
 
 
 class Header:
-    """One frame's attributes, wherever the file keeps them: its own functional groups, the shared ones, then the top level.
+    """Looks up one frame's attributes in its own functional groups, then in the shared ones, then at the top level.
 
-    A classic file has the top level only; so has a mapping of keywords to values, such as a BIDS sidecar. Values that cannot be
-    parsed read as absent.
+    A classic file has only the top level, as does a mapping of keywords to values, such as a BIDS sidecar. Values that cannot be
+    parsed count as absent.
     """
 
     def __init__(self, dataset: Dataset | Mapping[str, Any], frame: Dataset | None = None, shared: Dataset | None = None) -> None:
@@ -147,7 +147,7 @@ class Header:
         return None
 
     def text(self, keyword: str) -> str:
-        """One line of printable text; "" where there is none. A backslash, which separates values, is shown as one."""
+        """The value as one line of printable text; "" where it is absent. Multiple values are joined by backslashes."""
         value = self.value(keyword)
         if isinstance(value, (list, tuple, MultiValue)):
             value = "\\".join(map(str, value))
@@ -186,7 +186,7 @@ class Header:
         return self.stated(keyword) or None if self.number(keyword) is None else None
 
     def stated(self, keyword: str) -> str:
-        """The text of an attribute, whether it can be parsed or not; "" where it is absent or empty."""
+        """The text of an attribute, whether or not it can be parsed; "" where it is absent or empty."""
         return next((text for layer in self.layers if (text := _stated(layer, keyword))), "")
 
     def integer(self, keyword: str) -> int | None:
@@ -194,13 +194,13 @@ class Header:
         return None if number is None else round(number)
 
     def items(self, keyword: str) -> list[Dataset]:
-        """The items of a sequence; none where it is absent or no sequence."""
+        """The items of a sequence; none where it is absent or not a sequence."""
         value = self.value(keyword)
         return list(value) if isinstance(value, Sequence) else []
 
 
 def _stated(layer: Dataset | Mapping[str, Any], keyword: str) -> str:
-    """What a layer states for an attribute, as text, whether it can be parsed or not; "" where it states nothing."""
+    """A layer's value of an attribute as text, whether or not it can be parsed; "" where it is absent."""
     if not isinstance(layer, Dataset):
         value: Any = layer.get(keyword)
     else:
@@ -216,7 +216,7 @@ def _stated(layer: Dataset | Mapping[str, Any], keyword: str) -> str:
 
 
 def _group_items(groups: Dataset | None) -> Iterator[Dataset]:
-    """The items of the standard functional groups and of the sequences inside them; private copies may contradict them."""
+    """The items of the standard functional groups and the sequences inside them. Private groups may contradict them."""
     if groups is None:
         return
     for tag in groups.keys():  # noqa: SIM118 - a Dataset yields elements, each parsed before it can be caught
@@ -235,7 +235,7 @@ def read_frames(path: Path) -> list[Frame]:
     """The frames of a DICOM file; none where it contains no image (a DICOMDIR, a report).
 
     Raises:
-        DamagedFile: its header cannot be read to the end.
+        DamagedFile: its header is damaged or truncated.
     """
     return read_header(path)[1]
 
@@ -244,7 +244,7 @@ def read_header(path: Path) -> tuple[Dataset, list[Frame]]:
     """The header of a DICOM file as it is, and its frames.
 
     Raises:
-        DamagedFile: its header cannot be read to the end.
+        DamagedFile: its header is damaged or truncated.
     """
     with lenient(), open_regular(path) as stream:
         try:
@@ -254,20 +254,20 @@ def read_header(path: Path) -> tuple[Dataset, list[Frame]]:
         except Exception as error:  # pydicom raises nearly anything on damaged data
             message = f"{path.name} cannot be read as DICOM ({_first_words(error)}); copy it again from its source."
             raise DamagedFile(path, message, "") from None
-        if Header(dataset.file_meta).text("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage or _is_no_image(sop_class):
+        if Header(dataset.file_meta).text("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage or _is_not_an_image(sop_class):
             return dataset, []
         header = Header(dataset)
         if header.integer("Rows") is None or header.integer("Columns") is None:
-            message = f"{path.name} is damaged: its header breaks off before the image is described; copy it again from its source."
+            message = f"{path.name} is damaged: its header ends before it describes the image; copy it again from its source."
             raise DamagedFile(path, message, header.text("SeriesInstanceUID"))
         return dataset, _frames_of(path, dataset, stream)
 
 
 def _require_deflated_size(stream: BinaryIO) -> None:
-    """Find out how much a deflated file holds before pydicom inflates it at once, whatever its size.
+    """Check the expanded size of a deflated file, since pydicom inflates it in one step, whatever its size.
 
     Raises:
-        ValueError: it is more than any image has, or the stream is damaged.
+        ValueError: the size is larger than any image, or the stream is damaged.
     """
     start = stream.read(4096)
     if start[128:132] == b"DICM" and DeflatedExplicitVRLittleEndian.encode() in start:
@@ -276,12 +276,12 @@ def _require_deflated_size(stream: BinaryIO) -> None:
         while not inflater.eof and (block := inflater.unconsumed_tail or stream.read(1 << 20)):
             total += len(inflater.decompress(block, 1 << 22))
             if total > MOST_DEFLATED_BYTES:
-                raise ValueError("it expands to more than any image has")
+                raise ValueError("it expands to more data than any image has")
     stream.seek(0)
 
 
 def _end_of_meta(start: bytes) -> int:
-    """Where the elements of group 2 end, which are always explicit and little endian."""
+    """The offset at which group 2 ends. Its elements are always explicit little endian."""
     place = 132
     while start[place : place + 2] == b"\x02\x00":
         long = start[place + 4 : place + 6] in (b"OB", b"OW", b"UN", b"UT", b"SQ")
@@ -292,7 +292,7 @@ def _end_of_meta(start: bytes) -> int:
 
 @contextmanager
 def lenient() -> Iterator[None]:
-    """Read leniently: values that break the rules are common and mostly harmless, and pydicom would warn about each."""
+    """Read leniently: non-conforming values are common and mostly harmless, and pydicom would warn about each one."""
     log = logging.getLogger("pydicom")
     level = log.level
     log.setLevel(logging.CRITICAL)
@@ -304,8 +304,8 @@ def lenient() -> Iterator[None]:
         log.setLevel(level)
 
 
-def _is_no_image(sop_class: str) -> bool:
-    """Reports, presentation states, segmentations, spectra, raw data; an unknown class may be an image."""
+def _is_not_an_image(sop_class: str) -> bool:
+    """True for reports, presentation states, segmentations, spectra and raw data. An unknown class may be an image."""
     name = UID(sop_class).name
     return name not in ("", sop_class) and "Image Storage" not in name
 
@@ -321,7 +321,7 @@ def _frames_of(path: Path, dataset: Dataset, stream: BinaryIO) -> list[Frame]:
     shared = next(iter(header.items("SharedFunctionalGroupsSequence")), None)
     problem = _unusable(path, header, count, len(per_frame)) or _incomplete(path, dataset, stream, count)
     if not per_frame:
-        # One entry stands for all frames of a multi-frame file without functional groups: nothing says where they lie.
+        # A multi-frame file without functional groups does not state the positions of its frames. One entry represents them all.
         return [_frame(path, 0, header, problem)]
     pointers = [Header(item).value("DimensionIndexPointer") for item in header.items("DimensionIndexSequence")]
     return [_frame(path, index, Header(dataset, groups, shared), problem, pointers) for index, groups in enumerate(per_frame)]
@@ -359,20 +359,20 @@ def _frame(path: Path, index: int, header: Header, problem: str | None, dimensio
 
 
 def _unreadable(path: Path, header: Header) -> str | None:
-    """What says how the voxels are scaled, stored and placed, and is there but cannot be read: a default would be wrong voxels."""
+    """Report an attribute of scaling, storage or position that is present but unreadable. A default would give wrong voxels."""
     for keyword in VOXEL_NUMBERS:
         if text := header.unreadable_number(keyword):
             return f"{path.name} states {keyword} “{text}”, which is not a number; export the series again."
     for keyword, count in VOXEL_VECTORS.items():
         if header.numbers(keyword, count) is None and (text := header.stated(keyword)):
-            return f"{path.name} states {keyword} “{text}” where {count} numbers should be; export the series again."
+            return f"{path.name} states {keyword} “{text}”, but {count} numbers are needed; export the series again."
     if header.number("RescaleSlope") == 0:
-        return f"{path.name} states Rescale Slope 0, which makes its slice black; export the series again."
+        return f"{path.name} states Rescale Slope 0, which would make its slice black; export the series again."
     return None
 
 
 def _shape(header: Header) -> tuple[int, int]:
-    """Rows and columns, which `read_frames` found to be there."""
+    """Rows and columns, which `read_header` requires."""
     return header.integer("Rows") or 0, header.integer("Columns") or 0
 
 
@@ -381,7 +381,7 @@ def _default(value: float | None, otherwise: float) -> float:
 
 
 def _labels(header: Header, dimension_pointers: Iterable[Any]) -> dict[str, Any]:
-    """Everything that may tell two frames at one place apart, in the order in which it is tried."""
+    """Everything that may distinguish two frames at the same position, in the order in which it is tried."""
     direction = header.numbers("DiffusionGradientOrientation", 3)
     labels = {
         "time point": _first_known(header.integer("TemporalPositionIdentifier"), header.integer("TemporalPositionIndex")),
@@ -408,49 +408,49 @@ def _first_known(*values: Any) -> Any:
 
 
 def _unusable(path: Path, header: Header, count: int, groups: int) -> str | None:
-    """Why the pixels of a file cannot be one or more slices of a volume, before anything is decoded."""
+    """Why a file's pixels cannot be slices of a volume, from its header alone; None if they can."""
     if (header.integer("SamplesPerPixel") or 1) != 1 or "COLOR" in header.text("PhotometricInterpretation").upper():
         return f"{path.name} is a colour image; a grey-scale MR image is needed."
     if math.prod(_shape(header)) * max(count, 1) > MAX_VOXELS or math.prod(_shape(header)) > MOST_PIXELS or min(_shape(header)) < 1:
-        return f"{path.name} announces {count} images of {'×'.join(map(str, _shape(header)))} pixels, which no scanner makes."
+        return f"{path.name} states an impossible size: {count} × {'×'.join(map(str, _shape(header)))} pixels; copy it again."
     if "MOSAIC" in header.words("ImageType"):
         return f"{path.name} is a mosaic of slices in one image; export the series as single slices or as Enhanced DICOM."
     if groups and groups != count:
-        return f"{path.name} has {count} frames but describes {groups} of them; copy or export it again."
+        return f"{path.name} has {count} frames but describes {groups}; copy or export it again."
     if not groups and count > 1:
-        return f"{path.name} holds {count} frames and does not say where each one lies."
+        return f"{path.name} contains {count} frames without positions; export the series as single slices or as Enhanced DICOM."
     return None
 
 
 def _incomplete(path: Path, dataset: Dataset, stream: BinaryIO, count: int) -> str | None:
-    """Whether the pixel data are missing or end too soon; `stream` stands where the header ends. Nothing is decoded."""
+    """Why the pixel data are incomplete, without decoding them; `stream` is at the end of the header. None if complete."""
     syntax = Header(dataset.file_meta).text("TransferSyntaxUID")
     if syntax == DeflatedExplicitVRLittleEndian:
-        return None  # inflating it for the header has already shown that it is whole
+        return None  # it was inflated with the header, so it is complete
     implicit, little = dataset.original_encoding
     order: Literal["little", "big"] = "big" if little is False else "little"
     group, element = (int.from_bytes(stream.read(2), order) for _ in range(2))
     if (group, element) in FLOAT_PIXEL_DATA:
-        return f"{path.name} holds floating-point pixel data, as parametric maps do and MR images do not; choose another series."
+        return f"{path.name} contains floating-point pixel data, so it is a parametric map; choose a series of MR images."
     if (group, element) != PIXEL_DATA:
         return f"{path.name} has no pixel data; copy it again from its source."
-    stream.seek(0 if implicit else 4, os.SEEK_CUR)  # an explicit header has the VR and two spare bytes here
+    stream.seek(0 if implicit else 4, os.SEEK_CUR)  # in explicit VR, skip the VR and two reserved bytes
     length = int.from_bytes(stream.read(4), order)
     start = stream.tell()
     size = stream.seek(0, os.SEEK_END)
     header = Header(dataset)
     image_bytes = (header.integer("BitsAllocated") or 16) * math.prod(_shape(header)) * count // 8
     if size - start > LARGEST_PIXEL_DATA * image_bytes + SPARE_PIXEL_BYTES:
-        return f"{path.name} is many times larger than its image; copy or export it again."
+        return f"{path.name} is many times larger than its image requires; copy or export it again."
     if length == UNDEFINED_LENGTH:
         whole = _whole_fragments(stream, start, size) > count  # the first item is the offset table
     else:
         whole = min(length, size - start) >= image_bytes
-    return None if whole else f"{path.name} is cut short: its pixel data end before the image does; copy it again from its source."
+    return None if whole else f"{path.name} is truncated: its pixel data end before the image does; copy it again from its source."
 
 
 def _whole_fragments(stream: BinaryIO, start: int, size: int) -> int:
-    """How many items of compressed pixel data lie within the file; 0 where the last one is cut."""
+    """The number of items of compressed pixel data in the file; 0 if the last one is truncated."""
     items, place = 0, start
     while place + 8 <= size:
         stream.seek(place)

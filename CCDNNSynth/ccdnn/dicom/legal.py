@@ -1,7 +1,7 @@
-"""Values that break the rules of their kind (DICOM PS3.5, section 6.2), made legal before they are written again.
+"""Makes values conform to their value representation (DICOM PS3.5, section 6.2) before they are written.
 
-Scanners and anonymisers write names, dates and UIDs that archives refuse. A derived series has to point to its patient and study
-all the same, so what can be kept is kept, and every change is reported.
+Scanners and anonymisers write names, dates and UIDs that archives reject. A derived series must still refer to its patient and
+study, so values are kept as far as possible, and every change is reported.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _AGE = re.compile(r"0*(\d{1,3})([DWMY])")
 _TIME = re.compile(r"([01]\d|2[0-3])(?:([0-5]\d)(?:([0-5]\d|60)(?:\.\d{1,6})?)?)?")
 _NUMBER = re.compile(r" *[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)? *")
 _LONGEST_NUMBER = 16
-# Codes of which the standard lists every one that there is.
+# Codes for which the standard lists all allowed values.
 _ENUMERATED = {
     "PatientSex": ("M", "F", "O"),
     "PatientIdentityRemoved": ("YES", "NO"),
@@ -34,7 +34,7 @@ _ENUMERATED = {
 
 
 def make_legal(dataset: Dataset) -> list[str]:
-    """Change the values of a dataset that are not legal; gives a sentence for each change, without the values.
+    """Make all values of a dataset legal, and return a sentence about each change. The sentences contain no values.
 
     >>> header = Dataset()
     >>> header.PatientAge = "45Y"
@@ -45,7 +45,7 @@ def make_legal(dataset: Dataset) -> list[str]:
 
 
 def put(dataset: Dataset, keyword: str, value: Any) -> list[str]:
-    """Set a value that may be of no kind that its element can hold, which leaves it empty; a sentence says so."""
+    """Set an element's value. A value of the wrong type leaves the element empty, which the returned sentence reports."""
     try:
         setattr(dataset, keyword, value)
     except (ValueError, TypeError, OverflowError):
@@ -55,7 +55,7 @@ def put(dataset: Dataset, keyword: str, value: Any) -> list[str]:
 
 
 def legal_uid(uid: str) -> str:
-    """The UID itself if it is legal, else one that the same illegal UID always gives (PS3.5, section B.2)."""
+    """The UID itself if it is legal; otherwise a UID derived from it, always the same one (PS3.5, section B.2)."""
     if _UID.fullmatch(uid) and len(uid) <= _LONGEST_UID:
         return uid
     return f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, uid).int}"

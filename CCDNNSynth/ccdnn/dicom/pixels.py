@@ -1,4 +1,4 @@
-"""The voxels of arranged frames: decoded, cut to their stored bits, rescaled frame by frame."""
+"""Decodes the voxels of arranged frames, keeps only their stored bits and rescales them frame by frame."""
 
 from __future__ import annotations
 
@@ -17,14 +17,13 @@ from ccdnn.opening import open_regular
 
 
 def read_pixels(frames: Sequence[Frame]) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Signal of each frame, (slice, row, column) float32 in the order of `frames`, and what is odd about it, a sentence each.
+    """Read the signal of each frame, (slice, row, column) float32 in the order of `frames`, and a sentence about each oddity.
 
-    Stored values become signal by each frame's own Rescale Slope and Intercept: scanners scale slices and frames on their own.
-    Real World Values and private scales are other units and are not applied. Where the file says that a value only pads the
-    image, the signal is 0.
+    Each frame's own Rescale Slope and Intercept are applied, since scanners scale slices separately. Real World Values and private
+    scales are in other units and are not applied. Padding values become 0.
 
     Raises:
-        InputError: a file is gone, damaged, or compressed in a way that cannot be decoded here.
+        InputError: a file is missing, damaged, or compressed in a way that cannot be decoded here.
     """
     signal = np.empty((len(frames), *frames[0].shape), dtype=np.float32)
     oddities: dict[str, int] = {}
@@ -45,7 +44,7 @@ def read_pixels(frames: Sequence[Frame]) -> tuple[np.ndarray, tuple[str, ...]]:
 
 
 def _read_file(path: Path, wanted: Sequence[tuple[int, Frame]], signal: np.ndarray) -> set[str]:
-    """Fill the slices of one file; gives what is odd about its bits, in words."""
+    """Read one file into its slices of `signal`, and return what is odd about its bits."""
     with open_regular(path) as stream:
         dataset = dcmread(stream, force=True)
     oddities: set[str] = set()
@@ -53,12 +52,12 @@ def _read_file(path: Path, wanted: Sequence[tuple[int, Frame]], signal: np.ndarr
     decoded = iter_pixels(dataset, indices=[frame.index for _, frame in wanted], raw=True, correct_unused_bits=False)
     for (place, frame), raw in zip(wanted, decoded, strict=True):
         if raw.shape != frame.shape:
-            raise ValueError(f"its image has the shape {raw.shape}, its header says {frame.shape}")
+            raise ValueError(f"its image has the shape {raw.shape}, but its header states {frame.shape}")
         stored, oddity = _stored_values(raw, dataset)
         oddities |= {oddity} if oddity else set()
         padding = _is_padding(stored, dataset)
         if frame.inverted:
-            # Black is the highest value: mirror the stored range, so that signal is bright as everywhere else.
+            # The highest value is black here. Mirror the stored range, so that a high signal is bright.
             lowest, highest = _stored_range(dataset)
             stored = lowest + highest - stored
         if dataset.get("ModalityLUTSequence"):
@@ -71,7 +70,7 @@ def _read_file(path: Path, wanted: Sequence[tuple[int, Frame]], signal: np.ndarr
 
 
 def _is_padding(stored: np.ndarray, dataset: FileDataset) -> np.ndarray | None:
-    """Where Pixel Padding Value, or the range it begins, says that there is no image (PS3.3 C.7.5.1.1.2); None for nowhere."""
+    """A mask of the voxels in the Pixel Padding Value or its range (PS3.3 C.7.5.1.1.2); None if there are none."""
     header = Header(dataset)
     value = header.integer("PixelPaddingValue")
     if value is None:
@@ -80,7 +79,7 @@ def _is_padding(stored: np.ndarray, dataset: FileDataset) -> np.ndarray | None:
         return None
     limit = header.integer("PixelPaddingRangeLimit")
     bits = int(dataset.BitsStored)
-    # Some writers give the bit pattern of a signed value as an unsigned one, and the other way round.
+    # Some writers store the bit pattern of a signed value as unsigned, or vice versa.
     low, high = sorted((value, value if limit is None else limit))
     wrapped = value - (1 << bits) if value > 0 else value + (1 << bits)
     found = (stored >= low) & (stored <= high) | (stored == wrapped)
@@ -88,7 +87,7 @@ def _is_padding(stored: np.ndarray, dataset: FileDataset) -> np.ndarray | None:
 
 
 def _ensure_transfer_syntax(dataset: FileDataset) -> None:
-    """Files without meta information are uncompressed, in the encoding in which they could be parsed."""
+    """Set the transfer syntax of a file without meta information: uncompressed, in the encoding that was parsed."""
     if "TransferSyntaxUID" not in dataset.file_meta:
         implicit, little = dataset.original_encoding
         explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
@@ -101,9 +100,9 @@ def _stored_range(dataset: FileDataset) -> tuple[int, int]:
 
 
 def _stored_values(raw: np.ndarray, dataset: FileDataset) -> tuple[np.ndarray, str]:
-    """Int64 values of the stored bits alone, and what is odd about the others, in words.
+    """The values of the stored bits as int64, and what is odd about the other bits.
 
-    Old files keep overlays in the bits above the stored ones, and the sign is the highest stored bit.
+    Old files keep overlays in the bits above the stored ones. The sign is the highest stored bit.
     """
     if not np.issubdtype(raw.dtype, np.integer):
         return raw, ""
@@ -111,18 +110,18 @@ def _stored_values(raw: np.ndarray, dataset: FileDataset) -> tuple[np.ndarray, s
     shift = max(int(dataset.get("HighBit", bits - 1)) + 1 - bits, 0) if not dataset.file_meta.TransferSyntaxUID.is_compressed else 0
     whole, mask, oddity = raw.astype(np.int64), (1 << bits) - 1, ""
     if shift and (whole & ((1 << shift) - 1)).any() and not (whole & ~mask).any():
-        oddity = f"High Bit says that the {bits} stored bits are the upper ones, and they are the lower ones, which were read"
+        oddity = f"High Bit states that the {bits} stored bits are the upper ones, but they are the lower ones, which were read"
         shift = 0
     values = (whole >> shift) & mask
     signed = values - ((values >> (bits - 1)) << bits) if dataset.PixelRepresentation else values
-    # What is left may be the sign, an overlay, or a wrong Bits Stored.
+    # The other bits may be the sign, an overlay, or stored bits that Bits Stored omits.
     if not oddity and not _has_embedded_overlay(dataset) and not np.array_equal(whole >> shift, signed):
         outside = (whole >> shift) & ~mask
         if outside.any() and not (dataset.PixelRepresentation and np.array_equal(whole >> shift, signed)):
-            oddity = f"bits outside the {bits} that Bits Stored announces are set and were left out; the image may be damaged"
+            oddity = f"bits outside the {bits} of Bits Stored are set and were ignored; the image may be damaged"
     return signed, oddity
 
 
 def _has_embedded_overlay(dataset: FileDataset) -> bool:
-    """Whether a group 60xx says that an overlay lies in the bits of the pixels (PS3.3 C.9.2, Overlay Bit Position)."""
+    """Whether a group 60xx states that the pixels' bits contain an overlay (PS3.3 C.9.2, Overlay Bit Position)."""
     return any(0x6000 <= tag.group <= 0x60FF and tag.element == 0x0102 for tag in dataset.keys())  # noqa: SIM118

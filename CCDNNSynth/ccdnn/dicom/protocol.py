@@ -1,4 +1,4 @@
-"""How a DICOM frame was acquired: the tags of classic and Enhanced MR, and what vendors write into them, in one vocabulary."""
+"""Reads how a DICOM frame was acquired, from the tags of classic and Enhanced MR and vendors' variants of their values."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from ccdnn.series import Protocol, Technique
 if TYPE_CHECKING:
     from ccdnn.dicom.headers import Header
 
-# Scan Options of fat saturation (FS by the standard; the others by vendors) and of water excitation.
+# Scan Options for fat saturation (FS in the standard, the others from vendors) and for water excitation.
 FAT_SUPPRESSION_OPTIONS = {"FS", "FATSAT", "FAT_SAT", "FAT SAT", "CHEMSAT", "SPIR", "SPAIR", "WE", "WATER_EXC"}
 
-# Dixon and its relatives name the separated image in Image Type.
+# Dixon methods name the separated image in Image Type.
 WATER_IMAGE_TYPES = {"W", "WATER", "DIXON_WATER"}
 
-# Siemens' Sequence Name identifies the technique where Scanning Sequence says only EP or RM: "*tse2d1_5", "*tir2d1rs9", "*fl3d1".
+# Siemens' Sequence Name identifies the technique where Scanning Sequence is only EP or RM: "*tse2d1_5", "*tir2d1rs9", "*fl3d1".
 SEQUENCE_NAMES = (
     (re.compile(r"^\*?(tse|tir|se\d|spc|spcir|h\d|hir|ep_b|tgse)", re.IGNORECASE), Technique.SPIN_ECHO),
     (re.compile(r"^\*?(fl\d|qfl|tfl|me\d|de\d|fi\d|fm\d|tfi|psif|swi|epfid|fldyn|vibe)", re.IGNORECASE), Technique.GRADIENT_ECHO),
@@ -24,15 +24,15 @@ SEQUENCE_NAMES = (
 INVERTED_SEQUENCE_NAMES = re.compile(r"^\*?(tir|spcir|hir|ir\d)", re.IGNORECASE)
 
 
-# What decides what a series is: a value that is there and cannot be read is not the same as none.
+# Attributes that determine a series' role. An unreadable value is not the same as a missing one.
 DECISIVE_NUMBERS = ("RepetitionTime", "EchoTime", "EffectiveEchoTime", "InversionTime", "FlipAngle")
 
 
 def protocol_of(header: Header, unreadable: str = "") -> Protocol:
-    """The protocol of one frame. Zero TI, b-value apart, is how some vendors write "none".
+    """The protocol of one frame. A TR or TI of 0 counts as absent, since some vendors write 0 for "none".
 
     Args:
-        unreadable: what was found to be unreadable before.
+        unreadable: values already found to be unreadable.
     """
     found = [f"{keyword} is “{text}”" for keyword in DECISIVE_NUMBERS if (text := header.unreadable_number(keyword))]
     sequence = set(header.words("ScanningSequence"))
@@ -63,7 +63,7 @@ def _first_number(header: Header, *keywords: str) -> float | None:
 
 
 def _tesla(strength: float | None) -> float | None:
-    """Old scanners wrote gauss."""
+    """Convert to tesla; old scanners wrote gauss."""
     return strength / 1e4 if strength is not None and strength > 100 else strength
 
 
@@ -72,7 +72,7 @@ def _yes_no(header: Header, keyword: str) -> bool | None:
 
 
 def _image_type(header: Header) -> tuple[str, ...]:
-    """Frame Type of an Enhanced frame, or Image Type, with the complex component beside it where that is not in it."""
+    """Frame Type of an Enhanced frame, or Image Type, plus the complex component if it is not included."""
     words = header.words("FrameType") or header.words("ImageType")
     component = header.text("ComplexImageComponent").upper()
     return (*words, component) if component and component not in words and component not in ("MAGNITUDE", "MIXED") else words
@@ -98,7 +98,7 @@ def _inversion(header: Header, sequence: set[str], name: str | None) -> bool | N
 
 
 def _fat_suppressed(header: Header) -> bool | None:
-    """True where a tag says so. False only where an Enhanced file denies it: Scan Options lists what vendors choose to list."""
+    """True where a tag states it. False only where an Enhanced file does, since vendors may omit it from Scan Options."""
     if FAT_SUPPRESSION_OPTIONS & set(header.words("ScanOptions")) or WATER_IMAGE_TYPES & set(header.words("ImageType")):
         return True
     if suppression := header.text("SpectrallySelectedSuppression").upper():

@@ -1,4 +1,4 @@
-"""DICOM files to series, whatever mixture of series, slices and multi-frame files they are."""
+"""Reads DICOM files as series, from any mixture of series, slices and multi-frame files."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from ccdnn.errors import InputError
 from ccdnn.roles import Evidence, classify
 from ccdnn.series import Series
 
-# How far from the place of a stack's next slice, in slice spacings, an image may lie to be taken for it.
+# How far an image may lie from the position of a stack's next slice, in slice spacings, to count as that slice.
 STRAY_TOLERANCE = 0.25
 
 
 @dataclass
 class Damage:
-    """What is wrong with files that belong, or may belong, to series: series UID → sentences."""
+    """Problems of files that belong, or may belong, to a series: series UID → sentences."""
 
     certain: dict[str, list[str]] = field(default_factory=dict)
     possible: dict[str, list[str]] = field(default_factory=dict)
 
 
 def read_dicom(files: Sequence[Path], strays: Mapping[Path, str] | None = None) -> tuple[list[Series], list[str]]:
-    """The series in `files`, from headers alone, in order of series number; and a sentence for each file that is damaged.
+    """Read the series in `files` from their headers, sorted by series number, and a sentence about each damaged file.
 
-    A series that lost a slice to damage, has slices missing or lies on no regular grid comes with its `problem`.
+    A series that lost a slice to damage, has missing slices or does not lie on a regular grid has a `problem`.
 
     Args:
-        strays: files beside them that should be DICOM by their names and are not → what is wrong with each, a sentence. A series
-            that one of them must belong to has a problem, one that it may belong to a warning.
+        strays: neighbouring files that are named like DICOM but are not → a sentence about each. A series that such a file must
+            belong to gets a problem; a series that it may belong to gets a warning.
     """
     frames: list[Frame] = []
     problems: list[str] = []
@@ -65,7 +65,7 @@ def read_dicom(files: Sequence[Path], strays: Mapping[Path, str] | None = None) 
 
 
 def _attribute(lost: Mapping[Path, str], frames: Sequence[Frame], damage: Damage) -> None:
-    """Find the series that damaged files belong to: the only one of their folder, or that of the files named next to them."""
+    """Assign damaged files to series: the only one in their folder, or that of the files next to them by name."""
     folders: dict[Path, dict[Path, str]] = {}
     for frame in frames:
         folders.setdefault(frame.path.parent, {})[frame.path] = frame.series_uid
@@ -83,7 +83,7 @@ def _attribute(lost: Mapping[Path, str], frames: Sequence[Frame], damage: Damage
 
 
 def _find_stray_slices(groups: Sequence[Group], damage: Damage) -> None:
-    """Single images that lie where the stack of another series would go on: one wrong UID takes a slice out of its series."""
+    """Find single images at the position of another series' next slice: one wrong UID takes a slice out of its series."""
     single = [group.frames[0] for group in groups if len(group.frames) == 1 and group.frames[0].position is not None]
     if not single:
         return
@@ -96,12 +96,12 @@ def _find_stray_slices(groups: Sequence[Group], damage: Damage) -> None:
         for index in np.flatnonzero((np.linalg.norm(positions[:, None] - places, axis=2) <= tolerance).any(axis=1)):
             frame = single[index]
             if stack.is_one_stack([*group.frames, frame]):
-                sentence = f"{frame.path.name}, which says that it is of another series, lies where its next slice would."
+                sentence = f"{frame.path.name} lies where its next slice would be, but states another series."
                 damage.possible.setdefault(group.typical.series_uid, []).append(sentence)
 
 
 def natural_order(path: Path) -> tuple[tuple[int, str | int], ...]:
-    """Names as people count them: IM2 before IM10."""
+    """A sort key for natural order: IM2 before IM10."""
     return tuple((0, int(part)) if part.isdecimal() else (1, part) for part in re.split(r"(\d{1,18})", path.name) if part)
 
 
@@ -111,7 +111,7 @@ def _series_of(group: Group, damage: Damage) -> Series:
     certain = damage.certain.get(typical.series_uid, [])
     problem = next((frame.problem for frame in group.frames if frame.problem), None) or next(iter(certain), None)
     if any(typical.patient.differs_from(frame.patient) for frame in group.frames):
-        problem = problem or "its slices are of different patients; export it again."
+        problem = problem or "its slices belong to different patients; export it again."
     try:
         grid, ordered = stack.arrange(group.frames)
         if grid.implausible:
@@ -155,7 +155,7 @@ def _series_of(group: Group, damage: Damage) -> Series:
 def _warnings(group: Group, name: str, damage: Damage) -> list[str]:
     found = [f"“{name}” {note}." for note in group.notes]
     possible = damage.possible.get(group.frames[0].series_uid, [])
-    return found + [f"“{name}” may lack a slice: {sentence}" for sentence in possible]
+    return found + [f"“{name}” may be missing a slice: {sentence}" for sentence in possible]
 
 
 def _name(group: Group) -> str:

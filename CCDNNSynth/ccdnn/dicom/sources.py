@@ -1,4 +1,4 @@
-"""The DICOM series a derived image comes from: whose it is, and which of its images a new slice has to point back to."""
+"""The DICOM series a derived image comes from: its patient, and the images that each new slice must reference."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ REQUIRED = (
     "StudyDate", "StudyTime", "ReferringPhysicianName", "StudyID", "AccessionNumber",
     "PositionReferenceIndicator", "PatientPosition",
 )  # fmt: skip
-# Copied where the source has them.
+# Copied if the source has them.
 OPTIONAL = (
     "IssuerOfPatientID", "PatientBirthTime",
     "PatientIdentityRemoved", "DeidentificationMethod", "DeidentificationMethodCodeSequence",
@@ -33,11 +33,11 @@ LOSSY = ("LossyImageCompressionRatio", "LossyImageCompressionMethod")
 
 LPS_TO_RAS = np.array([-1.0, -1.0, 1.0])
 
-# A frame is a slice of a grid when its corners are as near to the slice's, in voxels along (i, j, k): positions are rounded, and
-# a stack need not be quite even.
+# How close a frame's corners must be to those of a grid's slice, in voxels along (i, j, k), to be that slice. Positions are
+# rounded, and a stack may be slightly uneven.
 SAME_SLICE = np.array([0.25, 0.25, 0.1])
 
-# Neighbouring slices touch; to meet they must overlap by this share of a slice.
+# Neighbouring slices touch. To meet, slices must overlap by at least this share of a slice.
 LEAST_OVERLAP = 0.02
 
 
@@ -46,9 +46,9 @@ class Source:
     """The images of one series, from their headers alone.
 
     Args:
-        name: safe to show, number and description of the series.
+        name: number and description of the series; safe to show.
         header: of the first file and its first frame.
-        frames: those that lie somewhere, of all files.
+        frames: all frames that have a position.
         sop_classes: instance UID → SOP Class UID.
     """
 
@@ -79,22 +79,22 @@ class Source:
         return self.frames[0].series_number or 0
 
     def identity(self) -> tuple[Dataset, list[str]]:
-        """Patient, study, frame of reference and body part, for an image of the same examination; and what could not be copied."""
+        """The patient, study, frame of reference and body part for a derived image, and what could not be copied."""
         copy, lost = Dataset(), []
         for keyword in (*REQUIRED, *OPTIONAL):
             value = self.header.value(keyword)
             if value is not None or keyword in REQUIRED:
-                # A name as text, so that it is written in the new file's character set.
+                # Copy names as text, so that they are written in the new file's character set.
                 lost += put(copy, keyword, str(value) if value is not None and keyword.endswith("Name") else value)
         copy.StudyInstanceUID = self.study_uid
         copy.FrameOfReferenceUID = self.frames[0].frame_of_reference_uid or generate_uid(prefix=None)
         sides = (self.header.text(keyword) for keyword in ("Laterality", "ImageLaterality", "FrameLaterality"))
-        # A knee is one of two, so the side is asked for; empty says that it is unknown.
+        # Laterality is required for a paired body part such as the knee; empty means unknown.
         copy.Laterality = next((side for side in sides if side in ("L", "R")), None)
         return copy, lost
 
     def lossy_compression(self) -> Dataset | None:
-        """The attributes that say so where the images went through lossy compression."""
+        """The attributes that record lossy compression; None if there was none."""
         if self.header.text("LossyImageCompression") != "01":
             return None
         copy = Dataset()
@@ -118,7 +118,7 @@ class Source:
         )
 
     def meeting(self, grid: Grid) -> np.ndarray:
-        """Which frames meet which slices of a grid, as slabs that reach halfway to their neighbours: (frame, slice) bool."""
+        """Which frames meet which slices of a grid, (frame, slice) bool. Slices reach halfway to their neighbours."""
         slices, rows, columns = grid.shape
         depth = _distance_between(self.frames)
         meets = np.zeros((len(self.frames), slices), dtype=bool)
@@ -130,7 +130,7 @@ class Source:
         return meets
 
     def references(self, chosen: np.ndarray) -> list[Dataset]:
-        """Items of a Source Image Sequence: the instances, and frames of multi-frame ones, that `chosen` is true for."""
+        """Items of a Source Image Sequence for the `chosen` frames: instances, with frame numbers if they are multi-frame."""
         found: dict[str, list[int]] = {}
         for frame, wanted in zip(self.frames, chosen, strict=True):
             if wanted:
@@ -147,10 +147,10 @@ class Source:
 
 
 def read_source(files: Sequence[Path]) -> Source:
-    """The series that these files are.
+    """Read the series in these files.
 
     Raises:
-        InputError: one cannot be read, none of them is an image in the patient, or they are of several series.
+        InputError: a file cannot be read, none is an image with a position, or they belong to several series.
     """
     frames: list[Frame] = []
     sop_classes: dict[str, str] = {}
@@ -165,11 +165,10 @@ def read_source(files: Sequence[Path]) -> Source:
         sop_classes[top.text("SOPInstanceUID")] = top.text("SOPClassUID")
     if header is None or not all(frame.instance_uid and frame.study_uid and frame.series_uid for frame in frames):
         raise InputError(
-            f"{files[0].name if files else 'The series'} contains no DICOM image with a position in a patient's study; "
-            "give a DICOM series."
+            f"{files[0].name if files else 'The series'} contains no DICOM image with a position and UIDs; give a DICOM series."
         )
     if len({frame.series_uid for frame in frames}) > 1:
-        raise InputError(f"{files[0].name} and the files with it are of several DICOM series; give one of them.")
+        raise InputError(f"{files[0].name} and the files with it belong to several DICOM series; give only one.")
     name = " ".join(filter(None, (str(frames[0].series_number or ""), frames[0].description))) or files[0].name
     return Source(name, header, tuple(frames), sop_classes)
 
@@ -181,14 +180,14 @@ def _first_header(dataset: Dataset) -> Header:
 
 
 def _distance_between(frames: Sequence[Frame]) -> float:
-    """The usual distance between neighbouring slices, mm, from where they lie; as written where there is but one."""
+    """The median distance between neighbouring slices, mm; the nominal one for a single slice."""
     gaps = np.diff(np.sort(stack.along_normal(frames)))
     gaps = gaps[gaps > stack.SAME_PLACE_MM]
     return float(np.median(gaps)) if len(gaps) else frames[0].nominal_spacing or 0.0
 
 
 def _extent(frame: Frame, depth: float, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
-    """The lowest and highest (i, j, k) in a grid of the corners of a frame, as a slab of this depth in mm."""
+    """The lowest and highest (i, j, k) in a grid of a frame's corners, as a slab of `depth` mm."""
     axes = stack.axes(frame)
     assert frame.pixel_spacing is not None  # `stack.axes` refuses such a frame
     (rows, columns), (row_spacing, column_spacing) = frame.shape, frame.pixel_spacing

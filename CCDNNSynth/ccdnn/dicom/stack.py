@@ -1,6 +1,6 @@
-"""Placing the slices of one series on a grid by their positions, or saying why they are not one volume.
+"""Places the slices of one series on a grid by their positions, or reports why they are not one volume.
 
-Thickness and Spacing Between Slices never place a slice: files carry them wrongly, or measure something else.
+Slice Thickness and Spacing Between Slices never place a slice, since they are often wrong or measure something else.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from ccdnn.dicom.headers import Frame
 from ccdnn.errors import InputError
 from ccdnn.volume import Grid
 
-# Positions are decimal strings, rounded by some exporters to a tenth of a millimetre. A slice may lie this far from its even
-# place: in mm, or as a share of the slice spacing (along the normal) or of the pixel spacing (in the plane), whichever is more.
+# How far a slice may lie from its regular position: in mm, or as a share of the slice spacing (along the normal) or of the pixel
+# spacing (in the plane), whichever is larger. Some exporters round positions to a tenth of a millimetre.
 PLACE_TOLERANCE_MM = 0.02
 NORMAL_TOLERANCE = 0.02
 IN_PLANE_TOLERANCE = 0.15
 
-# Slices nearer than this along the normal are at one place.
+# Slices closer than this along the normal share a position.
 SAME_PLACE_MM = 0.01
 
-# A gap this many times the usual spacing separates two stacks (both knees, two slabs) if each side is a volume of its own;
-# a smaller one is slices that are missing.
+# A gap this many times the usual spacing separates two stacks (both knees, two slabs) if each side is a volume of its own.
+# A smaller gap means missing slices.
 STACK_GAP = 3.5
 STACK_SLICES = 3
 
@@ -36,20 +36,20 @@ def axes(frame: Frame) -> np.ndarray:
     """Unit vectors in LPS along increasing column, increasing row and their normal, as the columns of a 3×3.
 
     Raises:
-        InputError: orientation or position is missing, or its two directions are not perpendicular.
+        InputError: orientation, position or pixel spacing is missing, or the two directions are not perpendicular.
     """
     if frame.orientation is None or frame.position is None or frame.pixel_spacing is None:
         missing = "orientation" if frame.orientation is None else "position" if frame.position is None else "pixel spacing"
-        raise InputError(f"{frame.path.name} does not state its {missing} in the patient, so its place in a volume is unknown.")
+        raise InputError(f"{frame.path.name} does not state its {missing}, so it cannot be placed in a volume.")
     basis = _basis(frame.orientation)
     if basis is None:
-        raise InputError(f"{frame.path.name} gives row and column directions that are not perpendicular unit vectors.")
+        raise InputError(f"{frame.path.name} states row and column directions that are not perpendicular unit vectors.")
     return basis
 
 
 @lru_cache(maxsize=64)
 def _basis(orientation: tuple[float, ...]) -> np.ndarray | None:
-    """The axes of an orientation; None where it is none. The slices of a series share one."""
+    """The axes of an orientation; None if it is invalid. Cached, since the slices of a series share one orientation."""
     along_row, along_column = np.array(orientation[:3]), np.array(orientation[3:])
     lengths = np.linalg.norm(along_row), np.linalg.norm(along_column)
     if min(lengths) < 0.9 or max(lengths) > 1.1 or abs(along_row @ along_column) > ORTHOGONALITY * lengths[0] * lengths[1]:
@@ -75,12 +75,12 @@ def along_normal(frames: Sequence[Frame]) -> np.ndarray:
 
 
 def multiplicity(frames: Sequence[Frame]) -> int:
-    """How many frames lie at the most crowded place."""
+    """The largest number of frames at one position."""
     return max(len(place) for place in places(frames))
 
 
 def places(frames: Sequence[Frame]) -> list[list[Frame]]:
-    """The frames of each place along the normal, in its order."""
+    """The frames at each position along the normal, in order."""
     distances = along_normal(frames)
     order = np.argsort(distances, kind="stable")
     breaks = np.flatnonzero(np.diff(distances[order]) > SAME_PLACE_MM) + 1
@@ -90,10 +90,10 @@ def places(frames: Sequence[Frame]) -> list[list[Frame]]:
 def arrange(frames: Sequence[Frame]) -> tuple[Grid, list[Frame]]:
     """The grid of a stack and its frames in slice order, along the right-handed normal of rows and columns.
 
-    A single slice gets its nominal spacing or thickness, since nothing else says how deep it is.
+    A single slice gets its nominal spacing or thickness, since nothing else gives its depth.
 
     Raises:
-        InputError: slices share a place, are unevenly spaced, or are shifted sideways against each other.
+        InputError: slices share a position, are unevenly spaced, or are shifted sideways against each other.
     """
     distances = along_normal(frames)
     order = np.argsort(distances, kind="stable")
@@ -116,7 +116,7 @@ def _even_spacing(distances: np.ndarray) -> float:
     gaps = np.diff(distances)
     if gaps.min() <= SAME_PLACE_MM:
         repeated = int((gaps <= SAME_PLACE_MM).sum())
-        raise InputError(f"{repeated} of its {len(distances)} slices lie where another one does, and nothing distinguishes them.")
+        raise InputError(f"{repeated} of its {len(distances)} slices repeat a position, and nothing distinguishes them.")
     spacing = (distances[-1] - distances[0]) / len(gaps)
     deviation = np.abs(distances - distances[0] - spacing * np.arange(len(distances))).max()
     if deviation <= max(PLACE_TOLERANCE_MM, NORMAL_TOLERANCE * spacing):
@@ -126,7 +126,7 @@ def _even_spacing(distances: np.ndarray) -> float:
     if usual > 0 and np.abs(gaps / usual - lost - 1).max() <= 2 * NORMAL_TOLERANCE and lost.sum() > 0:
         count = int(lost.sum())
         slices = "1 slice is" if count == 1 else f"{count} slices are"
-        raise InputError(f"{slices} missing: {len(distances)} are there, {usual:.4g} mm apart, with a gap of {gaps.max():.4g} mm.")
+        raise InputError(f"{slices} missing: {len(distances)} were found, {usual:.4g} mm apart, with a gap of {gaps.max():.4g} mm.")
     raise InputError(f"its slices are unevenly spaced, {gaps.min():.4g} to {gaps.max():.4g} mm apart.")
 
 
@@ -134,18 +134,18 @@ def _require_no_shear(positions: np.ndarray, basis: np.ndarray, pixel: float) ->
     in_plane = positions @ basis[:, :2]
     shift = np.abs(in_plane - in_plane[0]).max()
     if shift > max(PLACE_TOLERANCE_MM, IN_PLANE_TOLERANCE * pixel):
-        raise InputError(f"its slices are shifted sideways against each other, by up to {shift:.3g} mm: an angled stack.")
+        raise InputError(f"its slices are shifted sideways by up to {shift:.3g} mm, so they form an angled stack.")
 
 
 def is_one_stack(frames: Sequence[Frame]) -> bool:
-    """Whether the frames are slices of one regular stack, one at each place."""
+    """Whether the frames are slices of one regular stack, one at each position."""
     first = frames[0]
     alike = all(frame.shape == first.shape and frame.pixel_spacing == first.pixel_spacing for frame in frames)
     return alike and len(frames) >= STACK_SLICES and _is_parallel(frames) and _is_volume(frames)
 
 
 def next_places(frames: Sequence[Frame]) -> np.ndarray | None:
-    """Where a slice more would lie at either end of a regular stack, (2, 3) in LPS mm; None where the frames are not one."""
+    """Where another slice would lie at either end of a regular stack, (2, 3) in LPS mm; None if the frames are not one."""
     if not is_one_stack(frames):
         return None
     ordered = arrange(frames)[1]
@@ -163,9 +163,9 @@ def _is_parallel(frames: Sequence[Frame]) -> bool:
 
 
 def separate_sideways(frames: Sequence[Frame]) -> list[list[Frame]]:
-    """Parallel stacks beside each other (stations of one examination); the frames as they are where there is one stack.
+    """Split parallel stacks that lie side by side (stations of one examination). A single stack stays unchanged.
 
-    Each must have several slices straight behind each other, which those of an angled stack have not.
+    Each must have several slices directly behind one another, which an angled stack does not.
 
     Raises:
         InputError: see `axes`.
@@ -178,7 +178,7 @@ def separate_sideways(frames: Sequence[Frame]) -> list[list[Frame]]:
     left = np.arange(len(frames))
     stacks: list[list[Frame]] = []
     while len(left):
-        # One stack more than could all have enough slices: no need to look further.
+        # Too many stacks for each of them to have enough slices.
         if len(stacks) > len(frames) // STACK_SLICES:
             return [list(frames)]
         near = np.abs(origins[left] - origins[left[0]]).max(axis=1) <= tolerance
@@ -188,7 +188,7 @@ def separate_sideways(frames: Sequence[Frame]) -> list[list[Frame]]:
 
 
 def separate_at_gaps(frames: Sequence[Frame]) -> list[list[Frame]]:
-    """Parallel stacks far apart along their normal, such as both knees in one series; the frames as they are where there is one."""
+    """Split parallel stacks far apart along their normal, such as both knees in one series. A single stack stays unchanged."""
     distances = along_normal(frames)
     order = np.argsort(distances, kind="stable")
     gaps = np.diff(distances[order])

@@ -1,1 +1,1 @@
-"""MetaImage, NRRD and NIfTI, read in Python: what a header promises is checked against what the file holds before it is used."""
+"""Reads MetaImage, NRRD and NIfTI in Python, and checks that each file contains what its header states."""

@@ -1,4 +1,4 @@
-"""What a header says of an image, whatever the format, and its voxels."""
+"""The header of an image in any format, and the reading of its voxels."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 @dataclass(frozen=True, eq=False)
 class ImageHeader:
-    """An image file that can be read.
+    """The header of an image file that can be read.
 
     Args:
         path: the file with the header.
-        sizes: voxels along each axis, the fastest first; the first three are columns, rows and slices.
+        sizes: number of voxels along each axis, the fastest first; the first three are columns, rows and slices.
         dtype: of a stored value, with its byte order.
-        ijk_to_ras: 4×4 in mm; None where the header states no place, `problem` saying so.
-        payloads: where the values lie, one after the other, in equal parts.
-        components: values a voxel (colour, vectors).
+        ijk_to_ras: 4×4 in mm; None if the header states no voxel size, which `checked` reports.
+        payloads: where the values are stored, in order and in equal parts.
+        components: values per voxel (colour, vectors).
         slope, intercept: stored value → signal.
-        entries: further entries of text.
-        problem: why it cannot be used as a volume, one sentence; None where it can.
-        warnings: what a user should know, a sentence each.
+        entries: other text entries of the header.
+        problem: why it cannot be used as a volume, in one sentence; None if it can.
+        warnings: what the user should know, one sentence each.
     """
 
     path: Path
@@ -59,15 +59,15 @@ class ImageHeader:
         return tuple(dict.fromkeys((self.path, *(payload.path for payload in self.payloads))))
 
     def checked(self) -> ImageHeader:
-        """The same, with a problem where it is not a volume of single values of a size and place that a body can have."""
-        problem = self.problem or self._no_scalar_volume() or self._implausible()
+        """A copy whose `problem` is set if it is not a scalar volume of plausible size and position."""
+        problem = self.problem or self._not_a_scalar_volume() or self._implausible()
         return replace(self, problem=problem)
 
     def read(self) -> tuple[np.ndarray, tuple[str, ...]]:
-        """The voxels, (slice, row, column) float32, and what is odd about the file, a sentence each.
+        """Read the voxels, (slice, row, column) float32, and a sentence about each oddity of the file.
 
         Raises:
-            InputError: the header has a problem, or the file does not hold what it promises.
+            InputError: the header has a problem, or the file does not contain what it states.
         """
         header = self.checked()
         if header.problem is not None:
@@ -75,10 +75,10 @@ class ImageHeader:
         return self.values()
 
     def values(self) -> tuple[np.ndarray, tuple[str, ...]]:
-        """The same, whatever the size and place of the image.
+        """The same as `read`, without the checks of `checked`.
 
         Raises:
-            InputError: the file does not hold what its header promises.
+            InputError: the file does not contain what its header states.
         """
         part = int(np.prod(self.sizes)) // len(self.payloads)
         parts, oddities = [], []
@@ -88,7 +88,7 @@ class ImageHeader:
                 oddities.append(f"{payload.path.name} continues after its last voxel; the rest was ignored.")
             if extra >= self.shape[1] * self.shape[2] * self.dtype.itemsize:
                 raise InputError(
-                    f"{payload.path.name} holds more voxels than the header of {self.path.name} announces; export it again."
+                    f"{payload.path.name} contains more voxels than the header of {self.path.name} states; export it again."
                 )
             parts.append(found)
         values = parts[0] if len(parts) == 1 else np.concatenate(parts)
@@ -97,17 +97,17 @@ class ImageHeader:
             array = (values.astype(np.float64) * self.slope + self.intercept).astype(np.float32)
         return array.reshape(self.shape), tuple(oddities)
 
-    def _no_scalar_volume(self) -> str | None:
+    def _not_a_scalar_volume(self) -> str | None:
         name = self.path.name
         if any(extent > 1 for extent in self.sizes[3:]):
             sizes = "×".join(map(str, self.sizes))
-            return f"{name} has {len(self.sizes)} dimensions ({sizes}); extract the one volume that is wanted."
+            return f"{name} has {len(self.sizes)} dimensions ({sizes}); extract one volume from it."
         if self.dtype.kind == "c":
-            return f"{name} holds complex values; export its magnitude."
+            return f"{name} contains complex values; export its magnitude."
         if self.components > 1:
-            return f"{name} holds {self.components} values a voxel (colour or vectors); a volume of single values is needed."
+            return f"{name} contains {self.components} values per voxel (colour or vectors); a scalar volume is needed."
         if np.prod([float(size) for size in self.sizes]) > MAX_VOXELS:
-            return f"{name} announces {'×'.join(map(str, self.sizes))} voxels, more than any MR volume has; its header is damaged."
+            return f"{name} states {'×'.join(map(str, self.sizes))} voxels, more than any MR volume has; its header is damaged."
         return None
 
     def _implausible(self) -> str | None:
@@ -117,25 +117,25 @@ class ImageHeader:
         try:
             why = Grid(self.shape, self.ijk_to_ras).implausible
         except InputError:
-            why = "has a voxel size, orientation or position that no volume has; its header is damaged, export it again"
+            why = "has an impossible voxel size, orientation or position; its header is damaged, export it again"
         return why and f"{name} {why}."
 
 
 def not_such_a_file(path: Path, start: bytes, kind: str) -> InputError:
-    """The error for a file that starts otherwise than images of its kind ("NIfTI") do."""
+    """The error for a file that does not start like an image of its kind ("NIfTI")."""
     if instead := what_instead(start):
         return InputError(f"{path.name} is {instead}.")
     return InputError(f"{path.name} is not a {kind} file, or its header is damaged; export it again.")
 
 
 def plain_neighbour(header: Path, name: str) -> Path:
-    """The data file that a header names: beside it, under a plain name.
+    """The data file that a header names, which must be in the same folder.
 
     Raises:
-        InputError: the name leads elsewhere, or there is no such file.
+        InputError: the name points elsewhere, or the file does not exist.
     """
     if not name or name != Path(name).name or name in (".", "..") or "\\" in name or "\0" in name or ":" in name:
-        raise InputError(f"{header.name} names the data file “{shown(name)}”; only a file in the same folder is read.")
+        raise InputError(f"{header.name} names the data file “{shown(name)}”; the data file must be in the same folder.")
     path = header.with_name(name)
     try:
         inside = path.resolve().parent == header.resolve().parent

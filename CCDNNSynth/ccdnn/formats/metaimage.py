@@ -27,7 +27,7 @@ _TYPES = {
     "MET_USHORT": "u2",
     "MET_INT": "i4",
     "MET_UINT": "u4",
-    # As on the 64-bit systems that write them today.
+    # The size on today's 64-bit systems.
     "MET_LONG": "i4",
     "MET_ULONG": "u4",
     "MET_LONG_LONG": "i8",
@@ -35,7 +35,7 @@ _TYPES = {
     "MET_FLOAT": "f4",
     "MET_DOUBLE": "f8",
 }
-# Keys that say how the image is stored or lies; the others are text to keep.
+# Keys that describe storage or position. All others are kept as text.
 _STRUCTURE = {
     "objecttype", "objectsubtype", "ndims", "dimsize", "elementtype", "elementnumberofchannels", "elementspacing", "elementsize",
     "offset", "position", "origin", "transformmatrix", "rotation", "orientation", "centerofrotation", "anatomicalorientation",
@@ -47,17 +47,17 @@ _UNITS_MM = {"mm": 1.0, "millimeter": 1.0, "um": 1e-3, "cm": 10.0, "centimeter":
 
 
 def read_metaimage(path: Path) -> ImageHeader:
-    """The image that a MetaImage header describes.
+    """Read the header of a MetaImage.
 
     Raises:
-        InputError: it is not a MetaImage, or its header is damaged (the entry is named).
+        InputError: it is not a MetaImage, or its header is damaged (the message names the entry).
     """
     fields, entries, data_offset = _fields(path)
     dimension = _dimension(path, fields)
     sizes = whole_numbers(path, "DimSize", fields.get("dimsize", ""), dimension)
     element = fields.get("elementtype", "").upper()
     if element not in _TYPES:
-        raise InputError(f"{path.name} holds voxels of the type “{shown(element)}”, which is not supported; export it again.")
+        raise InputError(f"{path.name} contains voxels of the type “{shown(element)}”, which is not supported; export it again.")
     big = _truth(path, fields, "BinaryDataByteOrderMSB", "ElementByteOrderMSB")
     compressed = _truth(path, fields, "CompressedData")
     encoding = Encoding.DEFLATE if compressed else Encoding.RAW
@@ -70,7 +70,7 @@ def read_metaimage(path: Path) -> ImageHeader:
     offset = finite_numbers(path, "ElementToIntensityFunctionOffset", fields.get("elementtointensityfunctionoffset", "0"), 1)[0]
     if slope == 0:
         raise InputError(
-            f"{path.name} states ElementToIntensityFunctionSlope = 0, which makes every voxel the same; export it again."
+            f"{path.name} states ElementToIntensityFunctionSlope = 0, which would make all voxels equal; export it again."
         )
     return ImageHeader(
         path=path,
@@ -87,7 +87,7 @@ def read_metaimage(path: Path) -> ImageHeader:
 
 
 def _fields(path: Path) -> tuple[dict[str, str], dict[str, str], int]:
-    """Entries of the structure by their key in lower case, the others as they are written, and where the header ends."""
+    """The `_STRUCTURE` entries by lower-case key, the other entries as written, and the offset where the header ends."""
     with open_regular(path) as stream:
         start = stream.read(MOST_HEADER_BYTES)
     damaged = not_such_a_file(path, start, "MetaImage")
@@ -119,7 +119,7 @@ def _fields(path: Path) -> tuple[dict[str, str], dict[str, str], int]:
 def _dimension(path: Path, fields: dict[str, str]) -> int:
     (dimension,) = whole_numbers(path, "NDims", fields.get("ndims", ""), 1)
     if not 2 <= dimension <= 4:
-        raise InputError(f"{path.name} states NDims = {dimension}; images of 2 to 4 dimensions are read.")
+        raise InputError(f"{path.name} states NDims = {dimension}; only images of 2 to 4 dimensions are supported.")
     return dimension
 
 
@@ -135,7 +135,7 @@ def _truth(path: Path, fields: dict[str, str], *keys: str, default: bool = False
 
 
 def _placed(path: Path, fields: dict[str, str], dimension: int) -> np.ndarray | None:
-    """The first three axes in RAS, mm; None where no voxel size is stated."""
+    """The IJK→RAS matrix of the first three axes, mm; None if no voxel size is stated."""
 
     def of(names: tuple[str, ...], count: int, default: np.ndarray) -> np.ndarray:
         name = next((name for name in names if name.lower() in fields), None)
@@ -145,10 +145,10 @@ def _placed(path: Path, fields: dict[str, str], dimension: int) -> np.ndarray | 
         return None
     unit = fields.get("distanceunits", "").lower()
     if unit not in _UNITS_MM:
-        raise InputError(f"{path.name} gives its distances in “{shown(unit)}”, a unit that is not supported; export it in mm.")
+        raise InputError(f"{path.name} states distances in “{shown(unit)}”, which is not supported; export it in mm.")
     spacing = of(("ElementSpacing", "ElementSize"), dimension, np.ones(dimension)) * _UNITS_MM[unit]
     origin = of(("Offset", "Position", "Origin"), dimension, np.zeros(dimension)) * _UNITS_MM[unit]
-    # A row of the matrix is the direction of an axis.
+    # Each row of the matrix is the direction of one axis.
     directions = of(("TransformMatrix", "Rotation", "Orientation"), dimension**2, np.eye(dimension).ravel())
     used = min(dimension, 3)
     lps = np.eye(4)
@@ -164,20 +164,20 @@ def _payloads(
     (header_size,) = whole_numbers(path, "HeaderSize", fields.get("headersize", "0"), 1, least=-1)
     skip: int | None = None if header_size < 0 else header_size
     if skip is None and encoding is not Encoding.RAW:
-        raise InputError(f"{path.name} states HeaderSize = -1, which only uncompressed voxels can have; export it again.")
+        raise InputError(f"{path.name} states HeaderSize = -1, which is valid only for uncompressed voxels; export it again.")
     if name.upper() in ("LOCAL", "LOCAL "):
         return (Payload(path, None if skip is None else data_offset + skip, encoding),)
     if name.split()[:1] == ["LIST"]:
         return _listed(path, name, sizes, data_offset, skip, encoding)
     if "%" in name or (len(name.split()) > 1 and not exists(path.parent / name)):
-        raise InputError(f"{path.name} names its data files by a pattern, “{shown(name)}”; convert it to one .mha file.")
+        raise InputError(f"{path.name} names its data files with the pattern “{shown(name)}”; convert it to one .mha file.")
     return (Payload(plain_neighbour(path, name), skip, encoding),)
 
 
 def _listed(
     path: Path, name: str, sizes: tuple[int, ...], data_offset: int, skip: int | None, encoding: Encoding
 ) -> tuple[Payload, ...]:
-    """A data file for each slice (LIST), or, with LIST 3, for each volume."""
+    """The data files of a LIST: one per slice, or, with LIST 3, one per volume."""
     with open_regular(path) as stream:
         stream.seek(data_offset)
         lines = stream.read(MOST_HEADER_BYTES * 8).decode("utf-8", "replace").splitlines()
@@ -186,12 +186,12 @@ def _listed(
     within = whole_numbers(path, "ElementDataFile = LIST", words[1], 1)[0] if len(words) > 1 else len(sizes) - 1
     needed = int(np.prod(sizes[within:])) if 1 <= within < len(sizes) else 0
     if len(names) != needed or needed > _MOST_LIST_FILES:
-        raise InputError(f"{path.name} lists {len(names)} data files where its sizes need {needed}; copy all of its files.")
+        raise InputError(f"{path.name} lists {len(names)} data files, but its sizes need {needed}; copy all of its files.")
     return tuple(Payload(plain_neighbour(path, one), skip, encoding) for one in names)
 
 
 def _size_warning(path: Path, fields: dict[str, str], payloads: tuple[Payload, ...]) -> tuple[str, ...]:
-    """The size of the compressed voxels is not needed to read them, but a wrong one shows that something was changed."""
+    """Check the size of the compressed voxels. It is not needed to read them, but a wrong size shows that the file was changed."""
     if "compresseddatasize" not in fields or len(payloads) > 1 or payloads[0].encoding is not Encoding.DEFLATE:
         return ()
     (stated,) = whole_numbers(path, "CompressedDataSize", fields["compresseddatasize"], 1)
@@ -202,4 +202,4 @@ def _size_warning(path: Path, fields: dict[str, str], payloads: tuple[Payload, .
         return ()
     if stated == found:
         return ()
-    return (f"{path.name} states that its compressed voxels have {stated} bytes, and they have {found}; check that it is whole.",)
+    return (f"{path.name} states {stated} bytes of compressed voxels but contains {found}; check that it is complete.",)

@@ -1,7 +1,6 @@
-"""NIfTI-1 and NIfTI-2 headers (.nii, .nii.gz), by nibabel.
+"""NIfTI-1 and NIfTI-2 headers (.nii, .nii.gz), read with nibabel.
 
-Where a header states several places, sform stands before qform and qform before the voxel size alone; if those that it states
-differ, the series comes with a warning that says so.
+The sform takes precedence over the qform, and the qform over the voxel size alone. If they disagree, the series gets a warning.
 
 Format: https://nifti.nimh.nih.gov/nifti-1
 """
@@ -27,7 +26,7 @@ _UNIT_BITS = 0x07
 
 
 def read_nifti(path: Path) -> ImageHeader:
-    """The image that a NIfTI header describes.
+    """Read the header of a NIfTI file.
 
     Raises:
         InputError: it is not a NIfTI file, or its header is damaged.
@@ -36,9 +35,9 @@ def read_nifti(path: Path) -> ImageHeader:
     header = _header(path, start)
     shape: tuple[int, ...] = tuple(int(size) for size in header.get_data_shape())
     if not 1 <= len(shape) <= 7 or any(size < 1 for size in shape):
-        raise InputError(f"{path.name} states the sizes {shape}, which no image has; its header is damaged, export it again.")
+        raise InputError(f"{path.name} states the impossible size {shape}; its header is damaged, export it again.")
     dtype, components = _type(path, header)
-    if len(shape) == 5 and shape[3] == 1:  # the fifth dimension holds the values of one voxel
+    if len(shape) == 5 and shape[3] == 1:  # the fifth dimension contains the values of one voxel
         shape, components = shape[:3], components * shape[-1]
     slope, intercept, scaling = _scaling(path, header)
     affine, place = _placed(path, header)
@@ -62,7 +61,7 @@ def read_nifti(path: Path) -> ImageHeader:
 
 
 def _start(path: Path) -> tuple[bytes, Encoding]:
-    """The header's bytes, and how the file is stored, whatever its suffix says."""
+    """The header's bytes and the file's encoding, which is detected from its content."""
     with open_regular(path) as stream:
         magic = stream.read(2)
         stream.seek(0)
@@ -71,7 +70,7 @@ def _start(path: Path) -> tuple[bytes, Encoding]:
         try:
             return _first_bytes(stream), Encoding.DEFLATE
         except EOFError:
-            raise InputError(f"{path.name} is damaged or cut short: it ends within its header; copy it again.") from None
+            raise InputError(f"{path.name} is damaged or truncated: it ends within its header; copy it again.") from None
         except (OSError, zlib.error):
             raise not_such_a_file(path, b"\0", "NIfTI") from None
 
@@ -104,16 +103,16 @@ def _type(path: Path, header: Any) -> tuple[np.dtype[Any], int]:
     try:
         dtype = header.get_data_dtype()
     except (nibabel.spatialimages.HeaderDataError, KeyError, ValueError):
-        raise InputError(f"{path.name} holds voxels of the type {code}, which is not supported; export it again.") from None
+        raise InputError(f"{path.name} contains voxels of the type {code}, which is not supported; export it again.") from None
     if dtype.fields:  # RGB
         return np.dtype(np.uint8), len(dtype.fields)
     if dtype.kind not in "iufc" or dtype.itemsize > 16:
-        raise InputError(f"{path.name} holds voxels of the type {code}, which is not supported; export it again.")
+        raise InputError(f"{path.name} contains voxels of the type {code}, which is not supported; export it again.")
     return dtype, 1
 
 
 def _scaling(path: Path, header: Any) -> tuple[float, float, tuple[str, ...]]:
-    """Slope and intercept; a slope of 0 means that there is none (the format says so)."""
+    """Slope, intercept and warnings. In NIfTI, a slope of 0 means no scaling."""
     slope, intercept = float(header["scl_slope"]), float(header["scl_inter"])
     if slope == 0:
         return 1.0, 0.0, ()
@@ -121,15 +120,15 @@ def _scaling(path: Path, header: Any) -> tuple[float, float, tuple[str, ...]]:
         # nibabel and others write NaN for "no scaling".
         return 1.0, 0.0, ()
     if not np.isfinite(intercept):
-        raise InputError(f"{path.name} states scl_inter = {intercept} with a slope of {slope:g}; export it again.")
+        raise InputError(f"{path.name} states scl_inter = {intercept}, which is not a finite number; export it again.")
     return slope, intercept, ()
 
 
 def _placed(path: Path, header: Any) -> tuple[np.ndarray | None, tuple[str, ...]]:
-    """IJK→RAS in mm by the rule of this module, and a warning where another part of the header says otherwise."""
+    """The IJK→RAS matrix in mm by this module's rule, and a warning where another part of the header disagrees."""
     unit = int(header["xyzt_units"]) & _UNIT_BITS
     if unit not in _UNITS_MM:
-        raise InputError(f"{path.name} states the unit {unit} for its distances, which is not supported; export it in mm.")
+        raise InputError(f"{path.name} states distances in the unit {unit}, which is not supported; export it in mm.")
     factor = _UNITS_MM[unit]
     shape = (*header.get_data_shape(), 1, 1)[:3]
     stated: dict[str, np.ndarray] = {}
@@ -138,7 +137,7 @@ def _placed(path: Path, header: Any) -> tuple[np.ndarray | None, tuple[str, ...]
     if int(header["qform_code"]) > 0:
         try:
             stated["qform"] = np.asarray(header.get_qform(), float)
-        except Exception:  # nibabel's own kinds, for a quaternion that is none
+        except Exception:  # nibabel's own error types, for an invalid quaternion
             raise InputError(
                 f"{path.name} states a qform that is not a rotation; its header is damaged, export it again."
             ) from None
@@ -153,13 +152,15 @@ def _placed(path: Path, header: Any) -> tuple[np.ndarray | None, tuple[str, ...]
     name, affine = next(iter(stated.items()))
     affine = affine * np.array([[factor], [factor], [factor], [1.0]])
     if not np.isfinite(affine).all():
-        raise InputError(f"{path.name} states an {name} that is not a number; its header is damaged, export it again.")
+        raise InputError(f"{path.name} states a non-finite {name}; its header is damaged, export it again.")
     return affine, tuple(_disagreements(path, name, stated, sizes, shape))
 
 
 def _disagreements(path: Path, used: str, stated: dict[str, np.ndarray], sizes: np.ndarray, shape: tuple[int, ...]) -> list[str]:
     if used == "voxel size":
-        return [f"{path.name} states no orientation (sform and qform are unset); its axes are taken as right, anterior, superior."]
+        return [
+            f"{path.name} states no orientation (sform and qform are unset); its axes are assumed to be right, anterior, superior."
+        ]
     found = []
     spacing = np.linalg.norm(stated[used][:3, :3], axis=0)
     allowed = GRID_TOLERANCE * float(spacing.min())
@@ -169,7 +170,7 @@ def _disagreements(path: Path, used: str, stated: dict[str, np.ndarray], sizes: 
             distance = float(np.linalg.norm((corners @ (stated[used] - other).T)[:, :3], axis=1).max())
             if not distance <= allowed:
                 found.append(
-                    f"{path.name} states two places, {used} and {name}, up to {distance:.3g} mm apart; the {used} was used."
+                    f"{path.name} states two positions, {used} and {name}, up to {distance:.3g} mm apart; the {used} was used."
                 )
     if used == "sform" and not np.allclose(sizes, spacing, rtol=GRID_TOLERANCE, atol=0):
         written, meant = ("×".join(f"{value:.4g}" for value in values) for values in (sizes, spacing))

@@ -17,7 +17,7 @@ from ccdnn.formats.payload import Encoding, Payload
 from ccdnn.opening import open_regular
 from ccdnn.text import shown
 
-# A segmentation's header holds the terminology of every segment.
+# A segmentation's header contains the terminology of every segment.
 MOST_HEADER_BYTES = 1 << 20
 _MOST_DATA_FILES = 4096
 _MOST_LINES = 4096
@@ -49,7 +49,7 @@ _ENCODINGS = {
     "ascii": Encoding.TEXT,
     "hex": Encoding.HEX,
 }
-# The patient's directions along which a space's axes grow, as signs of RAS; scanner space is taken as LPS, as ITK does.
+# Signs that convert the axes of a space to RAS. Scanner space is read as LPS, as in ITK.
 _SPACES = {
     "right-anterior-superior": (1, 1, 1),
     "ras": (1, 1, 1),
@@ -60,16 +60,16 @@ _SPACES = {
     "scanner-xyz": (-1, -1, 1),
     "": (-1, -1, 1),
 }
-_NO_SPACE = "{} states no orientation (space is unset); its axes are taken as left, posterior, superior."
+_NO_SPACE = "{} states no orientation (space is unset); its axes are assumed to be left, posterior, superior."
 _UNITS_MM = {
     "mm": 1.0, "millimeter": 1.0, "millimeters": 1.0, "millimetre": 1.0, "": 1.0,
     "um": 1e-3, "µm": 1e-3, "μm": 1e-3, "micron": 1e-3, "microns": 1e-3,
     "micrometer": 1e-3, "micrometers": 1e-3, "micrometre": 1e-3,
     "nm": 1e-6, "cm": 10.0, "centimeter": 10.0, "m": 1e3, "meter": 1e3, "meters": 1e3, "metre": 1e3,
 }  # fmt: skip
-# Axes that do not lie in the patient.
+# Kinds of axes that are not spatial.
 _NOT_SPATIAL = ("list", "vector", "point", "covariant-vector", "normal", "stub", "time", "complex")
-# Every field of the format. A name that is not among them is a damaged one, and its default might be wrong.
+# All fields of the format. Any other name means a damaged header, in which a default could be wrong.
 _FIELDS = {
     "dimension", "type", "block size", "encoding", "endian", "content", "min", "max", "old min", "old max", "data file",
     "line skip", "byte skip", "number", "sample units", "space", "space dimension", "space units", "space origin",
@@ -91,21 +91,21 @@ _VECTOR = re.compile(r"none|\([^()]*\)")
 
 
 def read_nrrd(path: Path) -> ImageHeader:
-    """The image that a NRRD header describes.
+    """Read the header of a NRRD file.
 
     Raises:
-        InputError: it is not a NRRD file, or its header is damaged (the field is named).
+        InputError: it is not a NRRD file, or its header is damaged (the message names the field).
     """
     fields, entries, data_offset, listed = _fields(path)
     (dimension,) = whole_numbers(path, "dimension", fields.get("dimension", ""), 1)
     if not 2 <= dimension <= 4:
-        raise InputError(f"{path.name} states dimension: {dimension}; images of 2 to 4 dimensions are read.")
+        raise InputError(f"{path.name} states dimension: {dimension}; only images of 2 to 4 dimensions are supported.")
     sizes = whole_numbers(path, "sizes", fields.get("sizes", ""), dimension)
     kind, encoding = fields.get("type", "").lower(), fields.get("encoding", "").lower()
     if kind not in _TYPES:
-        raise InputError(f"{path.name} holds voxels of the type “{shown(kind)}”, which is not supported; export it again.")
+        raise InputError(f"{path.name} contains voxels of the type “{shown(kind)}”, which is not supported; export it again.")
     if encoding not in _ENCODINGS:
-        raise InputError(f"{path.name} is stored in the encoding “{shown(encoding)}”, which is not known here; export it as gzip.")
+        raise InputError(f"{path.name} uses the encoding “{shown(encoding)}”, which is not supported; export it as gzip.")
     dtype = _dtype(path, _TYPES[kind], fields, _ENCODINGS[encoding])
     spatial = _spatial_axes(path, fields, dimension)
     components = int(np.prod([sizes[axis] for axis in range(dimension) if axis not in spatial and axis < min(spatial)], initial=1))
@@ -124,7 +124,7 @@ def read_nrrd(path: Path) -> ImageHeader:
 
 
 def _fields(path: Path) -> tuple[dict[str, str], dict[str, str], int, list[str]]:
-    """Fields by their name, key–value pairs, where the attached voxels begin, and the data files of a LIST."""
+    """The fields by name, the key–value pairs, the offset of the attached voxels, and the data files of a LIST."""
     with open_regular(path) as stream:
         start = stream.read(MOST_HEADER_BYTES)
     damaged = not_such_a_file(path, start, "NRRD")
@@ -175,12 +175,12 @@ def _dtype(path: Path, code: str, fields: dict[str, str], encoding: Encoding) ->
         return dtype
     endian = fields.get("endian", "").lower()
     if endian not in ("little", "big"):
-        raise InputError(f"{path.name} states endian: “{shown(endian)}” where little or big should be; export it again.")
+        raise InputError(f"{path.name} states endian: “{shown(endian)}”, but little or big is needed; export it again.")
     return dtype.newbyteorder("<" if endian == "little" else ">")
 
 
 def _spatial_axes(path: Path, fields: dict[str, str], dimension: int) -> list[int]:
-    """The axes that lie in the patient, the fastest first."""
+    """The spatial axes, the fastest first."""
     if "space directions" in fields:
         vectors = _vectors(path, fields, dimension)
         axes = [axis for axis, vector in enumerate(vectors) if vector != "none"]
@@ -196,17 +196,17 @@ def _vectors(path: Path, fields: dict[str, str], dimension: int) -> list[str]:
     found = _VECTOR.findall(fields["space directions"])
     if len(found) != dimension or _VECTOR.sub("", fields["space directions"]).strip():
         raise InputError(
-            f"{path.name} states space directions: “{shown(fields['space directions'])}” where {dimension} vectors should be; "
+            f"{path.name} states space directions: “{shown(fields['space directions'])}”, but {dimension} vectors are needed; "
             "export it again."
         )
     return found
 
 
 def _placed(path: Path, fields: dict[str, str], spatial: list[int], dimension: int) -> np.ndarray | None:
-    """The spatial axes in RAS, mm; None where no voxel size is stated."""
+    """The IJK→RAS matrix of the spatial axes, mm; None if no voxel size is stated."""
     space = fields.get("space", "").lower().removesuffix("-time")
     if space not in _SPACES:
-        raise InputError(f"{path.name} lies in the space “{shown(space)}”, which is not a patient's; export it in LPS or RAS.")
+        raise InputError(f"{path.name} uses the space “{shown(space)}”, which is not supported; export it in LPS or RAS.")
     units = _unit_factors(path, fields)
     used = len(spatial)
     matrix = np.eye(4)
@@ -236,24 +236,22 @@ def _placed(path: Path, fields: dict[str, str], spatial: list[int], dimension: i
 
 def _vector(path: Path, field: str, text: str, width: int) -> tuple[float, ...]:
     if not (text.startswith("(") and text.endswith(")")):
-        raise InputError(f"{path.name} states {field}: “{shown(text)}” where a vector such as (1,0,0) should be; export it again.")
+        raise InputError(f"{path.name} states {field}: “{shown(text)}”, but a vector such as (1,0,0) is needed; export it again.")
     words = [word.strip() for word in text[1:-1].split(",")]
     if len(words) == 2 * width:  # decimal commas
-        raise InputError(
-            f"{path.name} states {field}: “{shown(text)}” with decimal commas; decimal points are needed, export it again."
-        )
+        raise InputError(f"{path.name} states {field}: “{shown(text)}” with decimal commas; export it again with decimal points.")
     return finite_numbers(path, field, " ".join(words), width)
 
 
 def _unit_factors(path: Path, fields: dict[str, str]) -> list[float]:
-    """Millimetres in a unit of each axis of the space."""
+    """Millimetres per unit of each axis of the space."""
     words = re.findall(r'"([^"]*)"', fields.get("space units", "")) or fields.get("space units", "").split()
     if not words:
         words = [word for word in re.findall(r'"([^"]*)"', fields.get("units", "")) if word] or [""]
     factors = []
     for word in (words * 3)[:3] if len(words) < 3 else words[:3]:
         if word.lower() not in _UNITS_MM:
-            raise InputError(f"{path.name} gives its distances in “{shown(word)}”, a unit that is not supported; export it in mm.")
+            raise InputError(f"{path.name} states distances in “{shown(word)}”, which is not supported; export it in mm.")
         factors.append(_UNITS_MM[word.lower()])
     return factors
 
@@ -262,18 +260,18 @@ def _payloads(path: Path, fields: dict[str, str], listed: list[str], data_offset
     (lines,) = whole_numbers(path, "line skip", fields.get("line skip", "0"), 1, least=0)
     (skip,) = whole_numbers(path, "byte skip", fields.get("byte skip", "0"), 1, least=-1)
     if skip < 0 and encoding is not Encoding.RAW:
-        raise InputError(f"{path.name} states byte skip: -1, which only raw voxels can have; export it again.")
+        raise InputError(f"{path.name} states byte skip: -1, which is valid only for raw voxels; export it again.")
     if lines > _MOST_LINES:
-        raise InputError(f"{path.name} states line skip: {lines}, more than any file has; export it again.")
+        raise InputError(f"{path.name} states line skip: {lines}, more than any file needs; export it again.")
     named = fields.get("data file")
     if named is None:
         return (_payload(path, data_offset, lines, skip, encoding),)
     if listed:
         if len(listed) > _MOST_DATA_FILES:
-            raise InputError(f"{path.name} lists {len(listed)} data files, which are too many to read.")
+            raise InputError(f"{path.name} lists {len(listed)} data files, which is too many; convert it to one .nrrd file.")
         return tuple(_payload(plain_neighbour(path, one), 0, lines, skip, encoding) for one in listed)
     if "%" in named:
-        raise InputError(f"{path.name} names its data files by a pattern, “{shown(named)}”; convert it to one .nrrd file.")
+        raise InputError(f"{path.name} names its data files with the pattern “{shown(named)}”; convert it to one .nrrd file.")
     return (_payload(plain_neighbour(path, named), 0, lines, skip, encoding),)
 
 

@@ -1,4 +1,4 @@
-"""Numbers in the headers of files: what cannot be parsed is an error that quotes it, never a default."""
+"""Parses the numbers in file headers. A value that cannot be parsed is an error that quotes it, never a default."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pathlib import Path
 from ccdnn.errors import InputError
 from ccdnn.text import shown
 
-# No size, and no number of bytes, has more digits.
+# No size or byte count has more digits.
 _MOST_DIGITS = 18
 
 
 def whole_numbers(path: Path, key: str, text: str, count: int, least: int = 1) -> tuple[int, ...]:
-    """Exactly `count` whole numbers of at least `least`, or of 0 for those that count bytes.
+    """Exactly `count` whole numbers of at least `least`, or of 0 for byte counts.
 
     Raises:
-        InputError: naming the entry and its value.
+        InputError: the entry cannot be parsed; the message quotes it.
     """
     words = text.split()
     if len(words) == count and all(len(word) <= _MOST_DIGITS and word.lstrip("-").isdecimal() and word.isascii() for word in words):
@@ -30,7 +30,7 @@ def finite_numbers(path: Path, key: str, text: str, count: int) -> tuple[float, 
     """Exactly `count` finite numbers.
 
     Raises:
-        InputError: naming the entry and its value.
+        InputError: the entry cannot be parsed; the message quotes it.
     """
     words = text.split()
     try:
@@ -48,6 +48,6 @@ _COUNTS_OF_BYTES = ("HeaderSize", "CompressedDataSize", "line skip", "byte skip"
 def _unparsable(path: Path, key: str, text: str, count: int, what: str) -> InputError:
     if not text.strip():
         return InputError(f"{path.name} does not state {key}; its header is damaged, export it again.")
-    hint = " (decimal points are needed, not commas)" if "," in text else ""
-    wanted = f"a {what}" if count == 1 else f"{count} {what}s"
-    return InputError(f"{path.name} states {key} = “{shown(text)}” where {wanted} should be{hint}; export it again.")
+    hint = " (with decimal points, not commas)" if "," in text else ""
+    wanted = f"a {what} is" if count == 1 else f"{count} {what}s are"
+    return InputError(f"{path.name} states {key} = “{shown(text)}”, but {wanted} needed{hint}; export it again.")

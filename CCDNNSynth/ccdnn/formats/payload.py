@@ -1,4 +1,4 @@
-"""The bytes of an image's voxels: how many there are is counted, whether they end too soon, too late or not at all."""
+"""Reads the bytes of an image's voxels, and checks that there are neither too few nor too many."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 try:
-    from isal import isal_zlib as zlib  # half the time of Python's own
-except ImportError:  # there is none for this platform
+    from isal import isal_zlib as zlib  # twice as fast as Python's own
+except ImportError:  # not available on this platform
     import zlib  # type: ignore[no-redef]
 
 from ccdnn.errors import InputError
@@ -29,7 +29,7 @@ _BLOCK = 1 << 20
 # What a decompressor raises for a damaged stream; isal's error is not typed.
 _BROKEN: Any = (zlib.error, OSError, EOFError, ValueError)
 _GZIP_OR_ZLIB = 15 | 32  # the largest window, either header
-# How many bytes one compressed byte can stand for at most: what is beyond is promised in vain, and not worth the memory.
+# The most bytes that one compressed byte can expand to. A header that needs more is wrong, and no memory is allocated for it.
 _LARGEST_RATIO = {"deflate": 1040, "bzip2": 60_000}
 
 
@@ -37,19 +37,19 @@ class Encoding(Enum):
     RAW = "raw"
     DEFLATE = "deflate"  # gzip or zlib
     BZIP2 = "bzip2"
-    TEXT = "text"  # numbers between white space
+    TEXT = "text"  # numbers separated by white space
     HEX = "hex"
 
 
 @dataclass(frozen=True)
 class Payload:
-    """Voxels, or some slices of them, in a file.
+    """The voxels of an image, or some of its slices, in a file.
 
     Args:
         path: the file.
-        offset: where they begin; None if they are what the file ends with.
+        offset: where they begin; None if they are the last bytes of the file.
         encoding: how they are stored.
-        skip: bytes to leave out after decompression.
+        skip: bytes to skip after decompression.
     """
 
     path: Path
@@ -58,10 +58,10 @@ class Payload:
     skip: int = 0
 
     def read(self, count: int, dtype: np.dtype[Any]) -> tuple[np.ndarray, int]:
-        """So many values, and how many bytes the file holds beyond them.
+        """Read `count` values, and count the bytes that follow them in the file.
 
         Raises:
-            InputError: the file is missing or damaged, ends too soon, or cannot hold so much.
+            InputError: the file is missing or damaged, ends too soon, or is too small for so many values.
         """
         needed = count * dtype.itemsize
         with open_regular(self.path) as stream:
@@ -87,7 +87,7 @@ class Payload:
         return values, 0 if self.offset is None else size - offset - needed
 
     def _inflate(self, stream: BinaryIO, needed: int) -> tuple[memoryview, int]:
-        """The bytes after `skip`, and how many come after them; the stream must end as its format says."""
+        """The bytes after `skip`, and the number of bytes after them. The stream must be complete."""
         wanted = self.skip + needed
         blocks, total = [], 0
         try:
@@ -95,7 +95,7 @@ class Payload:
                 if total < wanted:
                     blocks.append(block)
                 total += len(block)
-                if total - wanted > _BLOCK:  # far more than was promised: how much more makes no difference
+                if total - wanted > _BLOCK:  # far more than expected; the exact number does not matter
                     break
         except _BROKEN:
             raise self._cut_short() from None
@@ -105,7 +105,7 @@ class Payload:
         return memoryview(content)[self.skip : wanted], total - wanted
 
     def _read_text(self, stream: BinaryIO, size: int, count: int, dtype: np.dtype[Any]) -> tuple[np.ndarray, int]:
-        if count > size:  # a number has a digit at least
+        if count > size:  # a number has at least one digit
             raise self._cut_short()
         text = stream.read()
         try:
@@ -117,17 +117,17 @@ class Payload:
                 words = text.split()
                 values, extra = np.array(words[:count], np.float64).astype(dtype), max(len(words) - count, 0)
         except (ValueError, binascii.Error):
-            raise InputError(f"{self.path.name} is damaged: its voxels are not the numbers its header announces.") from None
+            raise InputError(f"{self.path.name} is damaged: its voxels cannot be read as numbers; copy it again.") from None
         if len(values) < count:
             raise self._cut_short()
         return values, extra
 
     def _cut_short(self) -> InputError:
-        return InputError(f"{self.path.name} is damaged or cut short: it ends before its last voxel; copy it again.")
+        return InputError(f"{self.path.name} is damaged or truncated: it ends before its last voxel; copy it again.")
 
 
 class _Inflater:
-    """zlib's decompressor, for gzip and zlib alike, with the interface of bz2's."""
+    """Decompresses gzip and zlib, with the interface of `bz2.BZ2Decompressor`."""
 
     def __init__(self) -> None:
         self._inflater, self._tail, self._full = zlib.decompressobj(_GZIP_OR_ZLIB), b"", False
@@ -151,13 +151,13 @@ class _Inflater:
 
 
 def _expanded(stream: BinaryIO, decompressor: type[_Inflater] | type[bz2.BZ2Decompressor], expected: int) -> Iterator[bytes]:
-    """What the compressed members of a stream hold, one after the other, in blocks of at most the size that is expected.
+    """Decompress the members of a stream one after another, in blocks of at most the expected size.
 
-    What comes after the last member and does not begin another one is padding, and counts with its length.
+    Bytes after the last member that do not begin another one are padding. They are counted, but not decompressed.
 
     Raises:
-        EOFError: a member does not end.
-        zlib.error, OSError: one is damaged.
+        EOFError: a member is incomplete.
+        zlib.error, OSError: a member is damaged.
     """
     most = max(expected, _BLOCK)
     current, data = decompressor(), b""

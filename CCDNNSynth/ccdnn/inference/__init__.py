@@ -1,1 +1,1 @@
-"""Running a model over a volume: `synthesizer.Synthesizer`."""
+"""Runs a model on a volume: see `synthesizer.Synthesizer`."""

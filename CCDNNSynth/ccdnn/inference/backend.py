@@ -1,6 +1,6 @@
-"""The seam between a model and the library that computes it.
+"""The interface between a model and the library that computes it.
 
-Everything above it (windows, batches, fallbacks) speaks NumPy only, so a backend without torch fits in the same place.
+Everything above it (windows, batches, fallbacks) uses only NumPy, so a backend without torch can take its place.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from typing import Protocol
 
 import numpy as np
 
-# "mixed" multiplies bf16 in the fusion, which is most of the work, and keeps float32 elsewhere.
+# "mixed" uses bf16 in the fusion, which is most of the work, and float32 elsewhere.
 PRECISIONS = ("fp32", "fp16", "bf16", "mixed")
 
 
 class Backend(Protocol):
-    """A network made ready to run on one device in one precision."""
+    """A network prepared to run on one device in one precision."""
 
     def __call__(self, batch: np.ndarray) -> np.ndarray:
         """Synthesise a batch.
@@ -34,10 +34,10 @@ class Backend(Protocol):
         """How many images of this size to compute at a time, at least 1."""
 
     def release_memory(self) -> None:
-        """Give memory kept for reuse back to the device."""
+        """Return cached memory to the device."""
 
 
-# (device, precision) → the model on that device in that precision. Devices are named as torch names them.
+# (device, precision) → the model on that device in that precision. Device names are torch's.
 BackendFactory = Callable[[str, str], Backend]
 
 _OUT_OF_MEMORY = (
@@ -51,5 +51,5 @@ _OUT_OF_MEMORY = (
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether a backend's `error` says that memory ran out, on whichever device and in whichever library."""
+    """Whether a backend's `error` means that memory ran out, on any device and in any library."""
     return isinstance(error, MemoryError) or any(phrase in str(error).lower() for phrase in _OUT_OF_MEMORY)

@@ -1,4 +1,4 @@
-"""Where to run, and in which precision a device is worth running, each with the reason."""
+"""Chooses the device to run on and the precisions that make it faster, each with the reason."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ccdnn.errors import DeviceError
 
 @dataclass(frozen=True)
 class Device:
-    """A device that works: torch's name for it, and why it was chosen, for the log."""
+    """A working device: torch's name for it, and the reason for choosing it, for the log."""
 
     name: str
     reason: str
@@ -29,18 +29,18 @@ def choose_device(requested: str = "auto") -> Device:
         requested: "auto" (CUDA, else MPS, else CPU), "cpu", "cuda", "cuda:1" or "mps".
 
     Raises:
-        DeviceError: a device was asked for that is not there or does not work, with the reason.
+        DeviceError: the requested device is missing or does not work; the message gives the reason.
     """
     kind = requested.partition(":")[0]
     if requested != "auto" and (kind not in ("cpu", "cuda", "mps") or (kind != "cuda" and requested != kind)):
         raise DeviceError(f"The device {requested!r} is unknown; use auto, cpu, cuda, cuda:N or mps.")
     if kind == "cpu":
-        return Device("cpu", "CPU, as asked")
+        return Device("cpu", "CPU, as requested")
     obstacles = []
     for name in ("cuda", "mps") if requested == "auto" else (requested,):
         obstacle = _obstacle(name)
         if obstacle is None:
-            return Device(name, f"{_title(name)}{'' if requested == 'auto' else ', as asked'}")
+            return Device(name, f"{_title(name)}{'' if requested == 'auto' else ', as requested'}")
         obstacles.append(obstacle)
     if requested != "auto":
         raise DeviceError(f"The device {requested} cannot be used: {obstacles[0]}. Use auto or cpu.")
@@ -48,19 +48,19 @@ def choose_device(requested: str = "auto") -> Device:
 
 
 def reduced_precisions(device: Device) -> tuple[tuple[str, ...], str]:
-    """The precisions that make `device` faster, the fastest first, and why; none where there is none."""
+    """The precisions that make `device` faster, the fastest first, and why; empty if there are none."""
     if device.kind == "cpu":
         if has_native_bf16():
-            return ("bf16", "mixed"), "the CPU multiplies bf16 natively"
-        return (), "the CPU has no native bf16"
-    return ("fp16",), f"{device.kind} multiplies fp16 faster"
+            return ("bf16", "mixed"), "the CPU supports bf16 natively"
+        return (), "the CPU does not support bf16 natively"
+    return ("fp16",), f"fp16 is faster on {device.kind}"
 
 
 def has_native_bf16() -> bool:
     """Whether this CPU has instructions for bf16 products (AVX512-BF16, AMX) that torch can use.
 
-    oneDNN also runs bf16 on a CPU that has AVX512 alone, by conversion to float32, which gains nothing; its own answer
-    (`torch.ops.mkldnn._is_mkldnn_bf16_supported`) does not tell the two apart.
+    oneDNN also runs bf16 on a CPU with only AVX512, by conversion to float32, which is not faster. Its own check
+    (`torch.ops.mkldnn._is_mkldnn_bf16_supported`) does not distinguish the two.
     """
     if not torch.backends.mkldnn.is_available():
         return False
@@ -72,7 +72,7 @@ def has_native_bf16() -> bool:
 
 
 def _linux_cpu_has_bf16() -> bool:
-    """For torch before 2.6, which cannot tell."""
+    """The same for torch before 2.6, which has no such check."""
     try:
         flags = Path("/proc/cpuinfo").read_text()
     except OSError:
@@ -81,13 +81,13 @@ def _linux_cpu_has_bf16() -> bool:
 
 
 def _obstacle(name: str) -> str | None:
-    """Why the device cannot be used, or None. A driver that is there may still lack what this torch needs, so compute on it."""
+    """Why the device cannot be used, or None. An installed driver may still not work with this torch, so compute something."""
     kind, _, number = name.partition(":")
     if kind == "cuda":
         if not torch.cuda.is_available():
             return "no CUDA device found"
         if number and (not number.isdigit() or int(number) >= torch.cuda.device_count()):
-            return f"there are {torch.cuda.device_count()} CUDA devices, counted from 0"
+            return f"there are {torch.cuda.device_count()} CUDA devices, numbered from 0"
     elif not torch.backends.mps.is_available():
         return "no MPS device found"
     try:

@@ -1,12 +1,12 @@
-"""CC-DNN for inference: the same function as `ccdnn.model.network.CCDNN` in evaluation mode, in fewer and faster steps.
+"""CC-DNN for inference: computes the same as `ccdnn.model.network.CCDNN` in evaluation mode, in fewer and faster steps.
 
 - Batch normalisation is folded into the convolution before it, in float64.
 - Additions and activations work in place, so a block writes no map twice.
-- In "mixed" precision the branches, and the sums that residual blocks add to, stay float32, and the fusion's convolutions take
-  16 bits. Rounding the sums after every block is what costs a trained network most of its agreement with float32.
-- The ends stay exact in 16 bits. An input rounded to 8 bits of mantissa would cost more than all that follows, so image and
-  stem weights are each split into a rounded part and its remainder, and three products of four are kept:
-  x·w ≈ x₀·w₀ + x₁·w₀ + x₀·w₁. To a convolution these are three input maps in place of one. The head is computed in float32.
+- In "mixed" precision the branches and the residual sums stay float32, and the fusion's convolutions use 16 bits. Rounding the
+  sums after every block causes most of a trained network's deviation from float32.
+- The first and last layers stay exact in 16 bits. Rounding the input to 8 bits of mantissa would cost more accuracy than all later
+  steps, so the image and the stem weights are each split into a rounded part and a remainder, and three of the four products are
+  kept: x·w ≈ x₀·w₀ + x₁·w₀ + x₀·w₁. A convolution sees them as three input maps instead of one. The head is computed in float32.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ class FoldedCCDNN:
     """`network`, folded, on `device` in `dtype`.
 
     Args:
-        network: in evaluation mode; it is left as it is.
+        network: in evaluation mode; it is not modified.
         dtype: of the branches and of the residual sums.
-        memory_format: of the feature maps; channels-last is what 16-bit convolutions of CPUs and CUDA want.
+        memory_format: of the feature maps; channels-last is fastest for 16-bit convolutions on CPUs and CUDA.
         fusion_dtype: of the fusion's convolutions; `dtype` if None.
     """
 
@@ -107,7 +107,7 @@ class FoldedCCDNN:
 
 
 def _sub_hypothesis(x: Tensor, blocks: list[tuple[_Convolution, _Convolution]]) -> Tensor:
-    """H of Eq. 4 with R of Eq. 5, the sums in the precision of `x`, which itself is left as it is."""
+    """H of Eq. 4 with R of Eq. 5. The sums have the precision of `x`, which is not modified."""
     y = x
     for first, second in blocks:
         added = second(F.leaky_relu_(first(y.to(first.weight.dtype)), LEAKY_SLOPE))

@@ -1,4 +1,4 @@
-"""Reduced precision, only where it is shown to agree with float32 on the study at hand."""
+"""Checks whether a reduced precision agrees with float32 on the study at hand."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import numpy as np
 
 from ccdnn.inference.backend import Backend
 
-# A root-mean-square deviation of a 316th of the intensity range: an order below the noise of any MR image.
+# A root-mean-square deviation of 1/316 of the intensity range, an order of magnitude below the noise of any MR image.
 LOWEST_AGREEMENT_DB = 50.0
 
 PROBE_SIDE = 96
 
 
 def agreement_db(reference: np.ndarray, other: np.ndarray) -> float:
-    """PSNR of `other` from `reference` in dB, with the range of the reference as peak; −inf where it is not finite.
+    """PSNR of `other` against `reference` in dB, with the reference's range as the peak; −inf if `other` is not finite.
 
-    A constant reference has no range to compare with: equal gives +inf, anything else −inf.
+    A constant reference has no range: an equal image gives +inf, any other −inf.
     """
     if not np.isfinite(other).all():
         return -math.inf
@@ -29,11 +29,11 @@ def agreement_db(reference: np.ndarray, other: np.ndarray) -> float:
 
 
 def probe_of(images: np.ndarray, side: int = PROBE_SIDE) -> np.ndarray:
-    """The block of the study that varies most, (1, contrast, row, column): tissue edges and outliers, where rounding shows.
+    """The block of the study that varies most, (1, contrast, row, column): tissue edges and outliers, where rounding matters most.
 
     Args:
         images: (contrast, slice, row, column), normalised.
-        side: of the block in pixels; smaller images are taken whole.
+        side: of the block in pixels; smaller images are used whole.
     """
     contrasts, slices, rows, columns = images.shape
     height, width = min(side, rows), min(side, columns)

@@ -1,4 +1,4 @@
-"""Running a model over a study: slices in batches, with what a long computation owes its user."""
+"""Runs a model on a study, in batches of slices, with progress, cancellation and fallbacks."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ from ccdnn.inference.windows import Window, content_window, expand_template, tem
 from ccdnn.model.file import Model
 from ccdnn.normalisation import Normalisation
 
-# Longest side of what is computed at once. 16-bit maps of the paper's network then take about 100 MB each.
+# Longest side of a tile. 16-bit maps of the paper's network then take about 100 MB each.
 LONGEST_TILE = 512
 SHORTEST_TILE = 64
 
 
 class Synthesizer:
-    """A model ready to run, kept between studies so that the second starts at once.
+    """A model ready to run, kept between studies so that the next one starts at once.
 
-    The result does not depend on batch size, tiles, or the skipping of empty background beyond rounding.
+    Beyond rounding, the result does not depend on the batch size, the tiles or the skipping of empty background.
 
     Args:
         model: as `load_model` gives it.
         device: see `choose_device`.
-        precision: "auto" takes the fastest one that agrees with float32 to 50 dB on a probe of the study; "fp32", "fp16", "bf16"
-            and "mixed" (see `PRECISIONS`) that one, if it agrees so well. Else the run is in float32.
-        batch_size: slices at a time; None leaves it to the device.
-        threads: CPU threads, for the whole process; None leaves torch's choice.
+        precision: "fp32", "fp16", "bf16" or "mixed" (see `PRECISIONS`), or "auto" for the fastest. A precision that does not agree
+            with float32 to 50 dB on a probe of the study is not used; the run is in float32 if none remains.
+        batch_size: slices at a time; None to choose by device.
+        threads: CPU threads for the whole process; None for torch's default.
         make_backend: (device, precision) → `Backend`; torch by default.
 
     Attributes:
-        device, precision: where and how the last run computed at its end ("cuda", "fp16").
-        reasons: sentences that say why, for log and provenance.
+        device, precision: those at the end of the last run ("cuda", "fp16").
+        reasons: why they were chosen, for log and provenance.
 
     Raises:
-        DeviceError: the device or the precision asked for is not available.
+        DeviceError: the requested device or precision is not available.
     """
 
     def __init__(
@@ -82,19 +82,19 @@ class Synthesizer:
 
         Args:
             contrasts: (contrast, slice, row, column), normalised, contrasts in the card's order.
-            on_progress: called with the slices done and their total after every batch.
+            on_progress: called after every batch with the number of finished slices and the total.
             on_slice: called with the index in the study and the (row, column) result of every slice, in order.
-            cancelled: asked before every batch.
-            slices: those to compute, one after the other; None is all. The precision is decided on the whole study either way.
+            cancelled: called before every batch; True stops the run.
+            slices: the slices to compute; None for all. The precision is chosen on the whole study either way.
 
         Returns:
             (slice, row, column) float32, of `slices`.
 
         Raises:
             InputError: the wrong number of contrasts, or values that are not finite.
-            Cancelled: `cancelled` said so.
-            DeviceError: the computation failed, or memory does not even do for one small tile on the CPU.
-            ModelError: the network gives values that are not finite.
+            Cancelled: `cancelled` returned True.
+            DeviceError: the computation failed, or there is not enough memory even for one small tile on the CPU.
+            ModelError: the network produces values that are not finite.
         """
         contrasts = self._checked(contrasts)
         self._start(contrasts)
@@ -138,11 +138,11 @@ class Synthesizer:
                 f"not an array of shape {contrasts.shape}."
             )
         if not np.isfinite(contrasts).all():
-            raise InputError("The input holds values that are not finite (NaN or Inf).")
+            raise InputError("The input contains values that are not finite (NaN or Inf).")
         return contrasts
 
     def _start(self, contrasts: np.ndarray) -> None:
-        """Begin every study afresh, whatever the last one had to fall back to."""
+        """Reset to the requested settings, whatever the last study fell back to."""
         self.device, self.precision = self._requested_device.name, "fp32"
         self.reasons = [self._requested_device.reason]
         _, slices, rows, columns = contrasts.shape
@@ -157,7 +157,7 @@ class Synthesizer:
         return self._make_backend(self.device, self.precision)
 
     def _choose_precision(self, contrasts: np.ndarray) -> None:
-        """The first of those asked for that agrees with float32 on this study; float32 where none does."""
+        """Choose the first candidate that agrees with float32 on this study; float32 if none does."""
         if not self._precisions:
             self.reasons.append(f"fp32: {self._precision_reason}")
             return
@@ -174,10 +174,10 @@ class Synthesizer:
                 self.reasons.append(f"{reduced}: {why}; it agrees with fp32 to {agreement:.1f} dB on this study")
                 return
             refused.append(f"{reduced} agrees with fp32 to only {agreement:.1f} dB on this study")
-        self.reasons.append(f"fp32: {'; '.join(refused)}; {LOWEST_AGREEMENT_DB:.0f} dB are required")
+        self.reasons.append(f"fp32: {'; '.join(refused)}; {LOWEST_AGREEMENT_DB:.0f} dB is required")
 
     def _synthesise(self, contrasts: np.ndarray) -> np.ndarray:
-        """Some slices: (contrast, slice, row, column) → (slice, row, column), computed only where there is something."""
+        """Synthesise some slices, (contrast, slice, row, column) → (slice, row, column), only where there is content."""
         rows, columns = contrasts.shape[2:]
         content = (contrasts != self._background).any(axis=0)
         occupied = np.flatnonzero(content.any(axis=(1, 2)))
@@ -197,14 +197,14 @@ class Synthesizer:
         return output
 
     def _empty_slice(self, rows: int, columns: int) -> np.ndarray:
-        """What the network makes of a slice with nothing in it."""
+        """The network's output for an empty slice."""
         if self._template is None:
             shape = (1, self.model.network.contrasts, *template_shape(rows, columns, self._radius))
             self._template = self._backend(np.full(shape, self._background, dtype=np.float32))[0]
         return expand_template(self._template, rows, columns)
 
     def _use_less_memory(self) -> None:
-        """After memory ran out: half the batch, then half the tile, then the CPU."""
+        """After memory ran out: halve the batch, then the tile, then move to the CPU."""
         self._backend.release_memory()
         if self._batch > 1:
             self._batch //= 2
@@ -213,18 +213,18 @@ class Synthesizer:
             self._tile = max(self._tile // 2, SHORTEST_TILE)
             self.reasons.append(f"{self.device} ran out of memory: tiles of {self._tile} pixels")
         elif self.device != "cpu":
-            self.reasons.append(f"{self.device} ran out of memory: the rest on the CPU in fp32")
+            self.reasons.append(f"{self.device} ran out of memory: the rest runs on the CPU in fp32")
             self.device, self.precision = "cpu", "fp32"
             self._tile, self._template = self._largest_tile, None
         else:
             raise DeviceError("There is not enough memory to run the model; close other programs and try again.")
 
     def _leave_reduced_precision(self, done: int) -> None:
-        """After values that are not finite: a 16-bit format may have overflowed, float32 may not."""
+        """Switch to float32 after values that are not finite. A 16-bit format can overflow; in float32 they are an error."""
         if self.precision == "fp32":
             raise ModelError(
-                f"The model {self.model.card.name} gives values that are not finite in slice {done + 1} or soon after; "
-                "the model or the input intensities are out of all proportion."
+                f"The model {self.model.card.name} produces values that are not finite in slice {done + 1} or shortly after; "
+                "check the input intensities, or use another model."
             )
         self.reasons.append(f"fp32 from slice {done + 1}: {self.precision} overflowed")
         self.precision, self._template = "fp32", None
@@ -236,11 +236,11 @@ def _checked_precisions(requested: str, device: Device) -> tuple[tuple[str, ...]
     if requested == "auto":
         return reduced, reason
     if requested == "fp32":
-        return (), "as asked"
+        return (), "as requested"
     if requested not in PRECISIONS:
         raise DeviceError(f"The precision {requested!r} is unknown; use auto, {', '.join(PRECISIONS)}.")
     if requested in ("bf16", "mixed") and device.kind == "cuda" and torch.cuda.is_bf16_supported():
-        return (requested,), "as asked"
+        return (requested,), "as requested"
     if requested not in reduced:
         raise DeviceError(f"The precision {requested} is not available on this {device.kind} ({reason}); use auto or fp32.")
-    return (requested,), "as asked"
+    return (requested,), "as requested"

@@ -10,7 +10,7 @@ import torch
 from ccdnn.inference.folded import FoldedCCDNN
 from ccdnn.model.network import CCDNN
 
-# Of branches and residual sums, and of the fusion's convolutions.
+# The types of the branches and residual sums, and of the fusion's convolutions.
 _DTYPES = {
     "fp32": (torch.float32, torch.float32),
     "fp16": (torch.float16, torch.float16),
@@ -18,17 +18,17 @@ _DTYPES = {
     "mixed": (torch.float32, torch.bfloat16),
 }
 
-# The widest maps alive at a time: a block's input, its two convolutions, the skip, and the library's workspace.
+# The widest maps in memory at a time: a block's input, its two convolutions, the skip, and the library's workspace.
 _LIVE_MAPS = 6
 _LARGEST_BATCH = 16
 
 
 class TorchBackend:
-    """A `Backend` (see there) for `network` on `device` ("cpu", "cuda:0", "mps") in `precision`."""
+    """A `Backend` for `network` on `device` ("cpu", "cuda:0", "mps") in `precision`."""
 
     def __init__(self, network: CCDNN, device: str, precision: str) -> None:
         dtype, fusion_dtype = _DTYPES[precision]
-        # MPS gains nothing from channels-last, and some versions compute it wrongly.
+        # Channels-last does not make MPS faster, and some versions compute it wrongly.
         memory_format = torch.contiguous_format if device == "mps" else torch.channels_last
         self._device = device
         self._folded = FoldedCCDNN(network, device, dtype, memory_format, fusion_dtype)
@@ -41,7 +41,7 @@ class TorchBackend:
 
     def batch_size(self, rows: int, columns: int) -> int:
         if not self._device.startswith("cuda"):
-            return 1  # one slice keeps every core busy, and the result shows slice by slice
+            return 1  # one slice keeps every core busy, and results appear slice by slice
         free, _ = torch.cuda.mem_get_info(self._device)
         return int(np.clip(free // 2 // (rows * columns * self._bytes_per_pixel), 1, _LARGEST_BATCH))
 
@@ -52,7 +52,7 @@ class TorchBackend:
             torch.mps.empty_cache()
 
     def _full_float32(self) -> contextlib.AbstractContextManager:
-        """Without it CUDA computes a float32 convolution with 10 bits of mantissa (TF32), and "fp32" would not be."""
+        """Disable TF32, with which CUDA computes float32 convolutions with only 10 bits of mantissa."""
         if self._device.startswith("cuda"):
             return torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
         return contextlib.nullcontext()

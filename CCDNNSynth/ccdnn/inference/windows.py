@@ -1,7 +1,7 @@
-"""Which parts of a slice to compute, so that the parts put together equal the whole.
+"""Splits a slice into parts to compute, so that together they equal the whole.
 
-An output pixel depends on inputs up to the receptive radius away. A window is therefore computed from a source that reaches
-that far beyond it, cut at the image's true borders only: there, and nowhere else, the network's zero padding belongs.
+An output pixel depends on inputs up to the receptive radius away. A window is therefore computed from a source that extends
+that far beyond it. The source is cut only at the image's borders, where the network's zero padding belongs.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Window:
         return slice(self.top, self.bottom), slice(self.left, self.right)
 
     def grown(self, margin: int, rows: int, columns: int) -> Window:
-        """The window with `margin` more pixels on every side, as far as the image of `rows` × `columns` goes."""
+        """The window with `margin` more pixels on every side, clipped to the image of `rows` × `columns`."""
         return Window(
             max(self.top - margin, 0),
             min(self.bottom + margin, rows),
@@ -40,7 +40,7 @@ class Window:
         return Window(self.top - other.top, self.bottom - other.top, self.left - other.left, self.right - other.left)
 
     def tiles(self, longest: int) -> Iterator[Window]:
-        """Equal parts with no side over `longest`, which together are the window."""
+        """Equal parts of the window, with no side longer than `longest`."""
         for top, bottom in pairwise(_cuts(self.top, self.bottom, longest)):
             for left, right in pairwise(_cuts(self.left, self.right, longest)):
                 yield Window(top, bottom, left, right)
@@ -52,7 +52,7 @@ def _cuts(start: int, stop: int, longest: int) -> list[int]:
 
 
 def content_window(content: np.ndarray) -> Window | None:
-    """The smallest window with all pixels that are true in any image of `content` (image, row, column); None if there are none."""
+    """The smallest window that contains all true pixels of `content` (image, row, column); None if there are none."""
     rows = np.flatnonzero(content.any(axis=(0, 2)))
     if rows.size == 0:
         return None
@@ -61,9 +61,9 @@ def content_window(content: np.ndarray) -> Window | None:
 
 
 def template_shape(rows: int, columns: int, radius: int) -> tuple[int, int]:
-    """Size of the smallest empty image whose output holds every value the output of an empty `rows` × `columns` image has.
+    """Size of the smallest empty image whose output contains every value of the output for an empty `rows` × `columns` image.
 
-    Away from the borders an empty image gives one value everywhere; within `radius` of a border zero padding shows.
+    Away from the borders the output is constant. Within `radius` of a border it depends on the zero padding.
     """
     return min(rows, 2 * radius + 1), min(columns, 2 * radius + 1)
 
@@ -74,7 +74,7 @@ def expand_template(template: np.ndarray, rows: int, columns: int) -> np.ndarray
 
 
 def _stretched(short: int, length: int) -> np.ndarray:
-    """Index into `short` for each of `length` pixels: both ends as they are, the middle one repeated."""
+    """Index into `short` for each of `length` pixels: both ends unchanged, the middle pixel repeated."""
     pixels = np.arange(length)
     middle = short // 2
     return np.where(pixels <= middle, pixels, np.maximum(middle, pixels - (length - short)))

@@ -1,4 +1,4 @@
-"""The card of a model: what it is, what it was trained for and on, and how well it did. It travels in the model's file."""
+"""The model card: what a model is, how it was trained and what was measured. It is stored in the model file."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ ARCHITECTURES = ("ccdnn",)
 INPUT_ROLES = ("t1", "t2", "gre")
 TARGET_ROLE = "stir"
 
-# The widest network a file may ask for. The paper's is 64; the bound keeps a forged card from asking for all memory.
+# The widest network allowed; the paper's is 64. The limit keeps a forged card from exhausting memory.
 MAX_BRANCH_WIDTH = 256
-# Further than this apart, the pixels of a convolution have nothing to do with each other.
+# Pixels further apart than this are unrelated.
 MAX_DILATION = 64
 
 PROTOCOL_PARAMETERS = ("tr_ms", "te_ms", "ti_ms", "flip_angle_deg")
@@ -27,16 +27,16 @@ PROTOCOL_PARAMETERS = ("tr_ms", "te_ms", "ti_ms", "flip_angle_deg")
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a series was acquired: nominal parameters, and the range of each that training covered.
+    """How a series was acquired: nominal parameters, and the ranges that training covered.
 
     Args:
         tr_ms, te_ms: repetition and echo time.
         ti_ms: inversion time, for inversion recovery.
         flip_angle_deg: for gradient echo.
-        ranges: parameter name to (lowest, highest) seen in training; a parameter left out was kept at its nominal value.
+        ranges: parameter name → (lowest, highest) seen in training; a parameter left out kept its nominal value.
 
     Raises:
-        ModelError: a value that is not a positive number, or a range that does not hold its nominal value.
+        ModelError: a value is not a positive number, or a range does not contain its nominal value.
     """
 
     tr_ms: float
@@ -58,7 +58,7 @@ class Protocol:
         for name, limits in self.ranges.items():
             nominal = getattr(self, name) if name in PROTOCOL_PARAMETERS else None
             if nominal is None:
-                raise ModelError(f"a protocol gives a range for {name!r}, which it has no nominal value for.")
+                raise ModelError(f"a protocol has a range for {name!r} but no nominal value.")
             pair = isinstance(limits, (list, tuple)) and len(limits) == 2 and all(_is_number(limit) for limit in limits)
             if not pair or not limits[0] <= nominal <= limits[1]:
                 raise ModelError(f"the range of {name} must be [lowest, highest] around {nominal}, not {limits!r}.")
@@ -68,7 +68,7 @@ class Protocol:
 
 @dataclass(frozen=True)
 class Contrast:
-    """One image the network reads or writes: its role (`t1`, `t2`, `gre`, `stir`) and the protocol it stands for."""
+    """An input or output image of the network: its role (`t1`, `t2`, `gre`, `stir`) and its protocol."""
 
     role: str
     protocol: Protocol
@@ -79,7 +79,7 @@ class Contrast:
 
 @dataclass(frozen=True)
 class MeasuredResult:
-    """One measured figure of a model: mean and standard deviation of `metric` over `n` of `measured_on`, by `command`."""
+    """A measured result: mean and standard deviation of `metric` over `n` items of `measured_on`, measured by `command`."""
 
     metric: str
     mean: float
@@ -95,32 +95,32 @@ class MeasuredResult:
                 f"the result {self.metric!r} needs a finite mean and standard deviation, not {self.mean!r} ± {self.sd!r}."
             )
         if not _is_count(self.n):
-            raise ModelError(f"the result {self.metric!r} needs the number of its measurements, not {self.n!r}.")
+            raise ModelError(f"the result {self.metric!r} needs its number of measurements, not {self.n!r}.")
 
 
 @dataclass(frozen=True)
 class ModelCard:
-    """Everything about a model that its weights do not say.
+    """Everything about a model except its weights.
 
     Args:
-        name, version: what to call it, for instance "small", "1.0.0".
+        name, version: for example "small", "1.0.0".
         branch_width: feature maps of each contrast's branch (64 in the paper, section 2.5).
         contrasts: the network's input images, in order.
-        target: the image it makes.
+        target: the network's output image.
         normalisation: {"strategy": ..., "constants": {...}}, see `ccdnn.normalisation`.
-        training_data: one paragraph on what it was trained on.
+        training_data: one paragraph about the training data.
         seed: of the training run.
         code_version: version or commit of the code that trained it.
-        training: record of the schedule (losses, epochs, learning rate, wall time ...), free in form.
-        results: figures measured on data no training saw.
+        training: record of the schedule (losses, epochs, learning rate, wall time ...), in any form.
+        results: measured on data that training did not use.
         licence: SPDX identifier of the weights' licence.
         created: date of the training, ISO 8601.
-        architecture: the network's kind; `ccdnn` is the only one.
-        fusion_dilations: of the two convolutions in each block of the fusion; 1 throughout in the paper.
-        optional: roles of the contrasts that the model can do without: training left them out now and then.
+        architecture: the type of network; only `ccdnn` exists.
+        fusion_dilations: of the two convolutions in each block of the fusion; all 1 in the paper.
+        optional: roles of the contrasts that the model can run without, since training omitted them at random.
 
     Raises:
-        ModelError: naming the entry that is wrong.
+        ModelError: an entry is wrong; the message names it.
     """
 
     name: str
@@ -146,7 +146,7 @@ class ModelCard:
         _require_text(self, "name", "version", "training_data", "code_version", "licence", "created")
         if self.architecture not in ARCHITECTURES:
             raise ModelError(
-                f"the architecture {self.architecture!r} is unknown here; this version runs {', '.join(ARCHITECTURES)}."
+                f"the architecture {self.architecture!r} is unknown; this version supports {', '.join(ARCHITECTURES)}."
             )
         if not _is_count(self.branch_width) or self.branch_width > MAX_BRANCH_WIDTH:
             raise ModelError(f"branch_width must be a whole number from 1 to {MAX_BRANCH_WIDTH}, not {self.branch_width!r}.")
@@ -155,7 +155,7 @@ class ModelCard:
         roles = self.roles
         if not roles or len(set(roles)) != len(roles) or not set(roles) <= set(INPUT_ROLES):
             raise ModelError(
-                f"contrasts must be different ones of {', '.join(INPUT_ROLES)}, not {', '.join(map(str, roles)) or 'none'}."
+                f"contrasts must be distinct roles from {', '.join(INPUT_ROLES)}, not {', '.join(map(str, roles)) or 'none'}."
             )
         object.__setattr__(self, "fusion_dilations", _dilations(self.fusion_dilations))
         object.__setattr__(self, "optional", _optional(self.optional, roles))
@@ -175,14 +175,14 @@ class ModelCard:
 
     @property
     def required(self) -> tuple[str, ...]:
-        """Roles of the input images that the model cannot do without."""
+        """Roles of the input images that the model requires."""
         return tuple(role for role in self.roles if role not in self.optional)
 
     def to_json(self) -> str:
-        """The card as JSON text, the same text for the same card.
+        """The card as JSON text. Equal cards give equal text.
 
         Raises:
-            ModelError: `training` or `normalisation` holds something JSON cannot.
+            ModelError: `training` or `normalisation` contains a value that JSON does not support.
         """
         try:
             return json.dumps({"schema": SCHEMA_VERSION, **asdict(self)}, ensure_ascii=False, allow_nan=False)
@@ -191,10 +191,10 @@ class ModelCard:
 
     @classmethod
     def from_json(cls, text: str) -> ModelCard:
-        """The card that `to_json` wrote.
+        """Read a card that `to_json` wrote.
 
         Raises:
-            ModelError: not JSON, another schema, or an entry that is missing, unknown or wrong (named).
+            ModelError: not JSON, another schema, or an entry is missing, unknown or wrong (the message names it).
         """
         try:
             entries = json.loads(text)
@@ -219,7 +219,7 @@ class ModelCard:
 
 
 def _dilations(value: Any) -> tuple[tuple[int, int], ...]:
-    """`fusion_dilations`, checked; JSON has lists."""
+    """Check `fusion_dilations`, and convert the lists of JSON to tuples."""
     pairs = value if isinstance(value, (list, tuple)) else ()
     if len(pairs) != BLOCKS or not all(
         isinstance(pair, (list, tuple)) and len(pair) == 2 and all(_is_count(d) and d <= MAX_DILATION for d in pair)
@@ -233,13 +233,13 @@ def _dilations(value: Any) -> tuple[tuple[int, int], ...]:
 
 
 def _optional(value: Any, roles: tuple[str, ...]) -> tuple[str, ...]:
-    """`optional`, checked: some of the model's roles, but not all of them."""
+    """Check `optional`: some of the model's roles, but not all of them."""
     if (
         not isinstance(value, (list, tuple))
         or not all(role in roles for role in value)
         or not len(set(value)) == len(value) < len(roles)
     ):
-        raise ModelError(f"optional must name some of the model's contrasts ({', '.join(roles)}) and leave one, not {value!r}.")
+        raise ModelError(f"optional must name some, but not all, of the model's contrasts ({', '.join(roles)}), not {value!r}.")
     return tuple(value)
 
 
@@ -250,7 +250,7 @@ def _contrast(entry: Any, where: str) -> Contrast:
 
 
 def _build(kind: type, entry: Any, where: str) -> Any:
-    """`kind(**entry)`, after naming entries that are missing or unknown."""
+    """`kind(**entry)`, with an error that names missing or unknown entries."""
     if not isinstance(entry, dict):
         raise ModelError(f"{where} must be an object, not {entry!r}.")
     known = {f.name for f in fields(kind)}
@@ -266,11 +266,11 @@ def _require_text(owner: Any, *names: str) -> None:
     for name in names:
         value = getattr(owner, name)
         if not isinstance(value, str) or not value.strip():
-            raise ModelError(f"{name} must be a text, not {value!r}.")
+            raise ModelError(f"{name} must be a non-empty string, not {value!r}.")
 
 
 def _is_number(value: Any) -> bool:
-    # A comparison, since JSON can hold integers too large for a float.
+    # Compare, since integers in JSON can be too large for a float.
     return isinstance(value, (int, float)) and not isinstance(value, bool) and -sys.float_info.max < value < sys.float_info.max
 
 

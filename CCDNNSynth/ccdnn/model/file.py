@@ -1,4 +1,4 @@
-"""One model, one `.safetensors` file: the weights, with the card as JSON text in the header. Never a pickle."""
+"""A model is one `.safetensors` file: the weights, with the card as JSON text in the header. Never a pickle."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ccdnn.model.network import CCDNN
 from ccdnn.opening import open_regular
 from ccdnn.writing import write_bytes
 
-# The widest network that a card may ask for has a gigabyte of weights.
+# The widest network that a card may describe has a gigabyte of weights.
 MAX_BYTES = 2 << 30
 
 
@@ -38,16 +38,16 @@ def save_model(path: str | Path, network: CCDNN, card: ModelCard, dtype: torch.d
 
     Args:
         dtype: of the stored convolution weights: float32, float16 or bfloat16. The batch normalisation, a thousandth of
-            the size, stays float32, for its variances span more decades than a 16-bit number can hold.
+            the size, stays float32, since its variances span more decades than 16-bit numbers do.
 
     Raises:
         ModelError: the card describes another network, or a weight is not finite in `dtype`.
-        OutputError: the file cannot be written; what stood at `path` is untouched.
+        OutputError: the file cannot be written; an existing file at `path` is unchanged.
     """
     path = Path(path)
     stated = (card.branch_width, len(card.contrasts), card.fusion_dilations)
     if (built := (network.branch_width, network.contrasts, network.fusion_dilations)) != stated:
-        words = "{} maps a branch, {} contrasts and the fusion dilations {}"
+        words = "{} maps per branch, {} contrasts and the fusion dilations {}"
         raise ModelError(f"The card of {card.name} states {words.format(*stated)}; the network has {words.format(*built)}.")
     tensors = {}
     for name, tensor in _stored_tensors(network).items():
@@ -61,24 +61,26 @@ def save_model(path: str | Path, network: CCDNN, card: ModelCard, dtype: torch.d
 
 
 def load_model(path: str | Path, sha256: str | None = None) -> Model:
-    """Read a model file, with everything in it checked.
+    """Read a model file, and check everything in it.
 
     Args:
-        sha256: the hash the file must have; None leaves it unchecked.
+        sha256: the expected hash of the file; None to skip the check.
 
     Raises:
-        ModelError: naming the file and what is wrong with it.
+        ModelError: the file cannot be used; the message names it and the reason.
     """
     path = Path(path)
     with naming(path):
-        # Read once: what is hashed is what is used, whatever happens to the file meanwhile.
+        # Read once, so that the hashed bytes are the ones used even if the file changes meanwhile.
         with open_regular(path) as file:
             content = file.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
             raise ModelError("it is larger than any CC-DNN.")
         found = hashlib.sha256(content).hexdigest()
         if sha256 is not None and found != sha256.lower():
-            raise ModelError(f"its SHA-256 is {found}, not {sha256.lower()} as listed: it was altered or damaged; fetch it again.")
+            raise ModelError(
+                f"its SHA-256 is {found}, not {sha256.lower()} as listed: it was altered or damaged; download it again."
+            )
         card = card_of(content, len(content))
         try:
             stored = load(content)
@@ -88,18 +90,20 @@ def load_model(path: str | Path, sha256: str | None = None) -> Model:
 
 
 def _network_with(stored: Mapping[str, Tensor], card: ModelCard) -> CCDNN:
-    # Names and shapes are compared with a network that takes no memory, so a forged file cannot ask for any.
+    # Compare names and shapes with a network that uses no memory, so that a forged file cannot exhaust it.
     with torch.device("meta"):
         expected = _stored_tensors(_network_of(card))
     if missing := sorted(set(expected) - set(stored)):
         raise ModelError(f"the weights {missing[0]} are missing ({len(missing)} in all).")
     if extra := sorted(set(stored) - set(expected)):
-        raise ModelError(f"it holds the weights {extra[0]}, which a CC-DNN does not have ({len(extra)} in all).")
+        raise ModelError(f"it contains the weights {extra[0]}, which a CC-DNN does not have ({len(extra)} in all).")
     weights = {}
     for name, tensor in expected.items():
         found = stored[name]
         if found.shape != tensor.shape:
-            raise ModelError(f"the weights {name} have the shape {tuple(found.shape)}, not {tuple(tensor.shape)} as the card asks.")
+            raise ModelError(
+                f"the weights {name} have the shape {tuple(found.shape)}, but the card requires {tuple(tensor.shape)}."
+            )
         if found.dtype not in (torch.float32, torch.float16, torch.bfloat16):
             raise ModelError(f"the weights {name} are stored as {found.dtype}, not as float32, float16 or bfloat16.")
         weights[name] = found.float()
@@ -108,7 +112,7 @@ def _network_with(stored: Mapping[str, Tensor], card: ModelCard) -> CCDNN:
         if name.endswith("running_var") and not (weights[name] >= 0).all():
             raise ModelError(f"the variances {name} are negative.")
     network = _network_of(card)
-    network.load_state_dict(weights, strict=False)  # all but the batch counters, as compared above
+    network.load_state_dict(weights, strict=False)  # only the batch counters are missing, as checked above
     return network.eval().requires_grad_(False)
 
 
@@ -117,5 +121,5 @@ def _network_of(card: ModelCard) -> CCDNN:
 
 
 def _stored_tensors(network: CCDNN) -> dict[str, Tensor]:
-    """All that inference needs: the state without batch normalisation's counters."""
+    """Everything that inference needs: the state without the counters of batch normalisation."""
     return {name: tensor for name, tensor in network.state_dict().items() if not name.endswith("num_batches_tracked")}

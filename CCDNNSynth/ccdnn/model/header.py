@@ -1,4 +1,4 @@
-"""The header of a model file: its card, read with neither torch nor safetensors, and before anything else is trusted."""
+"""Reads the card in a model file's header, without torch or safetensors, before anything else in the file is trusted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ccdnn.opening import open_regular
 
 CARD_KEY = "ccdnn_card"
 
-# The header of a model is a card of some kB and some hundred tensor entries.
+# A model's header is a card of a few kB and a few hundred tensor entries.
 MAX_HEADER_BYTES = 4 << 20
 PREFIX_BYTES = 8
 
@@ -24,7 +24,7 @@ def read_card(path: str | Path) -> ModelCard:
     """The card of a model file; its weights are neither read nor checked.
 
     Raises:
-        ModelError: naming the file and what is wrong with it.
+        ModelError: the card cannot be read; the message names the file and the reason.
     """
     path = Path(path)
     with naming(path), open_regular(path) as file:
@@ -35,11 +35,11 @@ def card_of(start: bytes, size: int) -> ModelCard:
     """The card in the header of a safetensors file.
 
     Args:
-        start: of the file, its whole header at least.
+        start: of the file, including at least the whole header.
         size: of the file in bytes.
 
     Raises:
-        ModelError: the file is truncated or something else, or has no card, or a damaged one.
+        ModelError: the file is truncated or not a model, or its card is missing or damaged.
     """
     if len(start) < PREFIX_BYTES:
         raise ModelError("it is too short for a safetensors file.")
@@ -52,13 +52,13 @@ def card_of(start: bytes, size: int) -> ModelCard:
         raise ModelError("its header is not JSON.") from None
     metadata = header.get("__metadata__") if isinstance(header, dict) else None
     if not isinstance(metadata, dict) or not isinstance(metadata.get(CARD_KEY), str):
-        raise ModelError("it has no CC-DNN card in its header; it is some other model.")
+        raise ModelError("it has no CC-DNN card in its header, so it is another kind of model.")
     return ModelCard.from_json(metadata[CARD_KEY])
 
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Adds the name of the model file `path` to any error while it is read.
+    """Add the name of the model file `path` to any error raised within.
 
     Raises:
         ModelError: the file is missing or cannot be read, or a ModelError was raised within.

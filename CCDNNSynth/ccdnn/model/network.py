@@ -4,11 +4,11 @@
     H(x)   = x + R(R(R(x)))
     R(x)   = x + [conv3×3(c) · BN · σ · conv3×3(c) · BN](x),   c = number of maps of x              (Eq. 5)
 
-Each branch begins with a 3×3 stem that takes one contrast to `branch_width` maps; σ is LeakyReLU(0.1); batch normalisation
-follows every convolution but the last, with the Keras constants the authors had (eps 1e-3, momentum 0.99).
+Each branch begins with a 3×3 stem that maps one contrast to `branch_width` feature maps; σ is LeakyReLU(0.1). Batch normalisation
+follows every convolution but the last, with the authors' Keras constants (eps 1e-3, momentum 0.99).
 
-The paper's network sees 27 × 27 pixels. The convolutions of the fusion H_cat can be dilated, which widens that window at the
-same number of weights and operations; a dilation of 1 throughout is the paper's network.
+The receptive field of the paper's network is 27 × 27 pixels. Dilated convolutions in the fusion H_cat can widen it with the same
+number of weights and operations. Dilations of 1 throughout give the paper's network.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class CCDNN(nn.Module):
 
     @property
     def receptive_radius(self) -> int:
-        """How many pixels away an input can change an output pixel."""
+        """How many pixels away an input can affect an output pixel."""
         return receptive_radius(self.fusion_dilations)
 
     def forward(self, images: Tensor) -> Tensor:
