@@ -1,4 +1,4 @@
-"""Python packages Slicer does not bring, installed when they are first needed and the user agrees. Nothing here imports them."""
+"""Python packages that Slicer does not include, installed on first use if the user agrees. This module does not import them."""
 
 from importlib.util import find_spec
 
@@ -10,21 +10,21 @@ SCIKIT_IMAGE = "scikit-image>=0.22"
 
 
 class PackagesMissing(RuntimeError):
-    """A package is not there and was not installed; the message is a sentence that says what to do."""
+    """A required package is missing and was not installed; the message says what to do."""
 
 
 def ensurePackages(requirementsPath: str) -> None:
-    """Make sure that the worker can run, asking before anything is installed.
+    """Install the packages that the worker needs, after asking the user.
 
-    :param requirementsPath: requirements.txt with all but PyTorch, which needs a build that fits the machine.
-    Raises PackagesMissing when something is still missing in the end.
+    :param requirementsPath: requirements.txt without PyTorch, whose build depends on the machine.
+    Raises PackagesMissing if a package is still missing afterwards.
     """
     _ensureTorch()
     _ensureRequirements(requirementsPath)
 
 
 def ensureScikitImage() -> None:
-    """Make sure that SSIM can be measured, asking before anything is installed. Raises PackagesMissing."""
+    """Install scikit-image, which SSIM needs, after asking the user. Raises PackagesMissing."""
     if find_spec("skimage") is None:
         _ensure(SCIKIT_IMAGE)
 
@@ -36,26 +36,26 @@ def _ensureTorch() -> None:
         import PyTorchUtils
     except ImportError:
         raise PackagesMissing(
-            _("PyTorch is needed and not installed; install the PyTorch extension (Extensions Manager) and restart Slicer.")
+            _("PyTorch is not installed; install the PyTorch extension (Extensions Manager) and restart Slicer.")
         ) from None
     if slicer.app.testingEnabled():
-        raise PackagesMissing(_("PyTorch is needed and not installed, and nothing is installed in a test run."))
-    question = _("PyTorch is needed to compute the synthetic image. It will be downloaded (up to 3 GB) and installed. Go on?")
+        raise PackagesMissing(_("PyTorch is not installed, and a test run does not install packages."))
+    question = _("PyTorch is needed to compute the synthetic image. It will be downloaded (up to 3 GB) and installed. Continue?")
     if not slicer.util.confirmOkCancelDisplay(question, windowTitle="CCDNNSynth"):
-        raise PackagesMissing(_("PyTorch is needed and was not installed; press Apply again to install it."))
+        raise PackagesMissing(_("PyTorch was not installed; press Apply again to install it."))
     try:
         with slicer.util.WaitCursor():
             PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=False, torchVersionRequirement=TORCH_REQUIREMENT)
-    except Exception as error:  # what fails is pip, in many ways
+    except Exception as error:  # pip can fail in many ways
         raise PackagesMissing(_("PyTorch could not be installed: {reason}").format(reason=error)) from error
     if find_spec("torch") is None:
-        raise PackagesMissing(_("PyTorch could not be installed; the application log says why."))
+        raise PackagesMissing(_("PyTorch could not be installed; see the application log."))
 
 
 def _ensureRequirements(path: str) -> None:
     try:
         from slicer.packaging import load_requirements
-    except ImportError:  # before Slicer 5.12; the worker names what it misses
+    except ImportError:  # before Slicer 5.12; the worker reports missing packages
         return
     _ensure(load_requirements(path))
 
@@ -63,9 +63,9 @@ def _ensureRequirements(path: str) -> None:
 def _ensure(requirements) -> None:
     try:
         from slicer.packaging import pip_ensure
-    except ImportError:  # before Slicer 5.12; what needs a package says so
+    except ImportError:  # before Slicer 5.12; the code that needs a package reports it
         return
     try:
         pip_ensure(requirements, requester="CCDNNSynth")
-    except Exception as error:  # refused, or pip failed
+    except Exception as error:  # the user declined, or pip failed
         raise PackagesMissing(_("A Python package is missing: {reason}").format(reason=error)) from error

@@ -1,4 +1,4 @@
-"""What every section of the module has: its widgets, the parameter node it shows, and a look at it again when it has changed."""
+"""Base class of the module's sections: the widgets, the parameter node that they show, and refreshing when it changes."""
 
 import qt
 import slicer
@@ -6,32 +6,32 @@ from slicer.util import VTKObservationMixin
 
 
 class Panel(VTKObservationMixin):
-    """One section. A subclass has `refresh()`, which brings its widgets up to date with the choices, of which there may be none."""
+    """One section. A subclass implements `refresh()`, which updates its widgets from the parameter node, which may be None."""
 
     def __init__(self, widget):
-        """:param widget: of the section's .ui file."""
+        """:param widget: loaded from the section's .ui file."""
         VTKObservationMixin.__init__(self)
         self.ui = slicer.util.childWidgetVariables(widget)
         self._parameterNode = None
-        # Several parameters change at once, and a look may take a moment: look when the changes are over.
+        # Several parameters may change at once and a refresh takes time, so refresh once after the changes.
         self._pause = qt.QTimer()
         self._pause.interval = 0
         self._pause.timeout.connect(self._onPauseOver)
 
     def setParameterNode(self, parameterNode) -> None:
-        """Show, and change, the choices of that node, a CCDNNSynthParameterNode; None shows nothing."""
+        """Show and edit this CCDNNSynthParameterNode; None shows nothing."""
         self._parameterNode = parameterNode
         self.refresh()
 
     def refreshSoon(self) -> None:
-        """Refresh when the changes that are being made are over."""
+        """Refresh after the changes in progress."""
         self._pause.start()
 
     def exit(self) -> None:
-        """Another module is shown. A section that works while it is looked at, not only when it is used, stops."""
+        """Called when the user leaves the module. A section that updates continuously stops."""
 
     def close(self) -> None:
-        """The module is closed or reloaded: nothing of the section may act any more."""
+        """Called when the module is closed or reloaded. Stops timers and observers."""
         self._pause.stop()
         self.removeObservers()
 

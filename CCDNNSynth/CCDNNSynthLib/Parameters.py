@@ -1,4 +1,4 @@
-"""What the panel's choices are stored as: a parameter node, so that a saved scene restores them."""
+"""The parameter node that stores the panel's settings, so that a saved scene restores them."""
 
 from enum import Enum
 from typing import Annotated
@@ -20,7 +20,7 @@ from ccdnn.series import Role
 
 
 class Device(Enum):
-    """What to compute on; the value is the engine's name for it."""
+    """Device to compute on; the value is the engine's name for it."""
 
     AUTO = "auto"
     CPU = "cpu"
@@ -65,29 +65,29 @@ class CompareMode(Enum):
 @parameterNodeWrapper
 class CCDNNSynthParameterNode:
     """
-    t1Volume, t2Volume, greVolume - the inputs; the result lies on the grid of the first.
-    stirVolume - an acquired STIR of the same knee, where there is one, whose window the result is shown with.
-    outputVolume - the volume to replace with the result; none for a new one.
+    t1Volume, t2Volume, greVolume - the inputs; the result has the grid of the first.
+    stirVolume - optional acquired STIR of the same knee; the result is shown with its window.
+    outputVolume - the volume to overwrite with the result; None creates a new one.
     model - id of a bundled model or path of a model file; empty for the default model.
-    device - what to compute on.
+    device - device to compute on.
 
-    syntheticVolume - the synthetic STIR that is reviewed and measured; the newest result, unless the user chose another.
+    syntheticVolume - the synthetic STIR to review and measure; the newest result unless the user chose another.
     reviewLayout, compareMode - how the volumes are laid out, and how one view shows both STIRs.
-    comparePosition - of the swipe line or the fade, 0 (acquired alone) to 1 (synthetic alone).
-    blinkRate - changes a second.
-    tileSize - of the checkerboard, in mm.
+    comparePosition - position of the swipe line or the fade, 0 (only acquired) to 1 (only synthetic).
+    blinkRate - changes per second.
+    tileSize - width of a checkerboard tile in mm.
 
-    regionSegmentation - whose segments are tissue ROIs.
-    cnrPairs - pairs of tissues, "foreground/background" with ";" between; empty for the paper's five.
-    cnrForm, cnrLive - the definition, and whether the table follows the ROIs.
+    regionSegmentation - segmentation whose segments are tissue ROIs.
+    cnrPairs - tissue pairs as "foreground/background", separated by ";"; empty for the paper's five.
+    cnrForm, cnrLive - the definition of CNR, and whether the table follows the ROIs.
     profileLine - line or curve along which profiles are taken.
-    profileInputs, profileScaled, profileLive - whether the inputs are plotted too, scaled to 0-1, and follow the line.
-    similarityScaling - how volumes come to 0-1.
-    similarityMeasure - what is plotted over the slices.
-    maskSegmentation, maskSegment - segment, by its ID, inside which similarity is measured; none for the whole volume.
-    overlapThreshold - of the segmentation by threshold whose overlap is measured, on the scaled images.
+    profileInputs, profileScaled, profileLive - whether to plot the inputs too, to scale to 0-1, and to follow the line.
+    similarityScaling - how intensities are scaled to 0-1.
+    similarityMeasure - the measure plotted over the slices.
+    maskSegmentation, maskSegment - segment (by ID) inside which similarity is measured; none for the whole volume.
+    overlapThreshold - the overlap of the voxels below this value is measured, on the scaled images.
     differenceVolume - synthetic minus acquired.
-    …Table, …Chart - what was measured.
+    …Table, …Chart - the measurements.
     """
 
     t1Volume: vtkMRMLScalarVolumeNode
@@ -129,7 +129,7 @@ class CCDNNSynthParameterNode:
     differenceVolume: vtkMRMLScalarVolumeNode
 
 
-# The member that holds the volume of each role.
+# Role → name of the parameter that holds its volume.
 VOLUME_OF_ROLE = {Role.T1: "t1Volume", Role.T2: "t2Volume", Role.GRE: "greVolume", Role.STIR: "stirVolume"}
 
 

@@ -1,1 +1,1 @@
-"""The Slicer side of CCDNNSynth: scene, panels and the client of the worker. The engine below it, `ccdnn`, knows no Slicer."""
+"""The Slicer side of CCDNNSynth: scene, panels and worker client. The engine, `ccdnn`, does not depend on Slicer."""

@@ -1,4 +1,4 @@
-"""A cohort small enough for every test: legs of `small_study`, each with anatomy and voxels of its own."""
+"""A cohort small enough for every test: legs of `small_study`, each with its own anatomy and voxels."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ccdnn_training.physics.protocol import CONTRASTS
 
 
 def volumes(seed: int) -> dict[str, Volume]:
-    """The four contrasts of one leg, at a brightness and with a noise that are the subject's own."""
+    """The four contrasts of one leg, with the subject's own brightness and noise."""
     rng = np.random.default_rng(seed)
     made = small_study.volumes(scale=float(rng.uniform(600, 900)))
     return {
@@ -39,7 +39,7 @@ def write_cohort(folder: Path, subjects: int) -> Path:
 
 
 def write_regions(folder: Path, *, lesion: str = "", matrix: np.ndarray | None = None) -> None:
-    """`regions.nrrd` and the names of its labels; the fluid is called `lesion` where one is asked for."""
+    """`regions.nrrd` and the names of its labels; the fluid is called `lesion` if one is given."""
     labels = Volume(small_study.label_map(), small_study.sagittal_matrix() if matrix is None else matrix, name="regions")
     small_study.write(labels, folder / "regions.nrrd")
     names = {**small_study.LABELS, **({4: lesion} if lesion else {})}

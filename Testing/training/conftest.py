@@ -1,4 +1,4 @@
-"""Lets the tests of training use the small study of the engine's tests, and gives them a small cache of simulated subjects."""
+"""The small study of the engine's tests and a small cache of simulated subjects, for the tests of training."""
 
 from __future__ import annotations
 

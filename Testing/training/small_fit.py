@@ -1,4 +1,4 @@
-"""A fit of seconds: a network of two maps a branch on a few slices of smooth noise, by `ccdnn-train fit`."""
+"""A fit of seconds with `ccdnn-train fit`: a network of two maps per branch on a few slices of smooth noise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every acquisition effect does what its file says, can be switched off alone, and can be made again from its record."""
+"""Every acquisition effect does what its file says, can be switched off separately, and can be made again from its record."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def centre(image: np.ndarray) -> np.ndarray:
     return np.array([(rows * weight).sum(), (columns * weight).sum()])
 
 
-def test_chemical_shift_displaces_fat_by_the_ratio_of_frequency_and_bandwidth(square: np.ndarray) -> None:
+def test_chemical_shift_displaces_fat_by_frequency_over_bandwidth(square: np.ndarray) -> None:
     moved = ChemicalShift(bandwidth=176.0, readout_axis=-1).apply(square)
     assert centre(moved) - centre(square) == pytest.approx([0, 440 / 176], abs=1e-3)
 
@@ -80,7 +80,7 @@ def test_a_void_darkens_one_slice_only() -> None:
     assert np.array_equal(dark[[0, 1, 3]], image[[0, 1, 3]])
 
 
-def test_a_bias_field_is_smooth_positive_and_its_own_in_every_series() -> None:
+def test_a_bias_field_is_smooth_positive_and_differs_between_series() -> None:
     fields = [BiasField.draw(np.random.default_rng(seed)).field((8, 64, 64)) for seed in (0, 1)]
     for field in fields:
         assert field.min() > 0.3
@@ -95,7 +95,7 @@ def test_scanner_scale_writes_integers_up_to_its_maximum(square: np.ndarray) -> 
 
 
 @pytest.mark.parametrize("name", EFFECTS)
-def test_switching_one_effect_off_leaves_the_others_as_they_were(name: str) -> None:
+def test_switching_one_effect_off_leaves_the_others_unchanged(name: str) -> None:
     for contrast in CONTRASTS:
         whole = Acquisition.draw(contrast, PAPER_PROTOCOL[contrast], np.random.default_rng(3))
         less = Acquisition.draw(contrast, PAPER_PROTOCOL[contrast], np.random.default_rng(3), [e for e in EFFECTS if e != name])
@@ -105,11 +105,11 @@ def test_switching_one_effect_off_leaves_the_others_as_they_were(name: str) -> N
 
 
 def test_an_unknown_effect_is_refused() -> None:
-    with pytest.raises(ValueError, match="no effect called rain"):
+    with pytest.raises(ValueError, match="Unknown effect: rain"):
         Acquisition.draw("t1", PAPER_PROTOCOL["t1"], RNG, ["rain"])
 
 
-def test_without_effects_a_voxel_is_its_signal_equation() -> None:
+def test_without_effects_a_voxel_follows_its_signal_equation() -> None:
     values = draw_tissue_values(np.random.default_rng(0))
     amounts = np.zeros((len(TISSUE_NAMES), 1, 1, 2), np.float16)
     muscle = TISSUE_NAMES.index("muscle")
@@ -123,7 +123,7 @@ def test_without_effects_a_voxel_is_its_signal_equation() -> None:
     assert image[0, 0, 1] == 0
 
 
-def test_a_study_is_reproducible_and_says_that_it_is_simulated() -> None:
+def test_a_study_is_reproducible_and_labelled_as_simulated() -> None:
     grid = sagittal_grid(matrix=64, slices=3, slice_spacing=20)
     first, second = (simulate_study(12, grid=grid, protocol=None) for _ in range(2))
     for contrast in CONTRASTS:

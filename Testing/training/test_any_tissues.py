@@ -1,4 +1,4 @@
-"""Tissues and bodies that are not the phantom's."""
+"""Tissues and bodies beyond the phantom's."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def fat_share(values) -> np.ndarray:
     return values.fat_density / np.maximum(values.fat_density + values.water_density, 1e-9)
 
 
-def test_tissues_are_physical_and_of_their_class() -> None:
+def test_tissues_are_physical_and_match_their_class() -> None:
     classes = [NOTHING, *[FAT_LIKE, MUSCLE_LIKE, ANYTHING] * 200]
     values = draw_tissues(classes, np.random.default_rng(0))
     assert values.water_density[0] == values.fat_density[0] == 0
@@ -39,7 +39,7 @@ def test_a_knee_in_parts_has_a_number_for_every_tissue_of_every_part() -> None:
     divided = in_parts(anatomy, rng)
     assert np.array_equal(divided.tissues % len(TISSUE_NAMES), tissues)
     part = divided.tissues // len(TISSUE_NAMES)
-    assert np.array_equal(part[0], part[1])  # a place belongs to one part, whatever lies there
+    assert np.array_equal(part[0], part[1])  # a position belongs to one part, whatever its tissue
     assert 2 <= len(np.unique(part)) <= PARTS
     values = draw_for_knee(PARTS, rng)
     assert len(values.water_t1) == PARTS * len(TISSUE_NAMES)
@@ -68,12 +68,12 @@ def test_random_regions_fill_a_body_in_air(seed: int) -> None:
     assert total.min() >= 0 and total.max() < 1.6
     assert np.median(total[:, 40:56, 40:56]) == pytest.approx(1, abs=0.2)
     assert 10 < tissue_count(anatomy) < 256
-    assert anatomy.tissues.min() >= 1  # air is the lack of tissue
+    assert anatomy.tissues.min() >= 1  # air is the absence of tissue
     again = random_regions(np.random.default_rng(seed), slices=4, matrix=96)
     assert np.array_equal(anatomy.amounts, again.amounts) and np.array_equal(anatomy.tissues, again.tissues)
 
 
-def test_layers_hold_what_the_amounts_hold() -> None:
+def test_layers_contain_the_same_as_the_amounts() -> None:
     rng = np.random.default_rng(2)
     dense = np.zeros((len(TISSUE_NAMES), 2, 8, 8), np.float16)
     for _ in range(5):
@@ -90,4 +90,4 @@ def test_layers_hold_what_the_amounts_hold() -> None:
     two = Anatomy.from_amounts(dense, np.zeros((2, 8, 8), np.uint8), (1, 1, 1), layers=2)
     assert len(two.tissues) == 2
     ones = np.ones(len(TISSUE_NAMES))
-    assert two.mixture(ones) == pytest.approx(whole.mixture(ones), abs=2e-3)  # the voxel's total stays
+    assert two.mixture(ones) == pytest.approx(whole.mixture(ones), abs=2e-3)  # the voxel's total is preserved

@@ -1,4 +1,4 @@
-"""What the slice tells beyond a network's window: all of it on knees whose level shows far away, nothing where nothing does."""
+"""What the slice adds to a network's window: everything on knees whose level shows far away, otherwise nothing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def few_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def write_knees(folder: Path, count: int, *, level_shows: bool) -> Path:
-    """STIR is the T1-w texture times a level of the slice; where it shows, a strip at the border is as bright as that level."""
+    """STIR is the T1-w texture times a level of the slice; if it shows, a strip at the border is as bright as that level."""
     rng = np.random.default_rng(2)
     for number in range(count):
         texture = rng.uniform(0.5, 1.0, (4, 64, 64))
@@ -42,7 +42,7 @@ def mean_psnr(scores: list, method: str) -> float:
 
 
 def network(subject: CachedSubject) -> np.ndarray:
-    """What sees the texture and no level."""
+    """A network that sees the texture but not the level."""
     return np.asarray(subject.array()[0], np.float32)
 
 
@@ -66,6 +66,6 @@ def test_the_command_corrects_the_bundled_model(tmp_path: Path, capsys: pytest.C
     assert written[written.index("| image |") :] in capsys.readouterr().out
 
 
-def test_few_subjects_are_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_too_few_subjects_are_reported_in_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     assert main(["beyond-window", str(write_knees(tmp_path, 3, level_shows=True))]) == InputError.exit_code
     assert "3 test subjects are too few" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""From a cohort's studies to a model that `ccdnn synthesize` runs, with a card that says what it was made of."""
+"""From a cohort's studies to a model that `ccdnn synthesize` runs, with a card that describes its data."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     cohort.write_cohort(folder / "studies", 4)
     for number in range(1, 5):
         say_protocol(folder / "studies" / f"knee-{number}" / "t1.json", tr=0.5 + 0.01 * number, te=0.011)
-    assert main(["prepare", str(folder / "studies"), "-o", str(folder / "cache"), "--folds", "2"]) == 0
+    assert (
+        main(["prepare", str(folder / "studies"), "-o", str(folder / "cache"), "--folds", "2", "--normalisation", "dataset_minmax"])
+        == 0
+    )
     config = small_fit.write_config(folder / "fit", folder / "cache")
     assert main(["fit", "--config", str(config), "--data.init_args.fold", str(FOLD)]) == 0
     assert export(folder, "model") == 0
@@ -45,12 +48,12 @@ def export(folder: Path, name: str, *extra: str) -> int:
     )
 
 
-def test_the_card_says_what_the_model_was_made_of(made: Path) -> None:
+def test_the_card_describes_the_data_of_the_model(made: Path) -> None:
     card = load_model(made / "model.safetensors").card
     cache = SliceCache(made / "cache", FOLD)
     assert card.normalisation == cache.normalisation.to_card()
     assert card.training_data.startswith("1 subjects of a cohort of 4")
-    assert "did not say how T2-w and GRE and STIR were acquired" in card.training_data
+    assert "did not state how T2-w and GRE and STIR were acquired" in card.training_data
     (train,) = cache.part("train")
     t1, t2, gre = card.contrasts
     assert t1.protocol.tr_ms == pytest.approx(500 + 10 * int(train.name[-1]))
@@ -67,8 +70,8 @@ def test_a_licence_can_be_stated(made: Path) -> None:
     assert load_model(made / "licensed.safetensors").card.licence == "CC-BY-4.0"
 
 
-def test_the_engine_makes_of_a_study_what_the_fit_was_shown(made: Path, tmp_path: Path) -> None:
-    """The same intensities: what the network saw of a cached subject is what the engine gives it of the subject's files."""
+def test_the_engine_gives_the_network_the_inputs_of_the_fit(made: Path, tmp_path: Path) -> None:
+    """The network gets the same intensities from the cached subject as from the engine reading the subject's files."""
     output = tmp_path / "stir.nrrd"
     cache = SliceCache(made / "cache", FOLD)
     subject = cache.part("test")[0]
@@ -102,5 +105,5 @@ def test_a_model_of_another_fold_is_not_scored_on_subjects_it_saw(
 ) -> None:
     arguments = ["--train", str(made / "cache"), "--fold", "1", "-o", str(tmp_path / "results")]
     assert main(["evaluate", str(made / "cache"), *arguments, "--model", str(made / "model.safetensors")]) != 0
-    assert "was fitted on fold 2 and may have seen those tested in fold 1" in capsys.readouterr().err
+    assert "was fitted on fold 2 and may have seen the test subjects of fold 1" in capsys.readouterr().err
     assert not (tmp_path / "results").exists()

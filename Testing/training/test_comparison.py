@@ -1,4 +1,4 @@
-"""`ccdnn-train compare`: every method on every fold, what is measured, and that a stopped study goes on; at its quick size."""
+"""`ccdnn-train compare` at its quick size: every method on every fold, the measurements, and resuming a stopped study."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_every_method_predicts_each_subject_once_without_having_seen_it(layout: 
             assert subject in SliceCache(layout.cache, fold).fold.test
 
 
-def test_measurements_are_those_of_an_independent_computation(layout: Layout, rows: list[Row]) -> None:
+def test_measurements_match_an_independent_computation(layout: Layout, rows: list[Row]) -> None:
     cell = next(cell for cell in layout.measured_cells() if cell.name == "u-net")
     subject = SliceCache(layout.cache, cell.fold).part("test")[0]
     acquired, predicted = np.asarray(subject.array()[-1]), read_prediction(cell, subject.name)
@@ -129,7 +129,7 @@ def test_lesions_are_measured_by_the_methods_of_all_folds(layout: Layout, rows: 
     assert found["lesion contrast"] == pytest.approx(kept / there, abs=1e-4)
 
 
-def test_report_shows_tables_and_pictures_and_says_what_is_synthetic(layout: Layout) -> None:
+def test_report_shows_tables_and_pictures_and_states_what_is_synthetic(layout: Layout) -> None:
     text, page = ((layout.report / f"report.{suffix}").read_text(encoding="utf-8") for suffix in ("md", "html"))
     assert "not for diagnosis" in text
     assert "`ccdnn-train " in text
@@ -154,7 +154,7 @@ def test_report_shows_tables_and_pictures_and_says_what_is_synthetic(layout: Lay
 
 
 @pytest.mark.parametrize("methods", [1, 5])
-def test_every_picture_says_in_full_that_it_is_synthetic(layout: Layout, tmp_path: Path, monkeypatch, methods: int) -> None:
+def test_every_picture_states_in_full_that_it_is_synthetic(layout: Layout, tmp_path: Path, monkeypatch, methods: int) -> None:
     cells = layout.measured_cells()[:1]
     subject = SliceCache(layout.cache, cells[0].fold).part("test")[0]
     stirs = dict.fromkeys(list(METHODS)[:methods], Stirs.of(subject, read_prediction(cells[0], subject.name)))
@@ -169,36 +169,36 @@ def test_every_picture_says_in_full_that_it_is_synthetic(layout: Layout, tmp_pat
     assert left >= 0 and bottom >= 0 and right <= figure.bbox.width and top <= figure.bbox.height
 
 
-def test_a_second_call_fits_nothing_again(layout: Layout, manifest: Path) -> None:
+def test_a_second_call_refits_nothing(layout: Layout, manifest: Path) -> None:
     before = {cell: cell.model.stat().st_mtime_ns for cell in layout.measured_cells()}
     assert len(before) == len(METHODS) * FOLDS
     assert compare(manifest, layout.folder) == 0
     assert {cell: cell.model.stat().st_mtime_ns for cell in layout.measured_cells()} == before
 
 
-def test_part_of_a_study_has_a_report_that_says_what_is_missing(manifest: Path, layout: Layout, tmp_path: Path, capsys) -> None:
+def test_the_report_of_an_unfinished_study_states_what_is_missing(manifest: Path, layout: Layout, tmp_path: Path, capsys) -> None:
     shutil.copytree(layout.cache, tmp_path / "out" / "cache")
     assert compare(manifest, tmp_path / "out", "--only-methods", "replica", "--only-folds", "2") == 0
-    told = capsys.readouterr().out
-    assert "**Not complete**" in told
-    assert "replica lacks fold 1" in told and "cc-dnn lacks fold 1, 2" in told
-    assert "| Replica | 2 |" in told
+    reported = capsys.readouterr().out
+    assert "**Not complete**" in reported
+    assert "replica lacks fold 1" in reported and "cc-dnn lacks fold 1, 2" in reported
+    assert "| Replica | 2 |" in reported
 
 
-def test_commands_side_by_side_leave_the_report_to_a_last_one(manifest: Path, layout: Layout, tmp_path: Path, capsys) -> None:
+def test_parallel_commands_leave_the_report_to_a_last_one(manifest: Path, layout: Layout, tmp_path: Path, capsys) -> None:
     shutil.copytree(layout.cache, tmp_path / "out" / "cache")
     for fold in ("1", "2"):
         assert compare(manifest, tmp_path / "out", "--only-methods", "replica", "--only-folds", fold, "--no-report") == 0
     part = Layout(tmp_path / "out", layout.configs)
     assert len(part.measured_cells()) == 2 and not part.report.exists()
-    # Images may be removed to save space: the other fold's are shown.
+    # Images may be removed to save space; the other fold's are then shown.
     shutil.rmtree(part.measured_cells()[0].prediction("").parent)
     capsys.readouterr()
     assert compare(manifest, tmp_path / "out", "--report-only") == 0
     assert "| Replica | 4 |" in capsys.readouterr().out
 
 
-def test_times_are_compared_on_one_device_alone() -> None:
+def test_times_are_compared_on_one_device_only() -> None:
     measured = (("CC-DNN", 8.0, "GPU"), ("U-Net", 4.0, "GPU"), ("Replica", 16.0, "CPU"))
     times = [SliceTime(method, 384, 384, median, 1.0, 99.0, 5, device) for method, median, device in measured]
     assert [(row[0], *row[3:]) for row in time_table(times).rows] == [
@@ -211,11 +211,11 @@ def test_times_are_compared_on_one_device_alone() -> None:
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--only-methods", "gan"], "holds no gan.yaml"),
-        (["--only-folds", "3"], "There is no fold 3"),
+        (["--only-methods", "gan"], "does not contain gan.yaml"),
+        (["--only-folds", "3"], "Fold 3 does not exist"),
     ],
 )
-def test_what_is_not_there_is_one_sentence(layout: Layout, manifest: Path, capsys, more: list[str], message: str) -> None:
+def test_unknown_names_are_reported_in_one_sentence(layout: Layout, manifest: Path, capsys, more: list[str], message: str) -> None:
     assert compare(manifest, layout.folder, *more) == InputError.exit_code
     assert message in capsys.readouterr().err
 
@@ -225,16 +225,16 @@ def test_a_study_of_other_subjects_is_refused(layout: Layout, manifest: Path, tm
     other = tmp_path / "manifest.csv"
     other.write_text("\n".join([lines[0], *(f"other-{line}" for line in lines[1:])]) + "\n", encoding="utf-8")
     assert compare(other, layout.folder) == InputError.exit_code
-    assert "of other subjects" in capsys.readouterr().err
+    assert "of subjects other than" in capsys.readouterr().err
 
 
-def test_report_of_nothing_is_refused(layout: Layout, manifest: Path, tmp_path: Path, capsys) -> None:
+def test_a_report_without_results_is_refused(layout: Layout, manifest: Path, tmp_path: Path, capsys) -> None:
     shutil.copytree(layout.cache, tmp_path / "out" / "cache")
     assert compare(manifest, tmp_path / "out", "--report-only") == InputError.exit_code
-    assert "no method that was fitted" in capsys.readouterr().err
+    assert "no fitted and measured method" in capsys.readouterr().err
 
 
-# ---------------------------------------------------------------------------------------------------------- on to readers
+# ----------------------------------------------------------------------------------------------------------- reader study
 
 
 def test_a_reader_study_of_the_comparison_from_volumes_to_table(layout: Layout, manifest: Path, tmp_path: Path) -> None:
@@ -269,7 +269,7 @@ def cell_of(name: str, layout: Layout, folder: Path, config: Path | None = None)
     return Cell(name, 1, config or QUICK / f"{name}.yaml", folder)
 
 
-def test_other_settings_are_not_taken_for_these(layout: Layout, tmp_path: Path) -> None:
+def test_a_fit_with_other_settings_is_refused(layout: Layout, tmp_path: Path) -> None:
     config = tmp_path / "replica.yaml"
     config.write_text((QUICK / "replica.yaml").read_text(encoding="utf-8").replace("smallest_leaf: 5", "smallest_leaf: 9"))
     done = layout.folder / "fold-1" / "replica"
@@ -277,7 +277,7 @@ def test_other_settings_are_not_taken_for_these(layout: Layout, tmp_path: Path) 
         fit_cell(cell_of("replica", layout, done, config), layout.cache)
 
 
-def test_a_fit_that_was_stopped_goes_on_and_ends_the_same(layout: Layout, tmp_path: Path) -> None:
+def test_a_stopped_fit_resumes_and_ends_the_same(layout: Layout, tmp_path: Path) -> None:
     cell = cell_of("multimodal", layout, tmp_path / "cell")
     stopped = ["--config", str(cell.config), "--data.init_args.cache", str(layout.cache), "--data.init_args.fold", "1"]
     assert main(["fit", *stopped, "--run", str(cell.run), "--trainer.max_epochs", "1"]) == 0
@@ -316,7 +316,7 @@ def test_a_saved_method_predicts_the_same(layout: Layout, tmp_path: Path, name: 
 
 def test_a_file_of_another_method_or_a_damaged_one_is_refused(layout: Layout, tmp_path: Path) -> None:
     unet = layout.folder / "fold-1" / "u-net" / "model.safetensors"
-    with pytest.raises(ModelError, match="holds U-Net, not Pix2pix"):
+    with pytest.raises(ModelError, match="contains U-Net, not Pix2pix"):
         METHODS["pix2pix"].load(unet)
     torn = tmp_path / "torn.safetensors"
     torn.write_bytes(unet.read_bytes()[:-100])
@@ -329,7 +329,7 @@ def test_a_file_of_another_method_or_a_damaged_one_is_refused(layout: Layout, tm
 
 @pytest.fixture
 def invented(tmp_path: Path) -> list[Row]:
-    """Figures of twelve subjects, written and read, so that the file counts too."""
+    """Figures of twelve subjects, written and read back, so that the file is tested too."""
     rng = np.random.default_rng(5)
     made = [
         Row(f"s{n}", "", 1 + n % 4, method, name, float(centre + rng.normal(0, spread)), "1", 9, "", "")
@@ -341,7 +341,7 @@ def invented(tmp_path: Path) -> list[Row]:
     return read_records(Row, tmp_path / "rows.csv")
 
 
-def test_table_1_is_what_a_second_library_gives(invented: list[Row]) -> None:
+def test_table_1_matches_a_second_library(invented: list[Row]) -> None:
     frame = pandas.DataFrame([vars(row) for row in invented])
     table = {row[0]: row for row in quality_table(Measured(invented)).rows}
     psnr = frame[frame.name == "PSNR"].pivot(index="subject", columns="image", values="value")

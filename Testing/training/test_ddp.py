@@ -1,4 +1,4 @@
-"""Two processes (`strategy: ddp`, gloo, on the CPU) against one process on the same batches."""
+"""Two processes (`strategy: ddp`, gloo, on the CPU) compared with one process on the same batches."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ccdnn_training.data.patches import PatchDataset
 from ccdnn_training.fitting.module import ContrastConversion
 
 EPOCHS = 5
-# An epoch of one step, so that what is logged of an epoch is the loss of a step.
+# An epoch of one step, so that the loss logged for an epoch is that of a step.
 STEP_BY_STEP = ["--data.init_args.steps_per_epoch", "1", "--trainer.max_epochs", str(EPOCHS)]
 TWO = ["--trainer.strategy", "ddp", "--trainer.devices", "2"]
 
@@ -30,7 +30,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def fit_with_two(config: Path) -> None:
-    """In a process of its own, which starts the second one as it was started itself."""
+    """In a separate process, which starts the second one with its own command line."""
     command = [sys.executable, "-m", "ccdnn_training.cli.main", "fit", "--config", str(config), *STEP_BY_STEP, *TWO]
     paths = os.pathsep.join(path for path in sys.path if path)
     done = subprocess.run(
@@ -61,7 +61,7 @@ def test_two_processes_fit_as_one_with_twice_the_batch(cache: Path, tmp_path: Pa
         assert torch.allclose(value, expected[name], rtol=1e-4, atol=1e-6), name
 
 
-def test_with_statistics_of_its_own_each_process_adds_its_share(cache: Path, tmp_path: Path) -> None:
+def test_with_its_own_statistics_each_process_adds_its_share(cache: Path, tmp_path: Path) -> None:
     """Batch normalisation sees the patches of its own process, as everywhere in data-parallel training without SyncBatchNorm.
 
     One process does the same when it takes the two shares of every step one after the other and follows the mean of their

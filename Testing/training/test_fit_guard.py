@@ -1,4 +1,4 @@
-"""A fit that goes wrong ends with one sentence, and what was good before stays."""
+"""A failing fit ends with one sentence and keeps its last good checkpoint."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def spoil(monkeypatch: pytest.MonkeyPatch, at_step: int, factor: float) -> None:
 
 
 @pytest.mark.parametrize(("factor", "loss"), [(float("nan"), "nan"), (float("inf"), "inf")])
-def test_a_loss_that_is_no_number_stops_the_fit(
+def test_a_loss_that_is_not_finite_stops_the_fit(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, factor: float, loss: str
 ) -> None:
     config = small_fit.write_config(tmp_path, cache)
@@ -40,13 +40,13 @@ def test_a_loss_that_is_no_number_stops_the_fit(
     message = capsys.readouterr().err.splitlines()[-1]
     assert message.startswith(f"ccdnn-train: At step 5 the loss is {loss}. ")
     assert "--model.learning_rate" in message
-    # The checkpoint is the one of the first epoch, whole, and nothing lies beside it.
+    # The only checkpoint is the complete one of the first epoch.
     checkpoints = tmp_path / "run" / "checkpoints"
     assert {path.name for path in checkpoints.iterdir()} == {"last.ckpt", "best.ckpt"}
     last = torch.load(checkpoints / "last.ckpt", weights_only=True)
     assert last["global_step"] == 3
     assert all(torch.isfinite(value).all() for value in last["state_dict"].values())
-    # And the fit goes on from it.
+    # The fit resumes from it.
     monkeypatch.undo()
     assert main(["fit", "--config", str(config), "--ckpt_path", str(checkpoints / "last.ckpt")]) == 0
     assert torch.load(checkpoints / "last.ckpt", weights_only=True)["global_step"] == 6
@@ -61,11 +61,11 @@ def test_the_layer_whose_gradient_is_wrong_is_named(
 
     monkeypatch.setattr(ContrastConversion, "on_fit_start", with_a_hook)
     assert main(["fit", "--config", str(small_fit.write_config(tmp_path, cache))]) == FitError.exit_code
-    assert "At step 1 the gradient of network.head.weight is not finite, the loss still" in capsys.readouterr().err
+    assert "At step 1 the gradient of network.head.weight is not finite; the loss is" in capsys.readouterr().err
     assert not (tmp_path / "run" / "checkpoints").exists()
 
 
-def test_weights_that_are_no_numbers_reach_no_checkpoint(
+def test_weights_that_are_not_finite_reach_no_checkpoint(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     def overflow(module: ContrastConversion, *_) -> None:
@@ -83,13 +83,13 @@ def test_weights_that_are_no_numbers_reach_no_checkpoint(
     ("arguments", "message"),
     [
         (["--ckpt_path", "nowhere.ckpt"], "The fit cannot start: Checkpoint"),
-        (["--data.init_args.cache", "nowhere"], "nowhere holds no slice cache"),
+        (["--data.init_args.cache", "nowhere"], "nowhere is not a slice cache"),
         (["--data.init_args.fold", "1"], "has no folds"),
         (["--data.init_args.patch_size", "64"], "A patch of 64×64 does not fit into the 32×32 slices of s0"),
         (["--trainer.devices", "0"], "The fit cannot start: "),
     ],
 )
-def test_what_cannot_be_fitted_is_one_sentence(
+def test_what_cannot_be_fitted_is_reported_in_one_sentence(
     cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture, arguments: list[str], message: str
 ) -> None:
     assert main(["fit", "--config", str(small_fit.write_config(tmp_path, cache)), *arguments]) == InputError.exit_code

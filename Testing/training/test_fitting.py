@@ -29,7 +29,7 @@ CONFIG = Path(__file__).resolve().parents[2] / "training" / "configs" / "window"
 
 
 def fit(cache_folder: Path, run: Path, *extra: str) -> Path:
-    """The configuration of the window study, made small."""
+    """A fit with a reduced configuration of the window study."""
     settings = yaml.safe_load(CONFIG.read_text())
     settings["model"]["branch_width"] = 4
     settings["run"] = str(run)
@@ -62,7 +62,7 @@ def weights(checkpoint: Path) -> dict[str, torch.Tensor]:
 def test_a_resumed_fit_ends_where_an_uninterrupted_one_does(
     workers: str, checkpoint: Path, cache_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`checkpoint` was fitted with other processes; that changes nothing."""
+    """`checkpoint` was fitted with another number of processes, which changes nothing."""
 
     def stop_after_two_epochs(module: ContrastConversion) -> None:
         module.trainer.should_stop = module.current_epoch == 1
@@ -76,7 +76,7 @@ def test_a_resumed_fit_ends_where_an_uninterrupted_one_does(
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
 
 
-def test_max_time_is_that_of_the_whole_fit(tmp_path: Path) -> None:
+def test_max_time_limits_the_whole_fit(tmp_path: Path) -> None:
     config = small_fit.write_config(tmp_path / "fit", small_fit.write_cache(tmp_path / "cache"))
     last = tmp_path / "fit" / "run" / "checkpoints" / "last.ckpt"
     endless = ["fit", "--config", str(config), "--trainer.max_epochs", "1000000", "--trainer.max_time", "00:00:00:02"]
@@ -91,7 +91,7 @@ def test_statistics_freeze_when_they_should(checkpoint: Path, cache_folder: Path
     def statistics(path: Path) -> torch.Tensor:
         return torch.cat([value.flatten() for name, value in weights(path).items() if name.endswith("running_mean")])
 
-    # Both see the same batches; one stops looking at their statistics after an eighth of the sixteen steps, one never looks.
+    # Both see the same batches; one ignores their statistics after an eighth of the sixteen steps, the other always.
     never = fit(cache_folder, tmp_path / "never", "--model.freeze_statistics_from", "0")
     assert statistics(never).abs().max() == 0
     early = fit(cache_folder, tmp_path / "early", "--model.freeze_statistics_from", "0.125")
@@ -132,7 +132,7 @@ def test_a_fit_begins_with_the_weights_of_a_model(
     assert "has 4 maps a branch, not 2; set branch_width to that" in capsys.readouterr().err
 
 
-def test_a_foreign_checkpoint_is_one_sentence(cache_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_a_foreign_checkpoint_is_refused(cache_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     foreign = tmp_path / "foreign.ckpt"
     torch.save({"weights": torch.zeros(3)}, foreign)
     code = main(["export", str(foreign), str(cache_folder), "-o", str(tmp_path / "x.safetensors"), "--name", "x"])
@@ -149,7 +149,7 @@ def test_the_best_affine_fit_is_least_squares() -> None:
     assert best_affine_fit(np.full_like(image, 3), target) == pytest.approx(np.full_like(image, target.mean()), abs=1e-5)
 
 
-def test_the_pixel_regressor_learns_what_one_pixel_can_tell(cache: SliceCache) -> None:
+def test_the_pixel_regressor_learns_from_one_pixel(cache: SliceCache) -> None:
     regressor = PixelRegressor(cache.part("train"), pixels=30_000)
     array = cache.part("validation")[0].array().astype(np.float32)
     predicted = regressor.predict(array[:3])
@@ -210,5 +210,5 @@ def test_evaluating_on_other_units_is_refused(
     write_index(other, subjects, contrasts=CONTRASTS, normalisation=DatasetMinMax(0, 5), made_by="test")
     code = main(["evaluate", str(other), "--train", str(cache_folder), "-o", str(tmp_path / "r"), "--model", str(model)])
     assert code == InputError.exit_code
-    assert "normalised otherwise" in capsys.readouterr().err
+    assert "is not normalised as the model" in capsys.readouterr().err
     assert not (tmp_path / "r").exists()

@@ -1,4 +1,4 @@
-"""Patches that show what is rare, such as a lesion, more often than chance would."""
+"""Patches that show rare regions, such as a lesion, more often than by chance."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def marked(tmp_path: Path) -> tuple[CachedSubject, ...]:
     return SliceCache(tmp_path).part("train")
 
 
-def test_patches_focus_on_what_is_rare(marked: tuple[CachedSubject, ...]) -> None:
+def test_patches_focus_on_rare_regions(marked: tuple[CachedSubject, ...]) -> None:
     def seen(focus: dict[str, float] | None) -> float:
-        """Share of the patches that hold the voxel."""
+        """Share of the patches that contain the voxel."""
         dataset = PatchDataset(marked, 16, 400, seed=3, focus=focus)
         return sum(bool(dataset[0, item][1].max() > 1.5) for item in range(len(dataset))) / len(dataset)
 
@@ -39,6 +39,6 @@ def test_patches_focus_on_what_is_rare(marked: tuple[CachedSubject, ...]) -> Non
     assert seen({"bone": 0.5, "ganglion": 0.2}) == pytest.approx(0.2, abs=0.06)
 
 
-def test_a_focus_on_what_no_subject_has_is_one_sentence(marked: tuple[CachedSubject, ...]) -> None:
+def test_a_focus_without_subjects_is_reported_in_one_sentence(marked: tuple[CachedSubject, ...]) -> None:
     with pytest.raises(InputError, match="No training subject has the region 'nerve'"):
         PatchDataset(marked, 16, 4, seed=1, focus={"nerve": 0.1})

@@ -1,4 +1,4 @@
-"""Folds by subject: nobody crosses, everybody is tested once, and who is tested has no say in what normalises."""
+"""Folds by subject: no subject is in two parts, every one is tested once, and test subjects do not affect the normalisation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TWELVE = {f"knee-{n:02d}": f"knee-{n:02d}" for n in range(12)}
 
 
 @pytest.mark.parametrize(("subjects", "count"), [(12, 4), (13, 4), (5, 4), (4, 2), (3, 3), (40, 5)])
-def test_no_subject_crosses_and_every_one_is_tested_once(subjects: int, count: int) -> None:
+def test_no_subject_is_in_two_parts_and_every_one_is_tested_once(subjects: int, count: int) -> None:
     persons = {f"s{n}": f"s{n}" for n in range(subjects)}
     folds = make_folds(persons, count, seed=3).folds
     assert len(folds) == count
@@ -30,7 +30,7 @@ def test_no_subject_crosses_and_every_one_is_tested_once(subjects: int, count: i
     assert sorted(name for fold in folds for name in fold.test) == sorted(persons)
 
 
-def test_twelve_subjects_are_split_as_the_papers() -> None:
+def test_twelve_subjects_are_split_as_in_the_paper() -> None:
     for fold in make_folds(TWELVE).folds:
         assert len(fold.test) == 3
         assert len(fold.train) + len(fold.validation) == 9
@@ -51,18 +51,18 @@ def test_both_knees_of_a_person_stay_together() -> None:
 
 
 @pytest.mark.parametrize(("subjects", "count", "needed"), [(3, 4, 4), (1, 4, 4), (3, 2, 4), (2, 3, 3), (0, 4, 4)])
-def test_too_few_subjects_are_one_sentence(subjects: int, count: int, needed: int) -> None:
+def test_too_few_subjects_are_reported_in_one_sentence(subjects: int, count: int, needed: int) -> None:
     with pytest.raises(InputError, match=f"{count} folds .*at least {needed}"):
         make_folds({str(n): str(n) for n in range(subjects)}, count)
     assert make_folds({str(n): str(n) for n in range(needed)}, count)
 
 
-def test_one_fold_is_no_cross_validation() -> None:
+def test_one_fold_is_not_a_cross_validation() -> None:
     with pytest.raises(InputError, match="at least 2 folds"):
         make_folds(TWELVE, 1)
 
 
-def test_folds_come_back_from_their_file(tmp_path: Path) -> None:
+def test_folds_survive_their_file(tmp_path: Path) -> None:
     folds = make_folds(TWELVE, seed=7)
     write_folds(folds, tmp_path)
     assert read_folds(tmp_path, TWELVE) == folds
@@ -71,13 +71,13 @@ def test_folds_come_back_from_their_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda fold: fold["train"].append(fold["test"][0]), "more than once among the parts"),
+        (lambda fold: fold["train"].append(fold["test"][0]), "appears more than once in a fold"),
         (lambda fold: fold["validation"].append("stranger"), "names stranger"),
-        (lambda fold: fold["validation"].clear(), "none to validate"),
+        (lambda fold: fold["validation"].clear(), "no validation subjects"),
         (lambda fold: fold.pop("test"), "does not list folds"),
     ],
 )
-def test_a_split_of_ones_own_is_checked(tmp_path: Path, change, message: str) -> None:
+def test_a_custom_split_is_checked(tmp_path: Path, change, message: str) -> None:
     write_folds(make_folds(TWELVE), tmp_path)
     entries = json.loads((tmp_path / FOLDS).read_text())
     change(entries["folds"][0])
@@ -86,11 +86,11 @@ def test_a_split_of_ones_own_is_checked(tmp_path: Path, change, message: str) ->
         read_folds(tmp_path, TWELVE)
 
 
-# ------------------------------------------------------------------------------------- what a fold's cache gives to read
+# ------------------------------------------------------------------------------------------------ reading a fold's cache
 
 
 def cohort_cache(folder: Path, brightest: dict[str, float]) -> Path:
-    """Subjects whose intensities go from 1 to `brightest`, the fold f of four testing the f-th."""
+    """Subjects with intensities from 1 to `brightest`; of the four folds, fold f tests the f-th subject."""
     folder.mkdir()
     entries = []
     for number, (name, top) in enumerate(brightest.items()):
@@ -119,7 +119,7 @@ def test_constants_come_from_the_training_part_alone(tmp_path: Path) -> None:
     first = SliceCache(folder, fold=1)
     assert [s.name for s in first.part("test")] == ["a"]
     assert first.normalisation == DatasetMinMax(1, 200)
-    # Neither what is tested nor what is validated on changes what the network is trained with.
+    # Neither test nor validation subjects change the training data.
     other = SliceCache(brighter, fold=1)
     assert other.normalisation == first.normalisation
     for one, same in zip(first.part("train"), other.part("train"), strict=True):
@@ -141,14 +141,14 @@ def test_reading_normalises_as_the_engine_does(tmp_path: Path) -> None:
         assert array.shape == expected.shape and len(array) == 4
 
 
-def test_the_patient_is_told_from_air_in_any_normalisation(tmp_path: Path) -> None:
+def test_the_patient_is_separated_from_air_in_any_normalisation(tmp_path: Path) -> None:
     for subject in SliceCache(cohort_cache(tmp_path / "cache", BRIGHTEST), fold=1).subjects:
         t1 = np.load(subject.path)[0]
         assert np.array_equal(subject.array()[0] > subject.tissue_threshold, t1 > 0.2 * 0.9 * t1.max())
 
 
 @pytest.mark.parametrize("fold", [None, 0, 5])
-def test_a_fold_that_is_not_there_is_one_sentence(tmp_path: Path, fold: int | None) -> None:
+def test_a_missing_fold_is_reported_in_one_sentence(tmp_path: Path, fold: int | None) -> None:
     folder = cohort_cache(tmp_path / "cache", BRIGHTEST)
     with pytest.raises(InputError, match="folds 1 to 4"):
         SliceCache(folder, fold)

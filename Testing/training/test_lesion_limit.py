@@ -1,4 +1,4 @@
-"""What regressors can tell of a lesion: all of it with the marrow to compare, less without, on knees made for that."""
+"""What regressors see of a lesion: all of it with marrow for comparison, less without, on knees made for this test."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ccdnn_training.physics.protocol import CONTRASTS
 
 
 def write_knees(folder: Path, count: int) -> Path:
-    """Knees of one slice whose marrow has any level, a lesion 0.8 of that in the inputs, and STIR 1 in marrow, 2 in the lesion."""
+    """Knees of one slice with marrow of any level; in the inputs a lesion is 0.8 of it, STIR is 1 in marrow and 2 in the lesion."""
     rng = np.random.default_rng(5)
     subjects = []
     for number in range(count):
@@ -32,7 +32,7 @@ def write_knees(folder: Path, count: int) -> Path:
     return folder
 
 
-def test_a_lesion_that_marrow_alone_gives_away(tmp_path: Path) -> None:
+def test_a_lesion_that_only_the_marrow_reveals(tmp_path: Path) -> None:
     kept = contrast_by_view(SliceCache(write_knees(tmp_path, 20)).part("train"), "bone-marrow edema")
     assert len(kept[ABSOLUTE]) == len(kept[RELATIVE]) == 20
     assert np.mean(kept[RELATIVE]) > 0.95
@@ -47,7 +47,7 @@ def test_the_command_writes_what_it_prints(tmp_path: Path, capsys: pytest.Captur
     assert "0 subjects show ganglion" in capsys.readouterr().err
 
 
-def test_contrast_kept_is_of_the_means() -> None:
+def test_contrast_kept_is_a_ratio_of_means() -> None:
     acquired, lesion = np.array([[[1.0, 3.0, 5.0, 5.0]]]), np.array([[[False, False, True, True]]])
     assert contrast_kept(acquired, acquired, lesion, ~lesion) == 1
     assert contrast_kept(7 - acquired, acquired, lesion, ~lesion) == -1

@@ -1,4 +1,4 @@
-"""The losses against plain loops over pixels, and their gradients against finite differences."""
+"""The losses compared with plain loops over pixels, and their gradients with finite differences."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_shift_within_the_window_costs_nothing() -> None:
     image = torch.rand(1, 1, 24, 24)
     label, shifted = image[..., 4:-4, 4:-4], image[..., 2:-6, 5:-3]  # the label moved by two rows and one column
     assert mean_squared_error(shifted, label) > 0.05
-    inside = (..., slice(2, -2), slice(2, -2))  # where the whole window lies in the label
+    inside = (..., slice(2, -2), slice(2, -2))  # where the whole window is inside the label
     smallest = torch.stack([(shifted[inside] - label[0, 0, r : r + 12, c : c + 12]) ** 2 for r in range(5) for c in range(5)])
     assert smallest.min(dim=0).values.max() == 0
     assert misregistration_loss(shifted, label, 5) < 0.1 * mean_squared_error(shifted, label)
@@ -75,7 +75,7 @@ def test_gradients_are_right(pair: tuple, phase: int) -> None:
     assert torch.autograd.gradcheck(lambda x: loss(x, label, phase)["loss"], (output,), eps=1e-7, atol=1e-6)
 
 
-def test_phases_weigh_their_parts_as_the_paper(pair: tuple) -> None:
+def test_phases_weight_their_parts_as_in_the_paper(pair: tuple) -> None:
     loss = PhasedLoss(ratio_c2=0.3, ratio_c3=0.3)
     first, second = loss(*pair, phase=1), loss(*pair, phase=2)
     assert first["loss"].item() == pytest.approx((first["c1"] + 0.3 * misregistration_loss(*pair)).item())

@@ -27,7 +27,7 @@ def parameters(network: torch.nn.Module) -> int:
 def contrasts(count: int, size: int, seed: int = 0, *, shared: bool = False) -> np.ndarray:
     """(contrast, slice, row, column): smooth images, the last |first − second| / 2 + third / 4, which needs more than one input.
 
-    `shared`: all are functions of the first, so that each input tells the last, as Multimodal supposes.
+    `shared`: all are functions of the first, so that each input determines the last, as Multimodal assumes.
     """
     rng = np.random.default_rng(seed)
     rows, columns = np.mgrid[:size, :size] / size
@@ -42,7 +42,7 @@ def contrasts(count: int, size: int, seed: int = 0, *, shared: bool = False) -> 
 
 @dataclass(frozen=True)
 class Subject:
-    """What the methods ask of a cached subject."""
+    """The part of a cached subject that the methods use."""
 
     values: np.ndarray
 
@@ -56,7 +56,7 @@ class Subject:
     ("network", "millions"),
     [(UNet(), 31.0), (MultimodalNetwork(), 1.6), (Generator(), 54.4 - 12.6), (PatchDiscriminator(), 2.77)],
 )
-def test_networks_have_the_size_of_their_papers(network, millions):
+def test_networks_have_the_sizes_in_their_papers(network, millions):
     assert parameters(network) / 1e6 == pytest.approx(millions, rel=0.01)
 
 
@@ -90,7 +90,7 @@ def test_fusion_takes_the_largest_latent_value_of_the_contrasts():
     ("learner", "shared", "epochs"),
     [
         (lambda: UNetConversion(widths=SMALL_UNET, learning_rate=3e-3, freeze_statistics_from=0.5), False, 80),
-        (lambda: MultimodalSynthesis(learning_rate=1e-3), True, 160),  # without normalisation it is slow to begin
+        (lambda: MultimodalSynthesis(learning_rate=1e-3), True, 160),  # without normalisation it starts slowly
         (lambda: Pix2pix(learning_rate=2e-3, widths=SMALL_PIX2PIX), False, 40),
     ],
     ids=["U-Net", "Multimodal", "Pix2pix"],
@@ -154,7 +154,7 @@ def test_replica_learns_a_small_problem_and_survives_its_file(tmp_path):
     np.testing.assert_array_equal(Replica.load(tmp_path / "replica.skops").predict(unseen[:3]), predicted)
 
 
-def test_a_file_that_is_no_replica_is_refused(tmp_path):
+def test_a_file_that_is_not_a_replica_is_refused(tmp_path):
     path = tmp_path / "other.skops"
     path.write_bytes(b"no forests")
     with pytest.raises(ModelError, match=r"other\.skops"):

@@ -1,4 +1,4 @@
-"""Processes that compute after this one has."""
+"""Processes that compute after this one has computed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-# In a process of its own, since how many threads OpenMP has is settled where it starts.
+# In a separate process, since OpenMP's number of threads is fixed when it starts.
 AFTER_THREADS = """
 import torch
 from ccdnn_training.parallel import fresh_processes
@@ -20,7 +20,7 @@ if __name__ == "__main__":
 """
 
 
-def test_processes_compute_after_threads_of_this_one_have_worked(tmp_path: Path) -> None:
+def test_processes_compute_after_threads_have_run_in_this_one(tmp_path: Path) -> None:
     script = tmp_path / "after_threads.py"
     script.write_text(AFTER_THREADS, encoding="utf-8")
     ended = subprocess.run([sys.executable, script], check=True, timeout=120, capture_output=True, text=True)

@@ -56,7 +56,7 @@ def test_amounts_are_fractions(amounts: np.ndarray) -> None:
     assert middle.min() > 0.6  # no holes inside the knee
 
 
-def test_every_structure_is_there(labels: np.ndarray) -> None:
+def test_every_structure_is_present(labels: np.ndarray) -> None:
     for name in LABELS.values():
         if name not in ("bone-marrow edema", "ganglion"):
             assert (labels == CODES[name]).any(), name
@@ -79,7 +79,7 @@ def test_cartilage_covers_bone(labels: np.ndarray) -> None:
     assert near_bone[labels == CODES["cartilage"]].mean() > 0.95
 
 
-def test_the_same_seed_is_the_same_knee_on_any_grid() -> None:
+def test_the_same_seed_gives_the_same_knee_on_any_grid() -> None:
     coarse = render(Knee(3), sagittal_grid(matrix=64, slices=3, slice_spacing=20))
     again = render(Knee(3), sagittal_grid(matrix=64, slices=3, slice_spacing=20))
     assert np.array_equal(coarse, again)

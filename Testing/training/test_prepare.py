@@ -1,4 +1,4 @@
-"""`ccdnn-train prepare`: a cohort becomes a cache, or every problem is told and nothing is written."""
+"""`ccdnn-train prepare`: a cohort becomes a cache, or every problem is reported and nothing is written."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def prepare(source: Path, folder: Path, **settings) -> SliceCache:
 
 
 def problems_of(source: Path, tmp_path: Path, **settings) -> str:
-    """What is told; that nothing is left behind is checked for every one of them."""
+    """The reported problems; also checks that nothing is left behind."""
     before = set(tmp_path.rglob("*"))
     with pytest.raises(InputError) as error:
         prepare_cohort(source, tmp_path / "new" / "cache", **{"folds": 2, "made_by": "test", **settings})
@@ -44,10 +44,26 @@ def problems_of(source: Path, tmp_path: Path, **settings) -> str:
 
 
 def test_a_folder_of_studies_becomes_a_cache(studies: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    assert main(["prepare", str(studies), "-o", str(tmp_path / "cache"), "--folds", "2", "--seed", "5"]) == 0
-    told = capsys.readouterr().out
-    assert "4 subjects: 4 with 6 slices of 36×40" in told
-    assert "fold 2: 1 to train, 1 to validate, to test knee-" in told
+    assert (
+        main(
+            [
+                "prepare",
+                str(studies),
+                "-o",
+                str(tmp_path / "cache"),
+                "--normalisation",
+                "dataset_minmax",
+                "--folds",
+                "2",
+                "--seed",
+                "5",
+            ]
+        )
+        == 0
+    )
+    reported = capsys.readouterr().out
+    assert "4 subjects: 4 with 6 slices of 36×40" in reported
+    assert "fold 2: 1 for training, 1 for validation, for testing knee-" in reported
     cache = SliceCache(tmp_path / "cache", fold=1)
     assert {subject.name for subject in cache.subjects} == {f"knee-{n}" for n in range(1, SUBJECTS + 1)}
     for subject in cache.subjects:
@@ -56,8 +72,8 @@ def test_a_folder_of_studies_becomes_a_cache(studies: Path, tmp_path: Path, caps
     assert json.loads((tmp_path / "cache" / "folds.json").read_text())["seed"] == 5
 
 
-def test_nothing_in_the_cache_says_where_the_studies_were(studies: Path, tmp_path: Path) -> None:
-    assert main(["prepare", str(studies), "-o", str(tmp_path / "cache"), "--folds", "2"]) == 0
+def test_the_cache_does_not_contain_the_paths_of_the_studies(studies: Path, tmp_path: Path) -> None:
+    assert main(["prepare", str(studies), "-o", str(tmp_path / "cache"), "--normalisation", "dataset_minmax", "--folds", "2"]) == 0
     for name in ("index.json", "folds.json"):
         text = (tmp_path / "cache" / name).read_text()
         assert str(studies) not in text and "studies" not in text and "nrrd" not in text
@@ -94,7 +110,7 @@ def test_persons_of_a_manifest_stay_together(studies: Path, tmp_path: Path) -> N
         assert "person" not in (tmp_path / f"cache-{seed}" / "index.json").read_text()
 
 
-def test_inputs_go_onto_the_grid_of_the_stir(studies: Path, tmp_path: Path) -> None:
+def test_inputs_are_resampled_onto_the_grid_of_the_stir(studies: Path, tmp_path: Path) -> None:
     source = tmp_path / "studies"
     cohort.write_cohort(source, SUBJECTS)
     original = cohort.volumes(1)
@@ -147,7 +163,7 @@ def test_regions_and_lesions_of_a_manifest(tmp_path: Path, capsys: pytest.Captur
     extra = {1: "knee-1/regions.nrrd,,", 5: "knee-5/regions.nrrd,bone-marrow edema,"}
     rows = [[*cohort.row(f"knee-{n}", f"knee-{n}"), extra.get(n, ",,")] for n in range(1, 6)]
     manifest = cohort.write_manifest(source / "manifest.csv", rows, WITH_REGIONS)
-    assert main(["prepare", str(manifest), "-o", str(tmp_path / "cache"), "--folds", "2"]) == 0
+    assert main(["prepare", str(manifest), "-o", str(tmp_path / "cache"), "--normalisation", "dataset_minmax", "--folds", "2"]) == 0
     assert "with a lesion, in no fold: knee-5" in capsys.readouterr().out
     for fold in (1, 2):
         cache = SliceCache(tmp_path / "cache", fold)
@@ -165,37 +181,37 @@ def test_regions_and_lesions_of_a_manifest(tmp_path: Path, capsys: pytest.Captur
         )
 
 
-def test_regions_that_cannot_be_used_are_told(tmp_path: Path) -> None:
+def test_regions_that_cannot_be_used_are_reported(tmp_path: Path) -> None:
     source = cohort.write_cohort(tmp_path / "studies", 6)
     elsewhere = small_study.sagittal_matrix(origin=(0.0, 20.0, 30.0))
     cohort.write_regions(source / "knee-1", matrix=elsewhere)
     cohort.write_regions(source / "knee-2")
     extra = {1: "knee-1/regions.nrrd,,", 2: "knee-2/regions.nrrd,ganglion,", 3: "knee-3/lost.nrrd,,", 4: ",edema,p", 5: ",,p"}
     rows = [[*cohort.row(f"knee-{n}", f"knee-{n}"), extra.get(n, ",,")] for n in range(1, 7)]
-    told = problems_of(cohort.write_manifest(source / "manifest.csv", rows, WITH_REGIONS), tmp_path)
+    reported = problems_of(cohort.write_manifest(source / "manifest.csv", rows, WITH_REGIONS), tmp_path)
     for sentence in (
         "knee-1, regions (regions.nrrd): ",
         "knee-2, regions (regions.nrrd): regions.nrrd has no label called “ganglion”",
-        "knee-3, regions (knee-3/lost.nrrd): there is no such file",
+        "knee-3, regions (knee-3/lost.nrrd): the file does not exist",
         "knee-4 has a lesion and is the same person as knee-5",
     ):
-        assert f"  - {sentence}" in told
-    assert told.count("\n  - ") == 4
+        assert f"  - {sentence}" in reported
+    assert reported.count("\n  - ") == 4
 
 
-def test_what_may_be_wrong_is_said(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_possible_problems_give_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     source = cohort.write_cohort(tmp_path / "studies", 4)
     undershoot = cohort.volumes(1)["t1"]
     undershoot = undershoot.with_array(np.where(undershoot.array == undershoot.array.min(), -3, undershoot.array))
     small_study.write(undershoot, source / "knee-1" / "t1.nrrd")
-    assert main(["prepare", str(source), "-o", str(tmp_path / "cache"), "--folds", "2"]) == 0
+    assert main(["prepare", str(source), "-o", str(tmp_path / "cache"), "--normalisation", "dataset_minmax", "--folds", "2"]) == 0
     assert "Warning: knee-1, T1-w (t1.nrrd) has a few negative voxels (lowest -3" in capsys.readouterr().err
 
 
-# --------------------------------------------------------------------------------------------------------- what it refuses
+# ----------------------------------------------------------------------------------------------------------- refused input
 
 
-def test_every_problem_of_every_subject_is_told_at_once(tmp_path: Path) -> None:
+def test_every_problem_of_every_subject_is_reported_at_once(tmp_path: Path) -> None:
     source = cohort.write_cohort(tmp_path / "studies", 7)
     original = cohort.volumes(2)
     (source / "knee-1" / "gre.nrrd").unlink()
@@ -210,43 +226,52 @@ def test_every_problem_of_every_subject_is_told_at_once(tmp_path: Path) -> None:
     small_study.write(Volume(cohort.volumes(6)["t2"].array, half, name="t2"), source / "knee-6" / "t2.nrrd")
     (source / "knee-7" / "t1.nrrd").write_bytes(b"no image")
     (source / "knee-8").mkdir()
-    told = problems_of(source, tmp_path)
+    reported = problems_of(source, tmp_path)
     for sentence in (
         "knee-1: there is no GRE series",
         "knee-2, T2-w (t2.nrrd): t2.nrrd holds NaN or infinite values in 1 voxels",
         "knee-3, T1-w (t1.nrrd): t1.nrrd holds the value 7 in every voxel",
-        "knee-4, STIR (stir.nrrd): its intensities go from -4",
+        "knee-4, STIR (stir.nrrd): its intensities range from -4",
         "knee-5, GRE (gre.nrrd): gre.nrrd (36×40×6 at 0.8×0.8×3 mm) does not overlap",
         "knee-6, T2-w (t2.nrrd): it covers only 33% of the STIR",
         "knee-7: there is no T1-w series",
         "knee-7: t1.nrrd is not a NRRD file, or its header is damaged",
         "knee-8: ",
     ):
-        assert f"  - {sentence}" in told
-    assert told.count("\n  - ") == 9
+        assert f"  - {sentence}" in reported
+    assert reported.count("\n  - ") == 9
 
 
 def test_several_series_that_fit_are_named_by_row(tmp_path: Path) -> None:
     source = cohort.write_cohort(tmp_path / "studies", 4)
     small_study.write(cohort.volumes(9)["t2"], source / "knee-2" / "t2 again.nrrd")
-    told = problems_of(source, tmp_path)
+    reported = problems_of(source, tmp_path)
     first, second = (f"{source / 'knee-2'}::{row}" for row in (4, 5))
-    assert f"knee-2: 2 series fit as T2-w; name the one that is meant in a manifest: {first} or {second}." in told
+    assert f"knee-2: 2 series match T2-w; choose one in a manifest: {first} or {second}." in reported
     rows = [cohort.row(f"knee-{n}", f"studies/knee-{n}") for n in range(1, 5)]
     rows[1][2] = "studies/knee-2::4"
     prepare(cohort.write_manifest(tmp_path / "manifest.csv", rows), tmp_path / "cache")
     assert np.array_equal(np.load(tmp_path / "cache" / "knee-2.npy")[1], cohort.volumes(9)["t2"].array)
 
 
+def test_scales_that_differ_are_reported_where_one_scale_is_used(tmp_path: Path) -> None:
+    source = cohort.write_cohort(tmp_path / "studies", 4)
+    brighter = cohort.volumes(3)["t2"]
+    small_study.write(brighter.with_array(brighter.array * 9), source / "knee-3" / "t2.nrrd")
+    reported = prepare_cohort(source, tmp_path / "one", folds=2, made_by="test", strategy="dataset_minmax").warnings
+    assert any("the T2-w of knee-3 is" in sentence and "volume_percentile" in sentence for sentence in reported)
+    assert not prepare_cohort(source, tmp_path / "own", folds=2, made_by="test", strategy="volume_percentile").warnings
+
+
 def test_copies_under_another_name_are_found(tmp_path: Path) -> None:
     source = cohort.write_cohort(tmp_path / "studies", 3)
     cohort.write_subject(source / "knee-4", 2)
-    told = problems_of(source, tmp_path)
-    assert "knee-2 T1-w and knee-4 T1-w have the same voxels" in told
-    assert told.count("have the same voxels") == 4
+    reported = problems_of(source, tmp_path)
+    assert "knee-2 T1-w and knee-4 T1-w have the same voxels" in reported
+    assert reported.count("have the same voxels") == 4
 
 
-def test_a_manifest_says_what_is_wrong_with_each_line(tmp_path: Path) -> None:
+def test_the_problems_of_each_line_of_a_manifest_are_reported(tmp_path: Path) -> None:
     cohort.write_cohort(tmp_path / "studies", 3)
     rows = [
         cohort.row("knee-1", "studies/knee-1"),
@@ -254,52 +279,52 @@ def test_a_manifest_says_what_is_wrong_with_each_line(tmp_path: Path) -> None:
         ["knee-3", "studies/knee-3/t1.nrrd", "", "studies/knee-3/missing.nrrd", "studies/knee-3"],
         ["../knee-4", *cohort.row("", "studies/knee-1")[1:]],
     ]
-    told = problems_of(cohort.write_manifest(tmp_path / "manifest.csv", rows), tmp_path)
+    reported = problems_of(cohort.write_manifest(tmp_path / "manifest.csv", rows), tmp_path)
     for sentence in (
         "Knee-1 (number 2) is the same subject as knee-1 (number 1)",
         "knee-3 has no T2-w: the column t2 is empty",
         "missing.nrrd does not exist",
         "holds 4 series; choose one",
-        "'../knee-4' (manifest.csv, number 4) cannot name a file",
+        "'../knee-4' (manifest.csv, number 4) is not a valid file name",
         "knee-1 T1-w and ../knee-4 T1-w are the same files",
     ):
-        assert sentence in told
+        assert sentence in reported
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("subject,t1,t2,stir\n", "lacks the column gre"),
+        ("subject,t1,t2,stir\n", "is missing the column gre"),
         ("", "is empty; it should begin with a line of column names"),
-        ("subject,t1,t2,gre,stir\n\n", "no line below its header"),
+        ("subject,t1,t2,gre,stir\n\n", "no rows below its header"),
         (b"subject,t1,t2,gre,stir\n\x00\x01", "manifest.csv"),
     ],
 )
-def test_a_file_that_is_no_manifest_is_one_sentence(tmp_path: Path, content: str | bytes, message: str) -> None:
+def test_a_file_that_is_not_a_manifest_is_reported_in_one_sentence(tmp_path: Path, content: str | bytes, message: str) -> None:
     manifest = tmp_path / "manifest.csv"
     manifest.write_bytes(content.encode() if isinstance(content, str) else content)
     assert message in problems_of(manifest, tmp_path)
 
 
-def test_no_source_no_subjects_too_few_subjects(studies: Path, tmp_path: Path) -> None:
+def test_a_missing_source_or_too_few_subjects_are_reported(studies: Path, tmp_path: Path) -> None:
     assert "does not exist" in problems_of(tmp_path / "nowhere", tmp_path)
     (tmp_path / "empty").mkdir()
     assert "has no sub-folders" in problems_of(tmp_path / "empty", tmp_path)
     assert "4 persons are too few for 5 folds" in problems_of(studies, tmp_path, folds=5)
 
 
-def test_what_stands_at_the_caches_place_stays(studies: Path, tmp_path: Path) -> None:
+def test_an_existing_folder_is_not_overwritten(studies: Path, tmp_path: Path) -> None:
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / "precious").write_text("x")
-    with pytest.raises(OutputError, match="holds something already"):
+    with pytest.raises(OutputError, match="is not empty"):
         prepare(studies, tmp_path / "cache")
     assert [p.name for p in (tmp_path / "cache").iterdir()] == ["precious"]
     (tmp_path / "cache" / "precious").unlink()
-    prepare(studies, tmp_path / "cache")  # an empty folder is as good as none
+    prepare(studies, tmp_path / "cache")  # an empty folder is allowed
 
 
 def test_real_dicom_is_prepared_by_rows(shared_data: Path, tmp_path: Path) -> None:
-    """A real T1-w and, standing in for the contrasts the set lacks, fat-suppressed PD in three planes: all onto one grid."""
+    """A real T1-w, and fat-suppressed PD in three planes in place of the contrasts missing from the set, all onto one grid."""
     from ccdnn.study import find_series
 
     folder = shared_data / "knee_siemens_t1_pdfs"

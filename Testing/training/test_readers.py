@@ -1,4 +1,4 @@
-"""The readers' table: agreement against published figures and a second library, and a whole study of simulated readers."""
+"""The readers' table: agreement compared with published figures and a second library, and a whole study of simulated readers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def by_pingouin(scores: np.ndarray, form: str) -> tuple[float, float, float]:
     return float(table.loc[form, "ICC"]), *map(float, table.loc[form, "CI95"])
 
 
-def test_agreement_is_that_of_shrout_and_fleiss():
+def test_agreement_matches_shrout_and_fleiss():
     single, mean = intraclass_correlation(SHROUT_FLEISS)
     assert (round(single.value, 2), round(mean.value, 2)) == (0.29, 0.62)
     assert (single.targets, single.readers) == (6, 4)
@@ -39,7 +39,7 @@ def test_agreement_is_that_of_shrout_and_fleiss():
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_agreement_and_its_interval_are_those_of_a_second_library(seed):
+def test_agreement_and_its_interval_match_a_second_library(seed):
     rng = np.random.default_rng(seed)
     scores = np.clip(np.round(3 + rng.normal(0, 1, (20, 1)) + rng.normal(0, 0.3, (1, 3)) + rng.normal(0, 0.7, (20, 3))), 1, 5)
     for found, form in zip(intraclass_correlation(scores), ("ICC(A,1)", "ICC(A,k)"), strict=True):
@@ -54,7 +54,7 @@ def test_agreement_without_variation_is_not_defined():
     assert single.interpretation == "not defined"
 
 
-def test_agreement_in_everything_is_one():
+def test_full_agreement_is_one():
     single, mean = intraclass_correlation(np.repeat([[1], [3], [5]], 3, axis=1))
     assert (single.value, mean.value) == (pytest.approx(1), pytest.approx(1))
     assert single.interpretation == "excellent"
@@ -91,7 +91,7 @@ def study(tmp_path):
     return tmp_path / "key.json", [tmp_path / f"{reader}.csv" for reader in READERS], truth
 
 
-def test_table_is_what_an_independent_computation_gives(study):
+def test_table_matches_an_independent_computation(study):
     key, paths, truth = study
     reading = read_study(key, paths)
     table = scores_table(reading, "CC-DNN")
@@ -136,7 +136,7 @@ def test_command_writes_tables_and_summary(study, tmp_path, capsys):
     assert len((tmp_path / "out" / "scores.csv").read_text().splitlines()) == 1 + 19 + 1
 
 
-def test_unfinished_foreign_and_doubled_files_are_refused(study, tmp_path):
+def test_unfinished_foreign_and_duplicate_files_are_refused(study, tmp_path):
     key, paths, _truth = study
     lines = paths[0].read_text().splitlines()
     short, foreign, doubled = tmp_path / "short.csv", tmp_path / "foreign.csv", tmp_path / "doubled.csv"
@@ -144,9 +144,9 @@ def test_unfinished_foreign_and_doubled_files_are_refused(study, tmp_path):
     foreign.write_text("\n".join(lines).replace("s1,", "s2,") + "\n")
     doubled.write_text("\n".join(lines) + "\n")
     for files, message in (
-        ([short, *paths[1:]], "lacks 4 scores of reader one"),
+        ([short, *paths[1:]], "is missing 4 scores of reader one"),
         ([foreign, *paths[1:]], "another study"),
-        ([*paths, doubled], "both of reader one"),
+        ([*paths, doubled], "both contain the scores of reader one"),
     ):
         with pytest.raises(InputError, match=message):
             read_study(key, files)
@@ -158,7 +158,7 @@ def test_agreement_of_one_reader_is_refused(study):
         agreement_table(read_study(key, paths[:1]))
 
 
-def test_signed_rank_test_of_equal_scores_has_no_number(study):
+def test_signed_rank_test_of_equal_scores_gives_no_number(study):
     key, paths, _truth = study
     for path in paths:
         lines = path.read_text().splitlines()

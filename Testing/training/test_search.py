@@ -1,4 +1,4 @@
-"""`ccdnn-train search`: every combination once, the smallest validation error first, and going on where it was stopped."""
+"""`ccdnn-train search`: every combination once, the smallest validation error first, and resuming after a stop."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ def test_a_search_ranks_every_combination(cache: Path, tmp_path: Path, capsys: p
     assert {(row["ratio of c2 (α)"], row["window k, pixels"]) for row in rows} == {(a, k) for a in ("0.0", "3.0") for k in "35"}
     errors = [float(row["validation MSE · 10³"]) for row in rows]
     assert errors == sorted(errors)
-    # What is ranked is the error on the validation subjects after the last epoch, as the fit itself logged it.
+    # Trials are ranked by the error on the validation subjects after the last epoch, as logged by the fit.
     trial = f"c2_{float(rows[0]['ratio of c2 (α)']):g}-c3_0.3-k_{rows[0]['window k, pixels']}"
     assert small_fit.logged(out / trial, "validation/mse")[-1] * 1e3 == pytest.approx(errors[0], rel=1e-5)
     settings = torch.load(out / trial / "checkpoints" / "last.ckpt", weights_only=True)["hyper_parameters"]
     assert f"{settings['ratio_c2']}" == rows[0]["ratio of c2 (α)"]
     assert f"{settings['window']}" == rows[0]["window k, pixels"]
-    told = capsys.readouterr().out
-    assert f"The best of 4: --model.ratio_c2 {float(rows[0]['ratio of c2 (α)']):g} --model.ratio_c3 0.3" in told
+    reported = capsys.readouterr().out
+    assert f"The best of 4: --model.ratio_c2 {float(rows[0]['ratio of c2 (α)']):g} --model.ratio_c3 0.3" in reported
     assert "ccdnn-train" in (out / "search.md").read_text(encoding="utf-8")
     for name in ("ratio_c2", "ratio_c3", "window"):
         assert (out / f"{name}.svg").read_text(encoding="utf-8").startswith("<svg")
 
 
 class Fitted:
-    """Stands for a fit: it notes what it was asked for and gives an error that depends on α."""
+    """Replaces a fit: it records its arguments and returns an error that depends on α."""
 
     def __init__(self, fail_at: float | None = None) -> None:
         self.asked: list[list[str]] = []
@@ -60,7 +60,7 @@ class Fitted:
         return self
 
 
-def test_a_search_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stopped_search_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = trials_of([0.1, 0.3], [0.3], [5])
     fitted = Fitted()
     monkeypatch.setattr(module, "fit", fitted)
@@ -75,7 +75,7 @@ def test_a_search_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: pyte
     assert best_of(results).trial == second == Trial(0.3, 0.3, 5)
 
 
-def test_results_of_other_settings_are_not_taken_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_of_other_settings_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "fit", Fitted())
     config = tmp_path / "config.yaml"
     config.write_text("a: 1")
@@ -96,11 +96,11 @@ def test_a_trial_that_fails_is_listed_last(tmp_path: Path, monkeypatch: pytest.M
     lines = (tmp_path / "search.csv").read_text(encoding="utf-8").splitlines()
     assert lines[2].startswith("1.0,0.3,5,,At step 3 the loss is nan.")
     monkeypatch.setattr(module, "fit", Fitted(fail_at=2.0))
-    with pytest.raises(InputError, match="No trial of the search came to an end: At step 3"):
+    with pytest.raises(InputError, match="No trial of the search finished: At step 3"):
         search(trials_of([2.0], [0.3], [5]), tmp_path / "failed", [], command="test")
 
 
-def test_a_window_without_a_middle_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_an_even_window_is_reported_in_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     arguments = ["search", "-o", str(tmp_path / "out"), "--window", "4", "--", "--config", "x"]
     assert main(arguments) == InputError.exit_code
     assert "4 is not an odd number" in capsys.readouterr().err

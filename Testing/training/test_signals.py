@@ -1,4 +1,4 @@
-"""The signal equations against values worked out by hand, their limits, and the physics they stand for."""
+"""The signal equations compared with values worked out by hand, their limits, and the physics they describe."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def test_gradient_echo_by_hand_and_at_ninety_degrees() -> None:
     e1 = math.exp(-500 / 1420)
     expected = math.sin(math.radians(25)) * (1 - e1) / (1 - math.cos(math.radians(25)) * e1) * math.exp(-10 / 24)
     assert signals.spoiled_gradient_echo(1, 1420, 24, tr=500, te=10, flip_angle=25) == pytest.approx(expected, rel=1e-12)
-    # At 90° nothing is left of the steady state's denominator: a spin echo with T2* in place of T2.
+    # At 90° the steady state's denominator is 1: a spin echo with T2* in place of T2.
     assert signals.spoiled_gradient_echo(1, 800, 30, tr=500, te=10, flip_angle=90) == pytest.approx(
         float(signals.spin_echo(1, 800, 30, tr=500, te=10)), rel=1e-12
     )
 
 
-def test_the_ernst_angle_is_the_brightest() -> None:
+def test_the_ernst_angle_gives_the_brightest_signal() -> None:
     tr, t1 = 500, 1240
     ernst = math.degrees(math.acos(math.exp(-tr / t1)))
     angles = np.linspace(5, 90, 1701)
@@ -39,7 +39,7 @@ def test_inversion_recovery_nulls_fat_of_the_paper_at_317_ms() -> None:
     null = signals.null_t1(tr=4478, ti=220)
     assert null == pytest.approx(317, abs=1)
     assert signals.inversion_recovery(1, null, 100, tr=4478, te=60, ti=220) == pytest.approx(0, abs=1e-9)
-    # Fat at 3 T is left with about −10 % of its magnetisation.
+    # Fat at 3 T keeps about −10 % of its magnetisation.
     assert signals.inversion_recovery(1, 371, 1e9, tr=4478, te=0, ti=220) == pytest.approx(-0.10, abs=0.01)
 
 
@@ -57,7 +57,7 @@ def test_rician_noise_has_the_moments_of_a_rice_distribution() -> None:
     assert air.mean() == pytest.approx(sigma * math.sqrt(math.pi / 2), rel=5e-3)
     assert air.std() == pytest.approx(sigma * math.sqrt(2 - math.pi / 2), rel=5e-3)
     assert np.array_equal(add_rician_noise(np.array([-1.0, 2.0]), 0, rng), [1.0, 2.0])
-    with pytest.raises(ValueError, match="negative"):
+    with pytest.raises(ValueError, match="0 or more"):
         add_rician_noise(np.zeros(1), -1, rng)
 
 

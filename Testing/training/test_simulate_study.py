@@ -1,4 +1,4 @@
-"""`ccdnn-train simulate-study`: a folder that the engine reads, that says what it is, and can be made again."""
+"""`ccdnn-train simulate-study`: a folder that the engine can read, that is labelled as simulated, and that is reproducible."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def test_the_engine_finds_every_role(folder: Path) -> None:
     assert roles[Role.STIR].load().array.shape == (4, 96, 96)
 
 
-def test_the_same_seed_is_the_same_study(folder: Path, tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_study(folder: Path, tmp_path: Path) -> None:
     assert main(["simulate-study", str(tmp_path), "--seed", "5", "--edema", *SMALL]) == 0
     for name in ("t1", "t2", "gre", "stir", "labels"):
         assert np.array_equal(read_volume(tmp_path / f"{name}.nrrd").array, read_volume(folder / f"{name}.nrrd").array)
 
 
-def test_the_record_tells_of_lesion_and_effects(folder: Path) -> None:
+def test_the_record_lists_lesion_and_effects(folder: Path) -> None:
     record = json.loads((folder / "simulation.json").read_text())
     assert record["seed"] == 5
     assert record["edema"]

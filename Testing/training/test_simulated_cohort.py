@@ -32,7 +32,7 @@ def test_a_cohort_is_listed_with_its_tissues_and_lesions(manifest: Path) -> None
     assert len({subject.seed for subject in cohort_subjects()}) == len(cohort_subjects()) == 12 + 2 * 4
 
 
-def test_lesions_to_train_on_are_subjects_of_their_own_that_the_manifest_does_not_name() -> None:
+def test_lesions_to_train_on_are_separate_subjects_that_the_manifest_does_not_name() -> None:
     subjects = cohort_subjects(healthy=2, lesions=1, trained_lesions=2)
     assert [subject.name for subject in subjects if subject.trained] == [
         f"trained-{lesion}-{n}" for lesion in ("edema", "ganglion") for n in (1, 2)
@@ -50,14 +50,14 @@ def test_a_lesion_outside_the_field_of_view_is_drawn_again(tmp_path: Path) -> No
         assert 14 in read_volume(tmp_path / str(fov) / subject.name / "labels.nrrd").array
 
 
-def test_a_field_of_view_without_any_lesion_is_told(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_a_field_of_view_without_any_lesion_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     size = ["--subjects", "0", "--lesions", "1", "--slices", "2", "--matrix", "16", "--fov", "4"]
     assert main(["simulate-cohort", str(tmp_path), *size]) == InputError.exit_code
-    assert "take a larger --fov" in capsys.readouterr().err
+    assert "use a larger --fov" in capsys.readouterr().err
     assert not {"ganglion-1", "manifest.csv"} & {path.name for path in tmp_path.iterdir()}
 
 
-def test_a_stopped_cohort_is_gone_on_with(manifest: Path) -> None:
+def test_a_stopped_cohort_resumes(manifest: Path) -> None:
     kept, lost = manifest.parent / "knee-01" / "stir.nrrd", manifest.parent / "knee-02"
     before, content = kept.stat().st_mtime_ns, (lost / "stir.nrrd").read_bytes()
     shutil.rmtree(lost)

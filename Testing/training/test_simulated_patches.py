@@ -58,12 +58,12 @@ def test_rendered_knees_are_the_knees_of_their_seeds(folder: Path) -> None:
     kept = knees.anatomy(1)
     assert np.array_equal(kept.tissues, anew.tissues) and np.array_equal(kept.amounts, anew.amounts)
     assert np.array_equal(kept.labels, anew.labels) and kept.spacing == pytest.approx(anew.spacing)
-    assert np.array_equal(knees.anatomy(3).amounts, kept.amounts)  # again and again
+    assert np.array_equal(knees.anatomy(3).amounts, kept.amounts)  # repeatedly
     assert np.array_equal(Knees(None, RECIPE, 10_000).anatomy(1).amounts, kept.amounts)  # or a new one for each number
 
 
-def test_a_folder_without_knees_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="holds no knees"):
+def test_a_folder_without_knees_is_reported_in_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="does not contain knees"):
         Knees(tmp_path, RECIPE, 0)
 
 
@@ -80,7 +80,7 @@ def test_a_study_of_every_kind(folder: Path, kind: str) -> None:
     assert np.isfinite(contrasts).all() and contrasts.min() >= 0
     for image in contrasts:
         foreground = image[image > 0.2]
-        assert np.percentile(foreground, 90) == pytest.approx(1, abs=0.02)  # normalised as inference does it
+        assert np.percentile(foreground, 90) == pytest.approx(1, abs=0.02)  # normalised as in inference
     assert study.labels.any() == (kind != REGIONS)
     assert np.array_equal(studies.study(0).contrasts, study.contrasts)
     assert not np.array_equal(studies.study(1).contrasts.shape, ()) and studies.study(1).record != study.record
@@ -98,7 +98,7 @@ def test_slices_come_in_the_shares_asked_for(folder: Path) -> None:
 # -------------------------------------------------------------------------------------------------------------------- pool
 
 
-def test_a_stream_is_reproducible_and_goes_on_where_it_stopped(studies: SimulatedStudies) -> None:
+def test_a_stream_is_reproducible_and_resumes_where_it_stopped(studies: SimulatedStudies) -> None:
     whole = list(stream(studies))
     assert len(whole) == 12
     for inputs, label in whole:
@@ -107,19 +107,19 @@ def test_a_stream_is_reproducible_and_goes_on_where_it_stopped(studies: Simulate
     assert equal(whole, list(stream(studies)))
     assert equal(whole[8:], list(stream(studies, first_step=8, steps=4)))
     epochs = stream(studies, steps=6)
-    assert equal(whole, [*epochs, *epochs])  # the second epoch goes on
+    assert equal(whole, [*epochs, *epochs])  # the second epoch continues
 
 
-def test_processes_that_simulate_change_nothing(studies: SimulatedStudies) -> None:
+def test_worker_processes_change_nothing(studies: SimulatedStudies) -> None:
     assert equal(list(stream(studies, steps=6)), list(stream(studies, steps=6, workers=2)))
 
 
-def test_processes_of_a_fit_have_studies_of_their_own(studies: SimulatedStudies) -> None:
+def test_processes_of_a_fit_have_separate_studies(studies: SimulatedStudies) -> None:
     one, other = (next(iter(stream(studies, processes=2, rank=rank))) for rank in range(2))
     assert not torch.equal(one[1], other[1])
 
 
-def test_studies_leave_and_others_come(studies: SimulatedStudies) -> None:
+def test_old_studies_are_replaced_by_new_ones(studies: SimulatedStudies) -> None:
     pool = stream(studies, steps=40)
     seen = set()
     for _ in pool:
@@ -133,14 +133,14 @@ def test_studies_leave_and_others_come(studies: SimulatedStudies) -> None:
     assert 40 <= arrived <= 40 + SETTINGS.pool_slices + 2 * 8
 
 
-def test_an_input_is_left_out_as_often_as_asked(studies: SimulatedStudies) -> None:
+def test_an_input_is_left_out_at_its_rate(studies: SimulatedStudies) -> None:
     batches = torch.cat([inputs for inputs, _ in stream(studies, steps=40)])
     absent = (batches == 0).all(dim=(2, 3))
     assert not absent[:, :2].all(dim=1).any()
     assert absent[:, 2].float().mean() == pytest.approx(0.4, abs=0.12)
 
 
-def test_patches_are_cut_around_what_is_rare(folder: Path) -> None:
+def test_patches_are_cut_around_rare_regions(folder: Path) -> None:
     paper_like = SimulatedStudies(Knees(folder, RECIPE, 0), {PAPER_LIKE: 1.0}, seed=3)
     pool = stream(paper_like, focus={"bone-marrow edema": 1.0}, steps=5)
     rng = np.random.default_rng(0)
@@ -157,9 +157,9 @@ def test_patches_are_cut_around_what_is_rare(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("rates", "said"),
-    [({"t3": 0.1}, "one of t1, t2, gre"), ({"gre": 1.0}, "below 1"), ({"t1": 0.1, "t2": 0.1, "gre": 0.1}, "always has")],
+    [({"t3": 0.1}, "one of t1, t2, gre"), ({"gre": 1.0}, "below 1"), ({"t1": 0.1, "t2": 0.1, "gre": 0.1}, "every study has")],
 )
-def test_rates_that_make_no_sense_are_refused(rates: dict[str, float], said: str) -> None:
+def test_invalid_rates_are_refused(rates: dict[str, float], said: str) -> None:
     with pytest.raises(InputError, match=said):
         MissingInputs(rates, INPUT_CONTRASTS)
 
@@ -175,7 +175,7 @@ def test_patches_of_a_cache_leave_inputs_out_too(cache: SliceCache) -> None:
     )
 
 
-# -------------------------------------------------------------------------------------------------------- a fit, to its end
+# ----------------------------------------------------------------------------------------------------------- a complete fit
 
 
 def test_a_fit_on_simulated_patches_becomes_a_model_that_needs_no_gre(

@@ -1,4 +1,4 @@
-"""The simulation study: label maps, tuples, images, the bound, and the evaluation beside the paper's figures."""
+"""The simulation study: label maps, tuples, images, the bound, and the evaluation compared with the paper's figures."""
 
 from __future__ import annotations
 
@@ -65,13 +65,13 @@ def test_label_maps_are_split_by_knee_as_in_the_paper(maps: LabelMaps) -> None:
         knees_of(50, 10)
 
 
-def test_a_stopped_run_of_label_maps_goes_on(folder: Path, tmp_path: Path) -> None:
+def test_a_stopped_run_of_label_maps_resumes(folder: Path, tmp_path: Path) -> None:
     whole = (folder / "train.npy").read_bytes()
     for file in folder.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
     maps = np.load(folder / "train.npy")
     (tmp_path / "train.npy").unlink()
-    # Stopped in the third knee: one that is changed shows that it was not made again.
+    # Stopped in the third knee; a changed knee shows that it was not made again.
     there = maps[:5].copy()
     there[0] = 7
     (tmp_path / "train.partial").write_bytes(there.tobytes())
@@ -83,20 +83,20 @@ def test_a_stopped_run_of_label_maps_goes_on(folder: Path, tmp_path: Path) -> No
     assert not list(tmp_path.glob("*.part*"))
 
 
-def test_wrong_folders_of_label_maps_are_one_sentence(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_wrong_folders_of_label_maps_are_refused(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     assert main(["simulate-labels", str(folder), "--images", "40", "--slices", "4", "--size", "48"]) == InputError.exit_code
     assert "choose another folder" in capsys.readouterr().err
-    with pytest.raises(InputError, match="holds no label maps"):
+    with pytest.raises(InputError, match="has no label maps"):
         LabelMaps(tmp_path)
     (tmp_path / "index.json").write_text(json.dumps({"made_by": "ccdnn-train simulate-labels x"}))
-    with pytest.raises(InputError, match="to its end"):
+    with pytest.raises(InputError, match="to completion"):
         LabelMaps(tmp_path).part("train")
     np.save(tmp_path / "train.npy", np.zeros((2, 8, 8)))
     with pytest.raises(InputError, match="not uint8"):
         LabelMaps(tmp_path).part("train")
 
 
-def test_the_dominant_tissue_wins_and_air_is_what_tissues_leave() -> None:
+def test_the_dominant_tissue_wins_and_air_fills_the_rest() -> None:
     amounts = np.zeros((len(TISSUE_NAMES), 1, 1, 4))
     amounts[4, 0, 0] = [0.3, 0.6, 0.4, 0.0]
     amounts[6, 0, 0] = [0.0, 0.4, 0.6, 0.0]
@@ -116,7 +116,7 @@ def test_regions_are_connected_pieces_and_specks_share_a_number() -> None:
     assert len(numbers) == 5
     assert regions[35, 1] == regions[35, 30]
     assert set(np.unique(regions)) == {0, *numbers} == set(range(6))
-    assert regions_of(np.full((8, 8), 3, np.uint8)).min() == 1  # 0 is air even where there is none
+    assert regions_of(np.full((8, 8), 3, np.uint8)).min() == 1  # 0 is air even if there is none
 
 
 def test_tuples_lie_on_the_papers_grid() -> None:
@@ -128,7 +128,7 @@ def test_tuples_lie_on_the_papers_grid() -> None:
         assert values.min() == pytest.approx(low, abs=30 * step)
         assert values.max() == pytest.approx(high, abs=step)
         assert np.allclose(values / step, np.round(values / step))
-    # Every allowed combination is as likely as any other: S0 takes no part in the constraint.
+    # Every allowed combination is equally likely: S0 is not part of the constraint.
     assert np.bincount(np.round(s0 * 100).astype(int))[1:].std() < 0.1 * 500
     assert np.mean(t1) == pytest.approx(_mean_t1_of_the_grid(), rel=0.01)
 
@@ -166,7 +166,7 @@ def test_an_image_depends_on_seed_part_and_item_alone(maps: LabelMaps) -> None:
     assert np.array_equal(later.image(5), reference)
     assert not np.array_equal(images(seed=4).image(5), reference)
     assert not np.array_equal(images(part="test").image(5), reference)
-    # The noise leaves tuples and shifts as they are.
+    # The noise leaves tuples and shifts unchanged.
     assert np.array_equal(images(noise=0).tuples(5), images().tuples(5))
     assert np.abs(images(noise=0).image(5) - reference).max() < 0.02 * 6
     inputs, label = later[5]
@@ -210,7 +210,7 @@ def test_noise_is_a_share_of_each_contrasts_maximum(maps: LabelMaps) -> None:
         TupleImages(maps.part("train"), "train", noise=-1)
 
 
-def test_training_sees_every_image_once_before_any_twice(maps: LabelMaps) -> None:
+def test_training_sees_every_image_before_repeating_any(maps: LabelMaps) -> None:
     images = TupleImages(maps.part("train"), "train")
     labels = [images[item][1] for item in range(14)]
 
@@ -229,7 +229,7 @@ def test_training_sees_every_image_once_before_any_twice(maps: LabelMaps) -> Non
     assert sum(bool(all_places.eq(label[:, None, None]).all((3, 4)).any()) for all_places in squares) >= 1
 
 
-def test_the_data_module_serves_the_setting_it_was_given(folder: Path) -> None:
+def test_the_data_module_follows_its_setting(folder: Path) -> None:
     data = SimulationImages(str(folder), noise=2.0, batch_size=4, images_per_epoch=8, validation_images=3, seed=5)
     data.setup("fit")
     (inputs, label), *_ = list(data.val_dataloader())
@@ -262,18 +262,18 @@ def test_the_bound_against_a_known_conditional_mean() -> None:
 
 
 def test_the_bound_of_the_study() -> None:
-    """About 41.1 dB at range 1; estimated from fewer tuples than the table, it comes out somewhat lower."""
+    """About 41.1 dB at range 1; estimated from fewer tuples than in the table, it is somewhat lower."""
     clean = bound_over_tuples(0, tuples=200_000, queries=20_000)
     assert psnr_of(clean.one_pixel, 1) == pytest.approx(41.0, abs=0.7)
     assert clean.one_pixel == clean.regions_known
     noisy = bound_over_tuples(2, tuples=100_000, queries=5_000)
     assert noisy.one_pixel > noisy.regions_known > clean.one_pixel
-    # The oracle is left with its clean error and the noise of the image it is held against.
+    # The oracle's error is its noise-free error plus the noise of the reference image.
     left = clean.one_pixel + (0.02 * signal_maxima()[STIR]) ** 2
     assert noisy.regions_known == pytest.approx(left, rel=0.1)
 
 
-def test_air_that_is_known_of_pulls_the_mean_down() -> None:
+def test_a_known_share_of_air_lowers_the_mean() -> None:
     dark = np.full((1, 3), 0.02)
     without, with_air = (conditional_mean(input_noise=2, target_noise=2, air=air, tuples=50_000)(dark)[0] for air in (0.0, 0.5))
     assert with_air < without
@@ -284,7 +284,7 @@ def fit_setting(folder: Path, run: Path, name: str) -> Path:
 
 
 def fit(folder: Path, run: Path, *configs: str, **changes: object) -> Path:
-    """One step of the given configurations, made small, with more `changes` by option; the checkpoint."""
+    """One step of the given configurations, reduced in size and changed by options; returns the checkpoint."""
     arguments = [f"--config={CONFIGS / name}" for name in configs]
     small = {
         "--run": run,
@@ -328,9 +328,7 @@ def settings_of(configuration: Path) -> tuple[dict, dict]:
         ("ablation/noise_2_c1_c3", Setting(2, 0, "c1 + c3")),
     ],
 )
-def test_every_configuration_fits_and_is_of_the_setting_it_is_named_for(
-    name: str, setting: Setting, folder: Path, tmp_path: Path
-) -> None:
+def test_every_configuration_fits_the_setting_of_its_name(name: str, setting: Setting, folder: Path, tmp_path: Path) -> None:
     trained = TrainedNetwork.load(fit_setting(folder, tmp_path / "run", f"{name}.yaml"))
     assert trained.setting == setting
     assert setting in PAPER
@@ -360,12 +358,12 @@ def test_a_resumed_fit_sees_the_images_an_uninterrupted_one_would(
     resumed = fit(folder, tmp_path / "stopped", "quick.yaml", **settings, ckpt_path=stopped)
     first, second = (torch.load(path, weights_only=True)["state_dict"] for path in (whole, resumed))
     assert all(torch.equal(first[name], second[name]) for name in first)
-    # The logs of the stopped part stay beside those of the resumed one.
+    # The logs of the stopped part are kept with those of the resumed one.
     logs = sorted((tmp_path / "stopped" / "csv").glob("version_*/metrics.csv"))
     assert [path.parent.name for path in logs] == ["version_0", "version_1"]
 
 
-def test_scores_are_those_of_the_prediction(maps: LabelMaps, shifted: Path) -> None:
+def test_scores_match_the_prediction(maps: LabelMaps, shifted: Path) -> None:
     trained = TrainedNetwork.load(shifted)
     scores = score_network(trained, maps)
     assert [(s.image, s.method) for s in scores] == [
@@ -414,18 +412,18 @@ def test_evaluate_simulation_writes_scores_table_and_pictures(
     assert "*26.81*" in summary
     bound = float(np.mean([float(row["MSE"]) for row in rows]))
     assert f"bound: one pixel | 2 | {bound * 1e4:.3f} | **{-10 * np.log10(bound):.2f}**" in summary
-    # A second call keeps the scores that are there.
+    # A second call keeps existing scores.
     before = (results / "noise_free.csv").stat().st_mtime_ns
     assert main(command) == 0
     assert (results / "noise_free.csv").stat().st_mtime_ns == before
     (results / "noise_free.csv").write_text("image,method\n0,network\n")
     assert main(command) == InputError.exit_code
-    assert "does not hold scores" in capsys.readouterr().err
+    assert "is not a score file" in capsys.readouterr().err
     with pytest.raises(InputError):
         read_scores(results / "none.csv")
 
 
-def test_a_bound_of_some_images_stands_beside_the_network_on_the_same() -> None:
+def test_a_bound_of_some_images_is_compared_with_the_network_on_the_same() -> None:
     scores = [ImageScore(i, "network", e, -10 * np.log10(e), 0.9) for i, e in enumerate((0.1, 0.001))]
     scores.append(ImageScore(1, "bound: one pixel", 0.0001, 40.0, 0.99))
     table = markdown_table([SettingScores(Setting(2, 0, "c1"), "4 maps", scores)])
@@ -446,7 +444,7 @@ def test_an_ablation_compares_image_by_image() -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", None])
-def test_a_foreign_checkpoint_is_one_sentence(
+def test_a_foreign_checkpoint_is_reported_in_one_sentence(
     content: bytes | None, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     foreign = tmp_path / "foreign.ckpt"
@@ -459,11 +457,11 @@ def test_a_foreign_checkpoint_is_one_sentence(
     assert not (tmp_path / "results").exists()
 
 
-def test_a_checkpoint_of_other_data_is_one_sentence(shifted: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_of_other_data_is_reported_in_one_sentence(shifted: Path, tmp_path: Path) -> None:
     content = torch.load(shifted, weights_only=True)
     del content["datamodule_hyper_parameters"]["noise"]
     torch.save(content, tmp_path / "other.ckpt")
-    with pytest.raises(ModelError, match="other data than SimulationImages"):
+    with pytest.raises(ModelError, match="data other than SimulationImages"):
         TrainedNetwork.load(tmp_path / "other.ckpt")
 
 

@@ -1,4 +1,4 @@
-"""Simulated subjects as a cache of slices, and the patches and slices that a fit sees of it."""
+"""Simulated subjects as a cache of slices, and the patches and slices that a fit gets from it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ccdnn_training.data.studies import NORMALISATION
 from ccdnn_training.physics.protocol import CONTRASTS
 
 
-def test_the_cache_holds_what_was_asked_for(cache: SliceCache) -> None:
+def test_the_cache_contains_the_requested_subjects(cache: SliceCache) -> None:
     assert [len(cache.part(part)) for part in ("train", "validation")] == [3, 1]
     assert cache.normalisation == NORMALISATION
     for subject in cache.subjects:
@@ -36,7 +36,7 @@ def test_parts_never_share_a_subject(cache: SliceCache) -> None:
     assert gaps.min() >= 10_000
 
 
-def test_a_second_call_makes_only_what_is_missing(cache_folder: Path, cache: SliceCache) -> None:
+def test_a_second_call_makes_only_missing_subjects(cache_folder: Path, cache: SliceCache) -> None:
     kept, remade = (s.path for s in cache.part("train")[:2])
     before, content = kept.stat().st_mtime_ns, remade.read_bytes()
     remade.unlink()
@@ -45,8 +45,8 @@ def test_a_second_call_makes_only_what_is_missing(cache_folder: Path, cache: Sli
     assert remade.read_bytes() == content
 
 
-def test_a_damaged_cache_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="holds no slice cache"):
+def test_a_damaged_cache_is_reported_in_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is not a slice cache"):
         SliceCache(tmp_path)
     write_subject(tmp_path, "a", np.zeros((3, 1, 8, 8)))
     subjects = [{"name": "a", "part": "train", "provenance": {}}]
@@ -82,11 +82,11 @@ def test_processes_share_an_epoch_without_repeats(cache: SliceCache) -> None:
     shares = [list(sampler) for sampler in samplers]
     assert [len(share) for share in shares] == [4, 4, 4]
     assert sorted(key for share in shares for key in share) == [(5, item) for item in range(12)]
-    # Together the n-th batches of all processes are the n-th batch of one process with as many more patches a batch.
+    # Together the n-th batches of all processes are the n-th batch of one process with as many times more patches per batch.
     assert {item for share in shares for _, item in share[:2]} == set(range(6))
 
 
-def test_a_patch_larger_than_a_slice_is_one_sentence(cache: SliceCache) -> None:
+def test_a_patch_larger_than_a_slice_is_reported_in_one_sentence(cache: SliceCache) -> None:
     with pytest.raises(InputError, match=r"A patch of 128×128 does not fit into the 96×96 slices of train-"):
         PatchDataset(cache.part("train"), 128, 16, seed=1)
 
@@ -98,7 +98,7 @@ def test_simulated_subjects_keep_their_regions(cache: SliceCache) -> None:
         assert all(mask.shape == shape for mask in regions.values())
 
 
-def test_slices_come_whole_and_in_order(cache: SliceCache) -> None:
+def test_slices_are_whole_and_in_order(cache: SliceCache) -> None:
     dataset = SliceDataset([subject.array() for subject in cache.part("validation")])
     assert len(dataset) == 2
     inputs, label = dataset[1]

@@ -41,7 +41,7 @@ def body() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 # --------------------------------------------------------------------------------------------------------------- semi-real
 
 
-def test_the_fit_finds_what_the_echoes_were_made_of(body) -> None:
+def test_the_fit_recovers_the_tissue_behind_the_echoes(body) -> None:
     water, _, fat = body
     tissue = fit_tissue(TIMES, echoes(*body))
     inside = ndimage.binary_erosion(water + fat > 0, np.ones((1, 7, 7)))
@@ -57,7 +57,7 @@ def test_the_fit_finds_what_the_echoes_were_made_of(body) -> None:
     assert not (tissue.water + tissue.fat)[:, :2].any()  # air
 
 
-def test_the_contrasts_are_the_signal_equations(body) -> None:
+def test_the_contrasts_follow_the_signal_equations(body) -> None:
     grid = Volume(np.zeros((3, 64, 64)), small_study.sagittal_matrix())
     study = semi_real_study(TIMES, echoes(*body, noise=1.0), grid, noise_percent=0.0)
     muscle, fat = (slice(None), slice(10, 28), slice(10, 28)), (slice(None), slice(40, 56), slice(10, 54))
@@ -82,22 +82,22 @@ def test_a_folder_of_echoes_becomes_a_study(body, tmp_path: Path, capsys: pytest
     series = write_echoes(tmp_path / "series", echoes(*body, noise=2.0))
     assert main(["semi-real", str(series), "-o", str(tmp_path / "study")]) == 0
     assert read_volume(tmp_path / "study" / "stir.nrrd").array.shape == (3, 64, 64)
-    assert main(["semi-real", str(series), "-o", str(tmp_path / "study")]) == 5  # what is there stays
+    assert main(["semi-real", str(series), "-o", str(tmp_path / "study")]) == 5  # an existing folder is not overwritten
     few = write_echoes(tmp_path / "few", echoes(*body)[:3])
     assert main(["semi-real", str(few), "-o", str(tmp_path / "none")]) == 3
-    assert "3 echoes on one grid were found, and 4 are needed" in capsys.readouterr().err
+    assert "Found 3 echoes on one grid, but 4 are needed" in capsys.readouterr().err
     assert not (tmp_path / "none").exists()
 
 
 # ------------------------------------------------------------------------------------------------------------------ checks
 
 
-def test_streaks_are_found_in_air_and_not_elsewhere() -> None:
+def test_streaks_are_found_only_in_air() -> None:
     body = np.zeros((2, 100, 100), bool)
     body[:, 30:70, 30:70] = True
     image = np.where(body, 1.0, 0.01)
     assert checks.streaks_in_air(image, body) == 0
-    image[:, 30:70, 24:30] = 0.5  # the edge's own blur
+    image[:, 30:70, 24:30] = 0.5  # the blur of the edge
     assert checks.streaks_in_air(image, body) == 0
     image[:, 15:20, 30:70] = 0.06
     assert checks.streaks_in_air(image, body) == pytest.approx(0.05, abs=0.002)
@@ -133,7 +133,7 @@ def test_the_body_is_the_largest_part_without_holes() -> None:
 # ------------------------------------------------------------------------------------------------------------------- table
 
 
-def test_every_change_changes_its_inputs_alone() -> None:
+def test_every_change_affects_only_its_inputs() -> None:
     subject = simulated_subject(80_001, KneeRecipe(slices=4, matrix=(96,), lesions=1.0))
     before = {name: image.copy() for name, image in subject.images.items()}
     names = [change.name for change in CHANGES]
@@ -162,7 +162,7 @@ def test_the_command_writes_table_scores_and_picture(tmp_path: Path, capsys: pyt
     rows = {line.split(" | ")[0].removeprefix("| "): line for line in text.splitlines() if line.startswith("| ")}
     assert set(rows) == {"change", *(change.name for change in CHANGES if change.name not in ("no T1-w", "no T2-w"))}
     assert "tiny 0.0.1, free 0.0.1" in text
-    assert rows["no GRE"].split(" | ")[1].startswith("– / ")  # one refuses, the other does without
+    assert rows["no GRE"].split(" | ")[1].startswith("– / ")  # one requires it, the other does not
     assert (output / "stress.png").stat().st_size > 10_000
     with (output / "scores.csv").open() as file:
         scores = list(csv.DictReader(file))

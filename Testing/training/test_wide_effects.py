@@ -1,4 +1,4 @@
-"""What hospitals add to a series: every effect does what its file says, and its record makes it again."""
+"""Further effects of series from any hospital: each does what its file says, and can be made again from its record."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_coil_field_has_its_ratio_and_is_smooth() -> None:
     field = CoilField(((0.5, -0.1, 0.5),), 0.5, 2.5).field((6, 50, 40))
     assert field.max() == pytest.approx(1)
     assert field.max() / field.min() == pytest.approx(2.5, rel=1e-4)
-    assert field[3, 0, 20] > field[3, -1, 20]  # brightest where the coil lies
+    assert field[3, 0, 20] > field[3, -1, 20]  # brightest at the coil
     assert np.abs(np.diff(field, axis=1)).max() < 0.1
     assert np.array_equal(CoilField((), 0.5, 2.5).field((2, 3, 3)), np.ones((2, 3, 3)))
     ratios = [CoilField.draw(np.random.default_rng(seed)).ratio for seed in range(200)]
@@ -46,7 +46,7 @@ def test_a_coil_field_has_its_ratio_and_is_smooth() -> None:
     assert np.median(ratios) < 1.6  # most knees are mildly shaded
 
 
-def test_fat_level_scales_fat_alone() -> None:
+def test_fat_level_scales_only_fat() -> None:
     levels = [FatLevel.draw(np.random.default_rng(seed)).factor for seed in range(300)]
     assert LEVELS[0] <= min(levels) < 0.5 and max(levels) <= LEVELS[1]
     assert np.mean(np.abs(np.array(levels) - 1) < 0.16) > 0.7
@@ -74,7 +74,7 @@ def test_placement_turns_about_the_middle(ball: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("axis", [-1, -2, -3])
-def test_reslicing_smears_along_its_axis_alone(ball: np.ndarray, axis: int) -> None:
+def test_reslicing_smears_only_along_its_axis(ball: np.ndarray, axis: int) -> None:
     spacing_mm = 9.0 if axis == -3 else 4.0
     slices = Reslicing(axis, spacing_mm, 0.9 * spacing_mm, 0.4)
     resliced = slices.interpolate(slices.sample(ball, SPACING), ball.shape[axis], SPACING)
@@ -85,7 +85,7 @@ def test_reslicing_smears_along_its_axis_alone(ball: np.ndarray, axis: int) -> N
     edges = np.moveaxis(np.broadcast_to((np.arange(ball.shape[axis]) > 4).astype(np.float32), (3, 5, ball.shape[axis])), -1, axis)
     across = slices.interpolate(slices.sample(edges, SPACING), ball.shape[axis], SPACING)
     other = [n for n in range(3) if n != axis % 3]
-    assert np.ptp(across, axis=tuple(other)).max() < 1e-6  # what does not change in the other directions still does not
+    assert np.ptp(across, axis=tuple(other)).max() < 1e-6  # still constant along the other directions
 
 
 def test_reslicing_to_its_own_slices_changes_nothing(ball: np.ndarray) -> None:
@@ -121,14 +121,14 @@ def wide_study(seed: int, effects=(*EFFECTS, *WIDE_EFFECTS)):
     return draw_wide_study(PAPER_PROTOCOL, 1.5, np.random.default_rng(seed), effects)
 
 
-def test_a_study_shares_its_coil_and_its_place() -> None:
+def test_a_study_shares_its_coil_and_its_position() -> None:
     for seed in range(20):
         study = wide_study(seed)
         assert len({acquisition.coil_field for acquisition in study.values()}) == 1
         assert study["t1"].placement is None and study["stir"].placement is None
         assert study["t2"].placement is not None and study["gre"].placement is not None
         assert all(acquisition.misregistration is None for acquisition in study.values())
-        assert study["stir"].flow.amplitude == 0  # no ghosts to be learned
+        assert study["stir"].flow.amplitude == 0  # no ghosts to learn
         assert all(acquisition.tesla == acquisition.chemical_shift.tesla == 1.5 for acquisition in study.values())
         for acquisition in study.values():
             assert acquisition.chemical_shift.readout_axis == -3 - acquisition.truncation.phase_axis

@@ -1,1 +1,1 @@
-"""Makes the models that `ccdnn` runs: physics, simulated knees, losses, fitting, evaluation."""
+"""Training of the models that `ccdnn` runs: physics, simulated knees, losses, fitting, evaluation."""

@@ -1,6 +1,6 @@
 """The three losses of the paper's section 2.6, on images (batch, 1, row, column); each returns a scalar.
 
-c1 is the mean squared error. c2 forgives misregistration: every output pixel is held against the best pixel of the label's
+c1 is the mean squared error. c2 tolerates misregistration: every output pixel is compared with the closest value in the label's
 k × k window around it. c3 compares local means and local variations, so that noise and fine texture need not match pixel by
 pixel. Training runs c1 + 0.3 · c2 first, then c1 + 0.3 · c3 (section 3.2).
 """
@@ -20,12 +20,12 @@ def mean_squared_error(output: Tensor, label: Tensor) -> Tensor:
 def misregistration_loss(output: Tensor, label: Tensor, window: int = 5) -> Tensor:
     """c2 (Eq. 7): mean over pixels of the smallest squared difference to the label's `window` × `window` neighbourhood.
 
-    At the border the window is the part of it that lies inside the image.
+    At the border, only the part of the window inside the image counts.
     """
-    # A replicated border adds only values that the part of the window inside the image already holds.
+    # A replicated border adds only values that the part of the window inside the image already has.
     padded = functional.pad(label, [window // 2] * 4, mode="replicate")
     rows, columns = label.shape[-2:]
-    # The smallest difference has the gradient of a difference to the pixel where it was found, so the search needs none.
+    # The gradient is that of the difference to the pixel found, so the search for the smallest difference needs no gradient.
     with torch.no_grad():
         nearest, smallest = label, (output - label).abs()
         for row in range(window):
@@ -48,7 +48,7 @@ def local_statistics_loss(output: Tensor, label: Tensor, window: int = 5, variat
     if variation == "deviation":
         variance_output, variance_label = _root(variance_output), _root(variance_label)
     elif variation != "variance":
-        raise ValueError(f"The variation is 'variance' or 'deviation', not {variation!r}.")
+        raise ValueError(f"The variation must be 'variance' or 'deviation', not {variation!r}.")
     return functional.mse_loss(mean_output, mean_label) + functional.mse_loss(variance_output, variance_label)
 
 

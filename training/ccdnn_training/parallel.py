@@ -1,4 +1,4 @@
-"""Processes for work that falls into independent parts."""
+"""Process pools for work in independent parts."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 
 
 def processes(jobs: int) -> ProcessPoolExecutor:
-    """So many processes of one thread each: more threads would only compete with the other processes."""
+    """A pool of `jobs` processes with one thread each; more threads would only compete with the other processes."""
     return ProcessPoolExecutor(jobs, initializer=_one_thread)
 
 
 def fresh_processes(jobs: int, start: Callable[..., None], *arguments: Any) -> ProcessPoolExecutor:
-    """The same, begun anew and not as copies of this process, each with a call of `start(*arguments)`.
+    """The same, but spawned instead of forked from this process; each process first calls `start(*arguments)`.
 
-    For work after a network or regressor was computed here: a copy would wait forever for OpenMP's threads, which are not copied.
+    Needed after this process has run a network or regressor: a fork would wait forever for OpenMP's threads, which are not copied.
     """
     return ProcessPoolExecutor(jobs, get_context("spawn"), _start, (start, arguments))
 

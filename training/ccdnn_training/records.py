@@ -1,4 +1,4 @@
-"""Dataclasses of words and numbers as lines of a CSV file."""
+"""Dataclasses of strings and numbers as rows of a CSV file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Record = TypeVar("Record")
 
 
 def write_records(records: Iterable[Record], kind: type[Record], path: Path) -> None:
-    """A column a field of `kind`, a line a record; a float has seven digits, one that is not finite is an empty field.
+    """Write one column per field of `kind` and one row per record; floats have seven digits, non-finite ones are left empty.
 
     Raises:
         OutputError: see `replacing`.
@@ -29,17 +29,17 @@ def write_records(records: Iterable[Record], kind: type[Record], path: Path) -> 
 
 
 def read_records(kind: type[Record], path: Path) -> list[Record]:
-    """What `write_records` wrote.
+    """Read what `write_records` wrote.
 
     Raises:
-        InputError: the file cannot be read or holds something else.
+        InputError: the file cannot be read or has other content.
     """
     types = get_type_hints(kind)
     try:
         with path.open(newline="", encoding="utf-8") as file:
             return [kind(**{name: _value(line[name], types[name]) for name in types}) for line in csv.DictReader(file)]
     except (OSError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path} is damaged ({error}); remove it to have it made again.") from error
+        raise InputError(f"{path} is damaged ({error}); remove it, and it is made again.") from error
 
 
 def _text(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""A simulated study: one knee, four series on one grid, a label map, and the record that makes it again."""
+"""A simulated study: one knee, four series on one grid, a label map, and the record needed to make it again."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ def simulate_study(
     """Simulate one subject.
 
     Args:
-        seed: decides anatomy, pose, tissue values, protocol and effects, each from a stream of its own.
+        seed: determines anatomy, pose, tissue values, protocol and effects, each by its own random stream.
         grid: where the voxels lie; by default 24 sagittal slices of 384 × 384 (section 2.3).
         protocol: the four sequences, or None to draw the inputs' parameters around the paper's.
-        effects: names out of `acquisition.series.EFFECTS`.
+        effects: names from `acquisition.series.EFFECTS`.
         edema, ganglion: add the lesion.
         on_slice: called with (slices done, slices) while the anatomy is rendered.
     """
@@ -90,6 +90,6 @@ def write_study(study: Study, folder: Path) -> None:
 
 
 def _header(contrast: str, acquisition: Acquisition, seed: int) -> dict[str, str]:
-    """What a reader of the file should know: that it is simulated, and with which sequence."""
+    """Header entries that mark the file as simulated and state its sequence."""
     header = {"SimulatedImage": "simulated knee, not a patient", "SimulationSeed": str(seed), "Contrast": contrast}
     return {**header, **acquisition.sequence.header()}

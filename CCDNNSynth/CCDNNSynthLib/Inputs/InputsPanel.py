@@ -1,4 +1,4 @@
-"""The section "Inputs": which volumes, what they are, where they lie, and what looks wrong with them."""
+"""The section "Inputs": the chosen volumes, their grids, and warnings about them."""
 
 from dataclasses import dataclass
 
@@ -18,13 +18,13 @@ from CCDNNSynthLib.Panel import Panel
 from CCDNNSynthLib.Parameters import VOLUME_OF_ROLE, volumesOf
 from CCDNNSynthLib.Scene.SceneVolumes import gridOf, voxelsOf
 
-# Slices looked at to tell T1-w from T2-w where no header does.
+# Slices compared to distinguish T1-w from T2-w if no header does.
 SLICES_COMPARED = 12
 
 
 @dataclass(frozen=True)
 class _Described:
-    """A description, and what it was made from: when that changes, it is made anew."""
+    """A description and the key it was made from; when the key changes, it is made again."""
 
     key: tuple
     description: object
@@ -32,7 +32,7 @@ class _Described:
 
 class InputsPanel(Panel):
     def __init__(self, widget):
-        """:param widget: of Inputs.ui."""
+        """:param widget: loaded from Inputs.ui."""
         super().__init__(widget)
         self._described, self._swap = {}, ((), None)
         self._lines = {
@@ -51,16 +51,16 @@ class InputsPanel(Panel):
         super().setParameterNode(parameterNode)
 
     def setEnabled(self, enabled: bool) -> None:
-        """Let the inputs be changed, or, in a run, not."""
+        """Enable the inputs, or disable them during a run."""
         for name in ("t1Selector", "t2Selector", "greSelector", "stirSelector", "detectButton", "sampleLink"):
             getattr(self.ui, name).enabled = enabled
 
     def protocols(self) -> dict:
-        """Role → how the chosen volume was acquired, as far as that is known."""
+        """Role → how the chosen volume was acquired, as far as known."""
         return {role: self._description(role, node).protocol for role, node in self._volumes().items()}
 
     def patients(self) -> dict:
-        """Role → whom the chosen volume is of, as far as that is known."""
+        """Role → patient of the chosen volume, as far as known."""
         return {role: self._description(role, node).patient for role, node in self._volumes().items()}
 
     def onDetect(self) -> None:
@@ -70,7 +70,7 @@ class InputsPanel(Panel):
             if node.GetClassName() == "vtkMRMLScalarVolumeNode" and not node.GetHideFromEditors()
         ]
         if not nodes:
-            self._tellDetection((_("There is no volume in the scene; load a study first."),))
+            self._tellDetection((_("The scene does not contain a volume; load a study first."),))
             return
         card = self._card()
         detection = detect(nodes, optional=[Role(role) for role in card.optional] if card is not None else ())
@@ -92,7 +92,7 @@ class InputsPanel(Panel):
         self._tellDetection(())
 
     def refresh(self) -> None:
-        """Bring the lines and the warnings up to date with the choices."""
+        """Update the lines and the warnings."""
         volumes = self._volumes()
         self._observe(volumes.values())
         for role, line in self._lines.items():
@@ -105,7 +105,7 @@ class InputsPanel(Panel):
         self.refreshSoon()
 
     def _observe(self, nodes) -> None:
-        """Hear of what is done to the chosen volumes: other voxels, another place, another transform."""
+        """Observe changes to the chosen volumes: voxels, position, transform."""
         self.removeObservers()
         for node in set(nodes):
             for event in (node.ImageDataModifiedEvent, node.TransformModifiedEvent, vtk.vtkCommand.ModifiedEvent):
@@ -124,7 +124,7 @@ class InputsPanel(Panel):
         return self._described[role].description
 
     def _line(self, role, volumes) -> str:
-        """Where a volume lies, what will be done about that, and what it looks like if not like its role."""
+        """Describe a volume's grid, whether it will be resampled, and which other role it looks like, if any."""
         node, reference = volumes[role], volumes.get(Role.T1)
         try:
             grid = gridOf(node, reference)
@@ -162,19 +162,19 @@ class InputsPanel(Panel):
                 continue
             try:
                 found.append(crossing_warning(role, node.GetName(), gridOf(node, reference), gridOf(reference)))
-            except InputError:  # said in the volume's line
+            except InputError:  # shown in the volume's line
                 continue
         return found
 
     def _card(self):
-        """The card of the chosen model, or None where it cannot be read, which the section below says."""
+        """The card of the chosen model, or None if it cannot be read, which the section below reports."""
         try:
             return chosenModel(self._parameterNode.model).card()
         except CcdnnError:
             return None
 
     def _swapWarning(self, t1, t2, protocols):
-        """See `ccdnn.plausibility.swap_warning`; asked anew only for other volumes, since it may look at voxels."""
+        """See `ccdnn.plausibility.swap_warning`; cached until the volumes change, because it may read voxels."""
         key = tuple((node.GetID(), node.GetImageData() and node.GetImageData().GetMTime()) for node in (t1, t2))
         if self._swap[0] != key:
             self._swap = (key, self._compare(t1, t2, protocols))
@@ -189,5 +189,5 @@ class InputsPanel(Panel):
             step = max(1, grid.shape[0] // SLICES_COMPARED)
             first, second = (Volume(voxelsOf(node)[::step], grid.ijk_to_ras, name=node.GetName()) for node in (t1, t2))
             return swap_warning(first, second, protocols)
-        except InputError:  # said in the volume's line, or when Apply is pressed
+        except InputError:  # shown in the volume's line, or when Apply is pressed
             return None

@@ -1,4 +1,4 @@
-"""The models a user can choose, and their cards, without torch in Slicer's process."""
+"""The models a user can choose and their cards, read without importing torch into Slicer's process."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from CCDNNSynthLib import Messages
 
 @dataclass(frozen=True)
 class Choice:
-    """A model: what the parameter node keeps of it, what it is called, and its file."""
+    """A model: its value in the parameter node, its title and its file."""
 
     value: str
     title: str
@@ -24,12 +24,12 @@ class Choice:
     request: ModelChoice
 
     def card(self) -> ModelCard:
-        """Raises ModelError when the file is gone or no model of ours."""
+        """Raises ModelError if the file is missing or is not a CC-DNN model."""
         return read_card(self.path)
 
 
 def bundledModels() -> list:
-    """The bundled models, the default one first and under the empty value; none where none are installed."""
+    """The bundled models, the default one first and with an empty value; an empty list if none are installed."""
     try:
         entries = sorted(list_models(), key=lambda entry: not entry.default)
     except ModelError:
@@ -41,15 +41,15 @@ def bundledModels() -> list:
 
 
 def modelFile(path) -> Choice:
-    """A model file of the user's own."""
+    """A model file chosen by the user."""
     path = Path(path)
     return Choice(str(path), path.name, path, ModelChoice(path=path))
 
 
 def chosenModel(value: str) -> Choice:
-    """The model that the parameter node's `value` stands for.
+    """The model that the parameter node's `value` refers to.
 
-    Raises ModelError when it is neither a bundled one nor a file.
+    Raises ModelError if it is neither a bundled model nor a file.
     """
     for choice in bundledModels():
         if choice.value == value:
@@ -57,24 +57,24 @@ def chosenModel(value: str) -> Choice:
     if not value:
         raise ModelError(_("No model is bundled with this installation; choose a model file."))
     if not Path(value).is_file():
-        raise ModelError(_("The model {model} is not there any more; choose another one.").format(model=value))
+        raise ModelError(_("The model file {model} no longer exists; choose another one.").format(model=value))
     return modelFile(value)
 
 
 def summary(card: ModelCard) -> str:
-    """One line for the panel."""
+    """One-line summary for the panel."""
     return _("{name} {version}: {data}").format(name=card.name, version=card.version, data=card.training_data)
 
 
 def cardAsHtml(card: ModelCard) -> str:
-    """The whole card, for people."""
+    """The whole card as an HTML table."""
     rows = [(_("Model"), f"{card.name} {card.version}"), (_("Trained on"), card.training_data)]
     for contrast in (*card.contrasts, card.target):
-        optional = _("; can do without") if contrast.role in card.optional else ""
+        optional = _("; optional") if contrast.role in card.optional else ""
         rows.append((Role(contrast.role).label, _protocol(contrast.protocol) + optional))
     rows.append((_("Intensities"), card.normalisation["strategy"].replace("_", " ")))
     rows += [(result.metric, _result(result)) for result in card.results]
-    rows += [(_("Licence"), card.licence), (_("Made"), card.created)]
+    rows += [(_("Licence"), card.licence), (_("Created"), card.created)]
     cells = "".join(
         f"<tr><td><b>{Messages.escaped(name)}</b>&nbsp;&nbsp;</td><td>{Messages.escaped(text)}</td></tr>" for name, text in rows
     )

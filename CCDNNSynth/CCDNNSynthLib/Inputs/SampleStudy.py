@@ -1,4 +1,4 @@
-"""The bundled sample study: simulated series of one knee, offered by the Sample Data module and by the panel, with no network."""
+"""The bundled sample study: simulated series of one knee, available offline from the Sample Data module and the panel."""
 
 import hashlib
 from pathlib import Path
@@ -11,7 +11,7 @@ from ccdnn.series import Role
 CATEGORY = "CCDNNSynth"
 SAMPLE_NAME = "CCDNNSynthKnee"
 SAMPLE_FOLDER = Path(__file__).resolve().parents[2] / "Resources" / "SampleData"
-# File → name of the volume, which tells Detect its role as a scanner's series description would.
+# Role → file and volume name. Detect finds the role from the name, as from a scanner's series description.
 VOLUMES = {
     Role.T1: ("t1.nrrd", "Sample knee T1"),
     Role.T2: ("t2.nrrd", "Sample knee T2"),
@@ -21,7 +21,7 @@ VOLUMES = {
 
 
 def registerSampleStudy() -> None:
-    """Add the study to the Sample Data module, where this application has one."""
+    """Add the study to the Sample Data module, if this application has one."""
     try:
         from SampleData import SampleDataLogic
     except ImportError:
@@ -54,7 +54,7 @@ def loadSampleStudy() -> dict:
 
 
 def _forgetFile(node) -> None:
-    """Saving the scene must write a file of its own, never into the installed extension."""
+    """Remove the storage node, so that saving the scene never writes into the installed extension."""
     storage = node.GetStorageNode()
     if storage is not None:
         node.SetAndObserveStorageNodeID(None)

@@ -1,1 +1,1 @@
-"""The section "Inputs": volumes found, checked and chosen, the models on offer, the sample study."""
+"""The section "Inputs": detecting and checking the input volumes, the available models, the sample study."""

@@ -1,4 +1,4 @@
-"""CNR of the scene's volumes in the scene's regions. Between two measurements only what has changed is sampled again."""
+"""CNR of the scene's volumes in the scene's regions. A new measurement only samples again what has changed."""
 
 import numpy as np
 
@@ -8,8 +8,8 @@ from CCDNNSynthLib.Scene.SceneVolumes import voxelsOf
 
 
 class CnrMeasurement:
-    """Each volume is sampled in its own voxels whose centres lie in the region: interpolating would smooth the noise that CNR
-    divides by. Volumes of different grids therefore have different voxel counts.
+    """Each volume is sampled at its own voxels whose centres lie in the region, because interpolation would smooth the noise that
+    CNR divides by. Volumes with different grids therefore have different voxel counts.
     """
 
     def __init__(self):
@@ -24,7 +24,7 @@ class CnrMeasurement:
         :return: `ccdnn.measure.table.Table`.
 
         Raises:
-            InputError: a volume without voxels, or with several values a voxel.
+            InputError: a volume has no voxels, or several values per voxel.
         """
         wanted = {tissue_name(name) for pair in pairs for name in (pair.foreground, pair.background)}
         regionsOfTissue = {}
@@ -34,7 +34,7 @@ class CnrMeasurement:
         samples, shared = {}, {}
         for name, volume in volumes.items():
             array = voxelsOf(volume).reshape(-1)
-            # Volumes on one grid share all but the sampling.
+            # Volumes with the same grid share everything except the samples.
             grid = gridStamp(volume)
             voxels = {tissue: self._voxels(grid, volume, tissue, parts) for tissue, parts in regionsOfTissue.items()}
             modified = volume.GetImageData().GetMTime()
@@ -51,7 +51,7 @@ class CnrMeasurement:
         return cnr_table_of_samples(samples, shared, pairs, form)
 
     def _voxels(self, grid, volume, tissue, parts) -> np.ndarray:
-        """Of all regions of a tissue together: the very array of the last measurement, as long as they are the same voxels."""
+        """The voxels of all regions of a tissue: the same array object as in the last measurement if they have not changed."""
         found = []
         for part in parts:
             key = ("region", grid, part.key)
@@ -59,7 +59,7 @@ class CnrMeasurement:
         return self._kept(("tissue", grid, tissue), tuple(map(id, found)), lambda: joined_voxels(found))
 
     def _unlessSame(self, key, voxels) -> np.ndarray:
-        """Segments share a labelmap, so that one which is painted changes the stamps of the others, but not their voxels."""
+        """Segments share a labelmap, so painting one changes the stamps of the others, but not their voxels."""
         before = self._before.get(key)
         return before[1] if before is not None and np.array_equal(before[1], voxels) else voxels
 
@@ -71,9 +71,9 @@ class CnrMeasurement:
         return self._kept(("shared", grid, names), tuple(map(id, both)), lambda: shared_voxels(*both))
 
     def _kept(self, key, stamp, compute):
-        """What `compute` gave when the stamp was the same, in this measurement or the one before.
+        """The cached result of `compute` for this stamp, from this measurement or the previous one.
 
-        Arrays are told apart by their id: those of the measurement before are held until this one is over.
+        Stamps compare arrays by id, so the arrays of the previous measurement are kept alive until this one ends.
         """
         kept = self._now.get(key) or self._before.get(key)
         self._now[key] = kept if kept is not None and kept[0] == stamp else (stamp, compute())

@@ -1,4 +1,4 @@
-"""The section "Contrast (CNR)": tissue regions, their contrast in the acquired and the synthetic STIR, its table and plot."""
+"""The section "Contrast (CNR)": tissue regions, and a table and plot of their contrast in acquired and synthetic STIR."""
 
 from pathlib import Path
 
@@ -18,13 +18,13 @@ from CCDNNSynthLib.Scene import Tables
 from CCDNNSynthLib.Scene.Regions import addOutline, addTissueSegmentation, outlinesOf, regionsOf, removeOutline, sliceNormal
 from CCDNNSynthLib.Views import Plots
 
-# Between a change and the measurement that follows it: a dragged point moves more often than a screen is drawn.
+# Delay of a measurement after a change: a dragged point moves more often than the screen is redrawn.
 LIVE_MS = 20
 
 
 class CnrPanel(Panel):
     def __init__(self, widget):
-        """:param widget: of Cnr.ui."""
+        """:param widget: loaded from Cnr.ui."""
         super().__init__(widget)
         self._measurement, self._shown = CnrMeasurement(), False
         self._drawing = OutlineDrawing(self._onDrawn)
@@ -52,7 +52,7 @@ class CnrPanel(Panel):
         super().setParameterNode(parameterNode)
 
     def exit(self) -> None:
-        """Another module is shown. From now on only a plot that is still in the layout follows the regions."""
+        """Called when the user leaves the module. From now on, only a plot that is still in the layout follows the regions."""
         self._drawing.finish()
         self._shown = False
 
@@ -62,7 +62,7 @@ class CnrPanel(Panel):
         super().close()
 
     def refresh(self) -> None:
-        """Bring widgets, observers and, where it is live, the measurement up to date with the choices."""
+        """Update the widgets, the observers and, in live mode, the measurement."""
         node = self._parameterNode
         self._observe()
         regions = regionsOf(node) if node is not None else []
@@ -92,14 +92,14 @@ class CnrPanel(Panel):
         editor.setSourceVolumeNode(volume)
 
     def onDraw(self, shape: OutlineShape) -> None:
-        """Begin an outline, or end the one that is being drawn."""
+        """Start an outline, or finish the one that is being drawn."""
         if self._drawing.node is not None:
             self._drawing.finish()
             return
         tissue = self.ui.tissueSelector.currentText.strip()
         if not tissue:
             self._showDrawing(None)
-            self._tell("warning", _("Name the tissue first."))
+            self._tell("warning", _("Enter the tissue first."))
             return
         normal = sliceNormal(next(iter(self._volumes().values())))
         self._drawing.start(addOutline(self._parameterNode, tissue), shape, normal)
@@ -140,7 +140,7 @@ class CnrPanel(Panel):
         self._tell("done", _("The table was written to {path}.").format(path=path))
 
     def measure(self):
-        """Bring table and plot up to date; returns the table, or None where a sentence says why there is none."""
+        """Update table and plot; returns the table, or None after showing why there is none."""
         node = self._parameterNode
         try:
             pairs, regions = parse_pairs(node.cnrPairs), regionsOf(node)
@@ -158,12 +158,12 @@ class CnrPanel(Panel):
         node = self._parameterNode
         if node is None or not node.cnrLive or not (self._shown or Plots.isInLayout(node.cnrChart)):
             return
-        # Nothing is put into the scene before there is something to measure.
+        # Do not add nodes to the scene before there is something to measure.
         if node.cnrTable is not None or (self._volumes() and regionsOf(node)):
             self.measure()
 
     def _observe(self) -> None:
-        """Hear of all that changes a measurement."""
+        """Observe everything that changes a measurement."""
         self.removeObservers()
         if self._parameterNode is None:
             return
@@ -184,7 +184,7 @@ class CnrPanel(Panel):
                 self.addObserver(volume, event, self._onChanged)
 
     def _onChanged(self, caller, event) -> None:
-        # Not started anew by each of many changes, which would put the measurement off until they are over.
+        # Do not restart the timer: continuous changes would delay the measurement until they end.
         if self._parameterNode is not None and self._parameterNode.cnrLive and not self._live.active:
             self._live.start()
 
@@ -218,7 +218,7 @@ class CnrPanel(Panel):
         return node if node is not None and node.IsA("vtkMRMLMarkupsNode") and slicer.mrmlScene.IsNodePresent(node) else None
 
     def _showRegions(self, regions) -> None:
-        """List what is measured; a segment of another tissue is not."""
+        """List the regions that are measured. Segments of other tissues are not."""
         shown, tissues = self.ui.regionList, self._tissues() if self._parameterNode is not None else []
         regions = [region for region in regions if region.tissue in tissues or region.node.IsA("vtkMRMLMarkupsNode")]
         if [(region.key, region.title) for region in regions] == [(region.key, region.title) for region in self._listed]:
@@ -253,7 +253,7 @@ class CnrPanel(Panel):
         self.ui.circleButton.checked = shape is OutlineShape.CIRCLE
 
     def _tellNotes(self, table, drawn) -> None:
-        """Why numbers are missing; that regions were not drawn yet in one sentence for all of them."""
+        """Show why values are missing, with one sentence for all regions that are not drawn yet."""
         missing = [tissue for tissue in self._tissues() if tissue not in drawn]
         notes = [
             f"{pair}: {note}"

@@ -1,4 +1,4 @@
-"""Profiles of the scene's volumes along a markup, which may lie under other transforms than the volumes, bending ones too."""
+"""Profiles of the scene's volumes along a markup. Each may have its own transforms, which may be non-linear."""
 
 import numpy as np
 from slicer.i18n import tr as _
@@ -16,7 +16,7 @@ _INPUTS = {Image.T1: Role.T1, Image.T2: Role.T2, Image.GRE: Role.GRE}
 
 
 def profiledVolumes(parameterNode) -> dict:
-    """Image → volume node, of those that are chosen and asked for."""
+    """Image → volume node of each chosen volume that is to be plotted."""
     volumes = {Image.ACQUIRED: parameterNode.stirVolume, Image.SYNTHETIC: parameterNode.syntheticVolume}
     if parameterNode.profileInputs:
         volumes.update({image: volumeOf(parameterNode, role) for image, role in _INPUTS.items()})
@@ -24,7 +24,7 @@ def profiledVolumes(parameterNode) -> dict:
 
 
 class ProfileMeter:
-    """Measures again and again while a point is dragged; remembers the volumes' scales, which need every voxel."""
+    """Measures repeatedly while a point is dragged; caches the volumes' scales, which depend on every voxel."""
 
     def __init__(self):
         self._scales = {}
@@ -37,7 +37,7 @@ class ProfileMeter:
         Raises ccdnn.errors.InputError: no voxels, or no line through them.
         """
         if not volumes:
-            raise InputError(_("Compute a synthetic STIR first, or choose a volume to take a profile of."))
+            raise InputError(_("Compute a synthetic STIR first, or choose a volume to profile."))
         grids = {image: gridOf(node) for image, node in volumes.items()}
         line = sample_line(worldPointsOf(markup), default_step(*grids.values()))
         values = {
@@ -47,7 +47,7 @@ class ProfileMeter:
         return LineProfiles(line, values, *self._scalesOf(volumes))
 
     def _scalesOf(self, volumes: dict) -> tuple:
-        """Acquired and synthetic have theirs as a pair, every input by itself, see `ccdnn.measure.profile.scales_of`."""
+        """Acquired and synthetic are scaled as a pair, each input separately, see `ccdnn.measure.profile.scales_of`."""
         pair = {image: node for image, node in volumes.items() if image not in _INPUTS}
         groups = [group for group in (pair, *({image: node} for image, node in volumes.items() if image in _INPUTS)) if group]
         known, self._scales = self._scales, {}
@@ -59,11 +59,11 @@ class ProfileMeter:
 
 
 def worldPointsOf(markup) -> np.ndarray:
-    """(n, 3) in mm RAS of the world: a line's ends, or the corners of the polyline as which a curve is drawn."""
+    """(n, 3) points in mm RAS of the world: the ends of a line, or the points of the polyline that is drawn for a curve."""
     if markup.IsA("vtkMRMLMarkupsCurveNode"):
         points = markup.GetCurvePointsWorld()
         return vtk_to_numpy(points.GetData()).astype(float) if points is not None else np.empty((0, 3))
-    # Of a line the control points, for its drawn points have single precision. One that follows the mouse counts already.
+    # A line's drawn points have single precision, so use its control points, also one that still follows the mouse.
     placed = (markup.PositionDefined, markup.PositionPreview)
     indices = [n for n in range(markup.GetNumberOfControlPoints()) if markup.GetNthControlPointPositionStatus(n) in placed]
     return np.array([markup.GetNthControlPointPositionWorld(index) for index in indices]).reshape(-1, 3)

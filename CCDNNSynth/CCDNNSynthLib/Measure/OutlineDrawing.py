@@ -1,8 +1,8 @@
-"""Drawing one outline in a slice view, with the placing of points that Slicer's markups have.
+"""Draws one outline in a slice view with the point placement of Slicer's markups.
 
-Freehand: click along the border and end with a double or right click; or hold the mouse button and draw, and let go to end.
-Circle: click the centre and a point of the rim, or drag from the one to the other. What comes of it is a closed curve like any
-other, through eight points.
+Freehand: click along the border and finish with a double or right click, or draw with the mouse button held down.
+Circle: click the centre and a point on the rim, or drag from one to the other. The result is an ordinary closed curve with eight
+points.
 """
 
 from enum import Enum
@@ -15,9 +15,9 @@ from slicer.util import VTKObservationMixin
 from CCDNNSynthLib.Scene.Regions import removeOutline
 
 CIRCLE_POINTS = 8
-# Of the points of a line drawn with the button held, in mm: a few pixels of a knee image.
+# Distance in mm between points drawn with the button held: a few pixels of a knee image.
 FREEHAND_STEP = 1.5
-# In mm, a point that was placed in a view lies in its plane but for rounding.
+# In mm: a point placed in a view lies in its plane except for rounding.
 IN_PLANE = 1e-3
 
 
@@ -28,12 +28,12 @@ class OutlineShape(Enum):
 
 class OutlineDrawing(VTKObservationMixin):
     def __init__(self, onEnd):
-        """:param onEnd: called when the drawing has ended, with the node, or None where too few points were placed."""
+        """:param onEnd: called when the drawing has ended, with the node, or None if too few points were placed."""
         VTKObservationMixin.__init__(self)
         self._onEnd = onEnd
         self.node, self._shape, self._normal = None, None, (0.0, 0.0, 1.0)
         self._drawn, self._placing = False, False  # with the button held
-        # The drawing ends within an event of the view, whose own handling has to be over first.
+        # The drawing ends during an event of the view, which must be handled completely first.
         self._end = qt.QTimer()
         self._end.interval = 0
         self._end.timeout.connect(self.finish)
@@ -41,7 +41,7 @@ class OutlineDrawing(VTKObservationMixin):
     def start(self, node, shape: OutlineShape, normal) -> None:
         """
         :param node: closed curve without points.
-        :param normal: of a circle's plane, in world coordinates, where no slice view tells it.
+        :param normal: normal of a circle's plane, in world coordinates, if no slice view defines it.
         """
         self.finish()
         self.node, self._shape, self._normal, self._drawn = node, shape, normal, False
@@ -55,7 +55,7 @@ class OutlineDrawing(VTKObservationMixin):
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeRemovedEvent, self._onNodeRemoved)
 
     def finish(self) -> None:
-        """End the drawing, as if the user had. An outline of too few points is taken out of the scene."""
+        """Finish the drawing as if the user had. An outline with too few points is removed from the scene."""
         self._end.stop()
         if self.node is None:
             return
@@ -86,7 +86,7 @@ class OutlineDrawing(VTKObservationMixin):
         position = np.array(self.node.GetNthControlPointPositionWorld(preview))
         if defined and np.linalg.norm(position - self.node.GetNthControlPointPositionWorld(preview - 1)) < FREEHAND_STEP:
             return
-        self._drawn = self._placing = True  # which is heard here, too
+        self._drawn = self._placing = True  # setting the position triggers this callback again
         self.node.SetNthControlPointPositionWorld(preview, *position, self.node.PositionDefined)
         self._placing = False
 
@@ -127,10 +127,10 @@ def _removeUndefinedPoints(node) -> None:
 
 
 def _makeCircle(node, sliceNormal) -> None:
-    """Replace centre and rim, the first two points, by points of the circle."""
+    """Replace the first two points, centre and rim, by points on the circle."""
     centre, rim = (np.array(node.GetNthControlPointPositionWorld(index)) for index in range(2))
     radius = rim - centre
-    # The axes are for points that lie in no view and along the slices' normal.
+    # The axes are a fallback for points outside all views and along the slices' normal.
     normals = [*_normalsOfViews(centre, rim, sliceNormal), np.array(sliceNormal), *np.eye(3)]
     size = np.linalg.norm(radius)
     upright = next(normal for normal in normals if abs(normal @ radius) <= max(0.7 * size, 1e-12))
@@ -146,7 +146,7 @@ def _makeCircle(node, sliceNormal) -> None:
 
 
 def _normalsOfViews(centre, rim, sliceNormal) -> list:
-    """Of the slice views in whose plane both points lie, those that show whole slices of the volume first."""
+    """Normals of the slice views whose plane contains both points. Views that show whole slices of the volume come first."""
     normals = []
     for view in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
         plane = slicer.util.arrayFromVTKMatrix(view.GetSliceToRAS())

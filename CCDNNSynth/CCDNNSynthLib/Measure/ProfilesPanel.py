@@ -1,4 +1,4 @@
-"""The section "Line profiles": the volumes' intensities along a line or curve, and how alike acquired and synthetic STIR are."""
+"""The section "Line profiles": the volumes' intensities along a line or curve, and how similar acquired and synthetic STIR are."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from CCDNNSynthLib.Panel import Panel
 from CCDNNSynthLib.Scene.Tables import showTable, tableNode
 from CCDNNSynthLib.Views.Plots import canBeShown, chartNode, isInLayout, showChart, showInLayout
 
-# A point that is dragged moves with every event of the mouse; the plot follows at most this often.
+# Minimum time between updates of the plot; a dragged point moves with every mouse event.
 INTERVAL_MS = 10
 
 _NOTHING = Table("Line profile", (), ())
@@ -28,7 +28,7 @@ _NO_CHART = Chart("Line profiles", "", "", ())
 
 @dataclass(frozen=True)
 class _Chosen:
-    """What is measured; when it changes, it is measured anew."""
+    """What is measured; when it changes, it is measured again."""
 
     parameters: str
     line: str
@@ -39,7 +39,7 @@ class _Chosen:
 
 class ProfilesPanel(Panel):
     def __init__(self, widget):
-        """:param widget: of Profiles.ui."""
+        """:param widget: loaded from Profiles.ui."""
         super().__init__(widget)
         self.profiles = None  # what the table and the plot show, a ccdnn.measure.profile.LineProfiles
         self._meter, self._chosen, self._observed = ProfileMeter(), None, ()
@@ -47,7 +47,7 @@ class ProfilesPanel(Panel):
         self._throttle = qt.QTimer()
         self._throttle.interval = INTERVAL_MS
         self._throttle.timeout.connect(self.measure)
-        # Bound by hand: a connected selector would offer all markups, for that is the parameter's type.
+        # Connected manually: connectGui would offer all markups, because that is the parameter's type.
         self.ui.lineSelector.currentNodeChanged.connect(self.onLineChosen)
         self.ui.drawLineButton.clicked.connect(lambda: self.draw("vtkMRMLMarkupsLineNode", _("Profile line")))
         self.ui.drawCurveButton.clicked.connect(lambda: self.draw("vtkMRMLMarkupsCurveNode", _("Profile curve")))
@@ -63,7 +63,7 @@ class ProfilesPanel(Panel):
         super().setParameterNode(parameterNode)
 
     def exit(self) -> None:
-        """Another module is shown. From now on only a plot that is still in the layout follows the line."""
+        """Called when the user leaves the module. From now on, only a plot that is still in the layout follows the line."""
         self._shown = False
 
     def close(self) -> None:
@@ -71,7 +71,7 @@ class ProfilesPanel(Panel):
         super().close()
 
     def refresh(self) -> None:
-        """Show the choices, and measure anew if they have changed."""
+        """Show the choices, and measure again if they have changed."""
         node = self._parameterNode
         self._showing = True
         self.ui.lineSelector.setCurrentNode(node.profileLine if node is not None else None)
@@ -89,7 +89,7 @@ class ProfilesPanel(Panel):
             self.measure()
 
     def draw(self, className: str, name: str) -> None:
-        """Make a new line or curve and let the user place its points."""
+        """Create a line or curve and let the user place its points."""
         line = slicer.mrmlScene.AddNewNodeByClass(className, slicer.mrmlScene.GenerateUniqueName(name))
         line.CreateDefaultDisplayNodes()
         self._parameterNode.profileLine = line
@@ -99,7 +99,7 @@ class ProfilesPanel(Panel):
         logic.GetInteractionNode().SwitchToSinglePlaceMode()
 
     def measure(self) -> None:
-        """Measure along the line, and show it in table and plot; a sentence, and empty ones, where that cannot be."""
+        """Measure along the line and show table and plot. If that is not possible, clear them and show why."""
         self._throttle.stop()
         node = self._parameterNode
         if node is None:
@@ -120,7 +120,7 @@ class ProfilesPanel(Panel):
             self._parameterNode.profileLine = self.ui.lineSelector.currentNode()
 
     def onMoved(self, caller, event) -> None:
-        """The line or a volume is not what it was when it was measured."""
+        """Called when the line or a volume has changed since it was measured."""
         node = self._parameterNode
         if node is None or not (self._shown or isInLayout(node.profileChart)):
             return
@@ -136,7 +136,7 @@ class ProfilesPanel(Panel):
     def onSave(self) -> None:
         if self.profiles is None:
             return
-        chosen = qt.QFileDialog.getSaveFileName(None, _("Save the line profiles"), "line-profile.csv", _("Tables (*.csv)"))
+        chosen = qt.QFileDialog.getSaveFileName(None, _("Save line profiles"), "line-profile.csv", _("Tables (*.csv)"))
         if not chosen:
             return
         try:
@@ -147,7 +147,7 @@ class ProfilesPanel(Panel):
         Messages.show(self.ui.profilesLabel, "done", _("Written: {files}.").format(files=", ".join(map(str, paths))))
 
     def _observe(self, line, volumes) -> None:
-        """Hear of every move of the line and of the volumes. This is the one place where they are observed."""
+        """Observe changes of the line and the volumes. All of their observers are added here."""
         observed = (line, *volumes)
         if observed == self._observed:
             return
@@ -176,7 +176,7 @@ class ProfilesPanel(Panel):
             showTable(tableNode(node, "profileTable", _("Line profile")), table)
             showChart(chartNode(node, "profileChart", _("Line profiles")), profile_chart(profiles, node.profileScaled))
         elif node is not None:
-            # Numbers of a line that is no more would be taken for this one's.
+            # Clear the values of the previous line, which could be mistaken for this one's.
             if node.profileTable is not None:
                 showTable(node.profileTable, table)
             if node.profileChart is not None:
@@ -188,16 +188,16 @@ class ProfilesPanel(Panel):
 
 
 def _save(profiles, chosen: Path) -> tuple:
-    """Write the comparison, as the file that was chosen, and the samples beside it; returns both paths.
+    """Write the comparison to the chosen file and the samples to a file beside it; returns both paths.
 
     Raises ccdnn.errors.OutputError.
     """
     table = chosen if chosen.suffix else chosen.with_suffix(".csv")
     samples = table.with_name(f"{table.stem}-samples{table.suffix}")
-    # The file dialog asked before it gave the name of a file that exists, but only of the one that was chosen.
+    # The file dialog asks before overwriting, but only for the chosen file.
     for path, asked in ((table, table == chosen), (samples, chosen.exists())):
         if path.exists() and not asked:
-            raise OutputError(_("{file} exists already; choose another name.").format(file=path))
+            raise OutputError(_("{file} already exists; choose another name.").format(file=path))
     write_text(profile_values(profiles).to_csv(), samples)
     write_text(profile_table(profiles).to_csv(), table)
     return table, samples

@@ -1,4 +1,4 @@
-"""Image similarity of the scene's volumes: what is measured, one slice at a time, and whether a result still tells of the scene."""
+"""Measures the image similarity of the scene's volumes, one slice at a time, and checks whether a result is still current."""
 
 import zlib
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ from ccdnn.measure.similarity_table import overlap_by_slice, similarity_table
 from CCDNNSynthLib.Scene.Regions import SegmentRegion
 from CCDNNSynthLib.Scene.SceneVolumes import gridOf, voxelsOf, voxelsOn
 
-# What the volumes are called in tables: by what they are, since their own names may hold a patient's.
+# Names of volumes in tables. Node names are not used, because they may contain a patient's name.
 _NAMES = ("synthetic STIR", "acquired STIR")
 
 
 @dataclass(frozen=True)
 class SimilarityChoices:
-    """Which volumes, inside which segment (of no segmentation, or "" of any, for everywhere), on which scale."""
+    """The volumes, the segment to measure in (everywhere without a segmentation or if ""), and the scaling."""
 
     synthetic: Any
     acquired: Any
@@ -40,24 +40,24 @@ class SimilarityChoices:
         return self.synthetic is not None and self.acquired is not None
 
     def pair(self) -> ScaledPair:
-        """Copies of the voxels, the synthetic ones on the grid of the acquired, on one scale. What happens to the nodes later does
-        not change them.
+        """Copies of the voxels on one scale, the synthetic ones on the grid of the acquired. Later changes of the nodes do not
+        affect them.
 
         Raises:
-            InputError: see `SceneVolumes.voxelsOn` and `ccdnn.measure.similarity.scaled_pair`; or a segment that is gone or empty.
+            InputError: see `SceneVolumes.voxelsOn` and `ccdnn.measure.similarity.scaled_pair`; or the segment is missing or empty.
         """
         array, covered = voxelsOn(self.acquired, self.synthetic)
         reference = voxelsOf(self.acquired)
         return scaled_pair(array, reference, self.scaling, names=_NAMES, mask=self._mask(reference.shape), known=covered)
 
     def stamp(self) -> str:
-        """The same text as long as a measurement would give the same numbers, also after the scene was saved and loaded.
+        """A text that stays the same as long as a measurement would give the same values, even after saving and loading the scene.
 
-        "" where nothing can be measured.
+        "" if nothing can be measured.
         """
         try:
             grid, own = gridOf(self.acquired), gridOf(self.synthetic, self.acquired)
-            # What lies between the two; a move of both together changes nothing. + 0.0 makes −0 a 0.
+            # Relative position of the two, which does not change if both move together. + 0.0 turns −0 into 0.
             between = np.round(np.linalg.inv(grid.ijk_to_ras) @ own.ijk_to_ras, 4) + 0.0
             parts = [np.array([*grid.shape, *own.shape]), between, voxelsOf(self.acquired), voxelsOf(self.synthetic)]
             mask = self._mask(grid.shape)
@@ -74,12 +74,12 @@ class SimilarityChoices:
             return None
         segment = self.segmentation.GetSegmentation().GetSegment(self.segment)
         if segment is None:
-            raise InputError(_("The segment chosen as the mask is no longer there; choose another."))
+            raise InputError(_("The segment chosen as the mask no longer exists; choose another."))
         mask = np.zeros(shape, bool)
         mask.reshape(-1)[SegmentRegion(self.segmentation, self.segment).voxels(self.acquired)] = True
         if not mask.any():
             raise InputError(
-                _("The segment {segment} holds no voxel of {volume}; draw it, or choose another.").format(
+                _("The segment {segment} contains no voxel of {volume}; draw it or choose another.").format(
                     segment=segment.GetName(), volume=self.acquired.GetName()
                 )
             )
@@ -88,7 +88,7 @@ class SimilarityChoices:
 
 @dataclass(frozen=True)
 class SimilarityResult:
-    """What was measured, kept so that another threshold needs no new measurement."""
+    """The measurement, kept so that a new threshold does not require a new measurement."""
 
     pair: ScaledPair
     slices: list
@@ -104,13 +104,13 @@ class SimilarityResult:
 
 
 class SimilarityRun:
-    """Measures one slice each time the application has nothing else to do, so that the window is never blocked for longer."""
+    """Measures one slice per turn of the event loop, so that the application is never blocked for longer."""
 
     def __init__(self, choices: SimilarityChoices, onProgress, onEnd):
         """
-        :param onProgress: called with the slices done and their total.
+        :param onProgress: called with (slices done, total slices).
         :param onEnd: called with the SimilarityResult, or with None when an exception is about to be raised; not after `stop`.
-        Raises InputError, with nothing begun.
+        Raises InputError; nothing is started then.
         """
         self.choices, self._onProgress, self._onEnd = choices, onProgress, onEnd
         self._pair, self._stamp = choices.pair(), choices.stamp()
@@ -127,7 +127,7 @@ class SimilarityRun:
     def _step(self) -> None:
         try:
             self._slices.append(next(self._waiting))
-        except Exception:  # a fault of the program, or no memory: once is enough
+        except Exception:  # a program error or lack of memory; do not repeat it
             self.stop()
             self._onEnd(None)
             raise

@@ -1,4 +1,4 @@
-"""The section "Image similarity": how alike acquired and synthetic STIR are, of the volume and slice by slice."""
+"""The section "Image similarity": how similar acquired and synthetic STIR are, as a whole and slice by slice."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -22,16 +22,16 @@ from CCDNNSynthLib.Views.OwnLayouts import isOwnView
 from CCDNNSynthLib.Views.Plots import canBeShown, chartNode, showChart, showInLayout
 from CCDNNSynthLib.Views.SliceViews import showSlice
 
-# On the table node, so that a saved scene knows what its numbers were measured on.
+# On the table node, so that a saved scene stores what its values were measured on.
 STAMP_ATTRIBUTE, THRESHOLD_ATTRIBUTE = "CCDNNSynth.MeasuredOn", "CCDNNSynth.Threshold"
-# Whether a result still holds is looked at when changes have paused, for it takes as long as reading all voxels does.
+# Delay before checking whether a result is current. The check reads all voxels, so it waits until changes have paused.
 CHECK_MS = 300
 _PLOT_SIGNAL = "dataSelected(vtkStringArray*,vtkCollection*)"
 
 
 class SimilarityPanel(Panel):
     def __init__(self, widget):
-        """:param widget: of Similarity.ui."""
+        """:param widget: loaded from Similarity.ui."""
         super().__init__(widget)
         self.ensureScikitImage = ensureScikitImage
         self._run, self._result, self._measured = None, None, None
@@ -40,14 +40,14 @@ class SimilarityPanel(Panel):
         self._check = qt.QTimer()
         self._check.interval = CHECK_MS
         self._check.timeout.connect(self._onCheck)
-        # A segment selector has no connector; this one is bound by hand.
+        # connectGui does not support segment selectors, so this one is connected manually.
         self.ui.segmentSelector.currentIndexChanged.connect(self.onSegmentChosen)
         self.ui.computeButton.clicked.connect(self.onCompute)
         self.ui.plotButton.clicked.connect(self.onPlot)
         self.ui.csvButton.clicked.connect(self.onSave)
         self.ui.differenceButton.clicked.connect(self.onDifference)
         self.ui.similarityTableView.clicked.connect(self.onRowChosen)
-        self.ui.similarityTableView.verticalHeader().hide()  # its row numbers would be taken for those of the slices
+        self.ui.similarityTableView.verticalHeader().hide()  # its row numbers could be mistaken for slice numbers
         self._showRunning(False)
         self.refresh()
 
@@ -68,10 +68,10 @@ class SimilarityPanel(Panel):
         super().close()
 
     def refresh(self) -> None:
-        """Bring the widgets up to date with the choices; stop a run that is no longer of them."""
+        """Update the widgets, and stop a run whose choices have changed."""
         choices = SimilarityChoices.of(self._parameterNode) if self._parameterNode is not None else None
         if self._run is not None and self._run.choices != choices:
-            self._stop(_("Stopped, because what is to be measured has changed."))
+            self._stop(_("Stopped, because the volumes, the mask or the scaling have changed."))
         self._observe(choices)
         self._showChoices(choices)
         self._showSegments(choices)
@@ -86,7 +86,7 @@ class SimilarityPanel(Panel):
         if self._run is not None:
             self._stop(_("Stopped. Nothing was changed."))
             return
-        with suppress(PackagesMissing):  # the rest is measured, and the table says what SSIM needs
+        with suppress(PackagesMissing):  # the rest is measured, and the table notes what SSIM needs
             self.ensureScikitImage()
         if self._parameterNode is None:  # the scene was closed while the user was asked
             return
@@ -100,12 +100,12 @@ class SimilarityPanel(Panel):
         self._onProgress(0, self._run.total)
 
     def onRowChosen(self, index) -> None:
-        """A row of the table, a QModelIndex, was clicked; the first one is of the volume."""
+        """Called with the QModelIndex of the clicked row. The first row is that of the whole volume."""
         if index.row() > 0:
             self._goTo(index.row() - 1)
 
     def onPointChosen(self, seriesIDs, points) -> None:
-        """Points of a plot were clicked: a vtkStringArray of series, and a vtkCollection of their points' indices, one each."""
+        """Called with the clicked points of a plot: a vtkStringArray of series IDs and a vtkCollection of their point indices."""
         chart = self._parameterNode.similarityChart if self._parameterNode is not None else None
         ours = set() if chart is None else {chart.GetNthPlotSeriesNodeID(n) for n in range(chart.GetNumberOfPlotSeriesNodes())}
         for number in range(seriesIDs.GetNumberOfValues()):
@@ -120,7 +120,7 @@ class SimilarityPanel(Panel):
         self._listenToPlots()
 
     def onSave(self) -> None:
-        path = qt.QFileDialog.getSaveFileName(None, _("Save the similarity"), "similarity.csv", _("Tables (*.csv)"))
+        path = qt.QFileDialog.getSaveFileName(None, _("Save image similarity"), "similarity.csv", _("Tables (*.csv)"))
         if not path or self._parameterNode is None or self._parameterNode.similarityTable is None:
             return
         path = Path(path) if Path(path).suffix else Path(f"{path}.csv")
@@ -132,7 +132,7 @@ class SimilarityPanel(Panel):
         self._tell("done", _("Written: {file}.").format(file=path))
 
     def onDifference(self) -> None:
-        """Make the difference volume, in place of an earlier one, and lay it over the slice views."""
+        """Create the difference volume, in place of an earlier one, and show it over the slice views."""
         choices = SimilarityChoices.of(self._parameterNode)
         try:
             with slicer.util.WaitCursor():
@@ -151,7 +151,7 @@ class SimilarityPanel(Panel):
         self._tell("done", shown.format(name=difference.GetName()))
 
     def _stop(self, sentence: str = "") -> None:
-        """End a run with nothing changed."""
+        """Stop a run without changing anything."""
         if self._run is not None:
             self._run.stop()
             self._run = None
@@ -165,7 +165,7 @@ class SimilarityPanel(Panel):
         self._run, self._result = None, result
         self._showRunning(False)
         if result is None:
-            self._tell("error", _("The measurement has failed; the application's log says why."))
+            self._tell("error", _("The measurement failed; see the application log."))
             return
         node = self._parameterNode
         self._measured = tableNode(node, "similarityTable", _("Image similarity"))
@@ -180,7 +180,7 @@ class SimilarityPanel(Panel):
         self.refreshSoon()
 
     def _fillTable(self) -> None:
-        """Show the result of this session at the threshold that is chosen now."""
+        """Show the result of this session at the current threshold."""
         threshold = self._parameterNode.overlapThreshold
         self._measured.SetAttribute(STAMP_ATTRIBUTE, self._result.stamp)
         self._measured.SetAttribute(THRESHOLD_ATTRIBUTE, str(threshold))
@@ -192,7 +192,7 @@ class SimilarityPanel(Panel):
             showSlice(volume, index)
 
     def _listenToPlots(self) -> None:
-        """Hear of clicks on the plots of the layout."""
+        """Observe clicks on the plots of the layout."""
         manager = slicer.app.layoutManager()
         for number in range(manager.plotViewCount if manager is not None else 0):
             view = manager.plotWidget(number).plotView()
@@ -201,7 +201,7 @@ class SimilarityPanel(Panel):
                 self._plotViews.append(view)
 
     def _observe(self, choices) -> None:
-        """Hear of all that changes what would be measured. This is the one place where nodes are observed."""
+        """Observe everything that changes a measurement. All nodes are observed here."""
         nodes = () if choices is None else (choices.synthetic, choices.acquired, choices.segmentation)
         if nodes == self._observed:
             return
@@ -226,7 +226,7 @@ class SimilarityPanel(Panel):
         self.refreshSoon()
 
     def _onCheck(self) -> None:
-        """Say whether the numbers still are those of what is chosen."""
+        """Warn if the table no longer matches the choices."""
         self._check.stop()
         node = self._parameterNode
         table = node.similarityTable if node is not None else None
@@ -236,7 +236,7 @@ class SimilarityPanel(Panel):
         choices = SimilarityChoices.of(node)
         holds = choices.complete and choices.stamp() == table.GetAttribute(STAMP_ATTRIBUTE)
         holds = holds and str(node.overlapThreshold) == table.GetAttribute(THRESHOLD_ATTRIBUTE)
-        old = _("The volumes, the mask, the scaling or the threshold are not those of this table; press Compute to measure anew.")
+        old = _("The volumes, the mask, the scaling or the threshold have changed since this was measured; press Compute again.")
         Messages.show(self.ui.staleLabel, "warning", "" if holds else old)
 
     def _showChoices(self, choices) -> None:
@@ -258,7 +258,7 @@ class SimilarityPanel(Panel):
             if self._segmentation not in (None, segmentation):  # another segmentation was chosen
                 self._parameterNode.maskSegment = chosen = ""
             else:
-                ids, names = [*ids, chosen], [*names, _("(a segment that is gone)")]
+                ids, names = [*ids, chosen], [*names, _("(missing segment)")]
         self._segments, self._segmentation = ids, segmentation
         selector = self.ui.segmentSelector
         blocked = selector.blockSignals(True)
@@ -270,7 +270,7 @@ class SimilarityPanel(Panel):
         selector.enabled = segmentation is not None
 
     def _showResult(self, choices) -> None:
-        """The table, its notes, the overlap and the plot; of another threshold at once where the voxels are still at hand."""
+        """Show table, notes, overlap and plot. Apply a new threshold at once if the result of this session is still available."""
         node = self._parameterNode
         table = node.similarityTable if node is not None else None
         if table is None or table is not self._measured:
@@ -291,14 +291,14 @@ class SimilarityPanel(Panel):
         self._showChart()
         if there and node.similarityChart is not None:
             self._listenToPlots()
-        # All that is chosen; the observers tell of what happens to it.
+        # Everything that is chosen; the observers report changes to it.
         state = (choices, node.overlapThreshold, _measuredOn(table)) if there else None
         if state != self._checked:
             self._checked = state
             self._check.start()
 
     def _showChart(self, create: bool = False) -> None:
-        """Let the chart show the chosen measure of the table's slices."""
+        """Plot the chosen measure of the table's slices."""
         node = self._parameterNode
         if node is None or node.similarityTable is None or not node.similarityTable.GetNumberOfRows():
             return
@@ -322,7 +322,7 @@ class SimilarityPanel(Panel):
 
 
 def _measuredOn(table) -> tuple:
-    """Which numbers a table holds."""
+    """Identifies the values in a table."""
     return table.GetID(), table.GetAttribute(STAMP_ATTRIBUTE), table.GetAttribute(THRESHOLD_ATTRIBUTE)
 
 
@@ -332,4 +332,4 @@ def _overlapSentence(node) -> str:
     counts = _("{synthetic} voxels synthetic, {acquired} acquired, {both} in both").format(
         synthetic=synthetic, acquired=acquired, both=both
     )
-    return _("Neither image has a voxel below it.") if not synthetic + acquired else f"Dice {dice:.4f}: {counts}"
+    return _("Neither image has a voxel below the threshold.") if not synthetic + acquired else f"Dice {dice:.4f}: {counts}"

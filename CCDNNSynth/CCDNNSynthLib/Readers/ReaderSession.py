@@ -1,4 +1,4 @@
-"""One reader at work on a study: the study, the scores, which item is before the reader, and the volumes of its case."""
+"""A reader's session: the study, the scores, the current item, and the volumes of its case."""
 
 import re
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ from CCDNNSynthLib.Readers.ReaderVolumes import ReaderVolumes
 
 @dataclass(frozen=True)
 class Item:
-    """What gets one score.
+    """What receives one score.
 
-    number - of the case, counted from 1.
-    letter - of the blinded image.
+    number - number of the case, counted from 1.
+    letter - letter of the blinded image.
     """
 
     case: Case
@@ -30,18 +30,18 @@ class Item:
 
 class ReaderSession:
     """
-    items - in the order they are read: case by case, region by region, image by image.
-    index - of the item before the reader.
-    volumes - of its case, ReaderVolumes; None while none are loaded.
+    items - in reading order: case by case, region by region, image by image.
+    index - index of the current item.
+    volumes - the ReaderVolumes of its case; None while none are loaded.
     """
 
     def __init__(self, folder: Path, scores: Path, reader: str):
-        """Open a study, to go on where the scores end. Nothing is loaded yet.
+        """Open a study and resume where the scores end. The volumes are not loaded yet.
 
-        Raises CcdnnError: there is no study, or no scores can be read or written.
+        Raises CcdnnError: the folder is not a study, or the scores cannot be read or written.
         """
         if not reader:
-            raise InputError(_("Type the name of the reader first; it goes into the file of scores."))
+            raise InputError(_("Enter the name of the reader first; it is stored in the score file."))
         self.study = open_study(folder)
         self.sheet = ScoreSheet(scores, self.study, reader)
         require_writable(scores)
@@ -60,11 +60,11 @@ class ReaderSession:
 
     @property
     def score(self):
-        """Of the item before the reader; None if it has none yet."""
+        """The score of the current item; None if it has none yet."""
         return self._score(self.item)
 
     def scoresOfRegion(self) -> dict:
-        """Letter → score, or None, of each image in the region before the reader."""
+        """Letter → score, or None, of each image in the current region."""
         return {letter: self._score(self.items[index]) for letter, index in self._imagesOfRegion().items()}
 
     def firstMissing(self):
@@ -72,17 +72,17 @@ class ReaderSession:
         return self._missingAfter(-1)
 
     def nextMissing(self):
-        """Index of the next item without a score, from the beginning again after the last; None if all have one."""
+        """Index of the next item without a score, starting over after the last; None if all have one."""
         return self._missingAfter(self.index)
 
     def indexOfImage(self, letter: str) -> int:
-        """Of the item of another image of this case, in the same region."""
+        """Index of the item of another image of this case, in the same region."""
         return self._imagesOfRegion()[letter]
 
     def goTo(self, index: int) -> None:
-        """Bring an item before the reader, with the volumes of its case, in place of those of another one.
+        """Make an item the current one, and load the volumes of its case in place of those of another one.
 
-        Raises InputError, with everything as it was: a file is gone or damaged.
+        Raises InputError, with nothing changed: a file is missing or damaged.
         """
         item = self.items[index]
         if self.volumes is None or self.volumes.case is not item.case or not self.volumes.isWhole:
@@ -92,15 +92,15 @@ class ReaderSession:
         self.index = index
 
     def setScore(self, score) -> None:
-        """Give the item before the reader a score, None taking it back, and write the file.
+        """Set the score of the current item, or clear it (None), and write the file.
 
-        Raises OutputError: it cannot be written; the score then is as it was.
+        Raises OutputError, with the score unchanged: the file cannot be written.
         """
         item = self.item
         self.sheet.set(item.case.name, item.letter, item.region, score)
 
     def unload(self) -> None:
-        """Take the volumes out of the scene."""
+        """Remove the volumes from the scene."""
         if self.volumes is not None:
             self.volumes.remove()
             self.volumes = None
@@ -119,12 +119,12 @@ class ReaderSession:
 
 
 def defaultScores(folder: Path, reader: str) -> Path:
-    """Where a reader's scores go unless another file is chosen: beside the study's folder, not in it, for others read it too."""
+    """Default score file of a reader: beside the study's folder, not in it, because other readers use the folder too."""
     name = re.sub(r"[^\w-]+", "-", reader).strip("-") or "reader"
     return folder.parent / f"{folder.name}-scores-{name}.csv"
 
 
 def inWords(region: Region) -> str:
-    """A region as a reader reads it: "Cartilage: medial femoral condyle (MFC)"."""
+    """A region in words: "Cartilage: medial femoral condyle (MFC)"."""
     words = PLACES_IN_WORDS.get(region.name)
     return f"{region.group}: {words} ({region.name})" if words else str(region)

@@ -1,4 +1,4 @@
-"""The section "Reader study": how alike synthetic and acquired STIR are, scored region by region, without knowing the method."""
+"""The section "Reader study": blinded scoring of how similar synthetic and acquired STIR are, region by region."""
 
 from pathlib import Path
 
@@ -17,13 +17,13 @@ from CCDNNSynthLib.Views import OwnLayouts
 
 
 class ReaderStudyPanel(Panel):
-    """Nothing of it is stored in the parameter node or the scene: each score is in its file at once, and the study can be reopened.
+    """Nothing is stored in the parameter node or the scene: each score is saved to its file at once, and the study can be reopened.
 
-    session - the study that is read, a ReaderSession, or None.
+    session - the ReaderSession of the open study, or None.
     """
 
     def __init__(self, widget):
-        """:param widget: of ReaderStudy.ui."""
+        """:param widget: loaded from ReaderStudy.ui."""
         super().__init__(widget)
         self.session = None
         self.views = ReaderViews(self.refreshSoon)
@@ -57,9 +57,9 @@ class ReaderStudyPanel(Panel):
         self._closeStudy()
 
     def refresh(self) -> None:
-        """Show what is before the reader."""
+        """Show the current item."""
         session = self.session
-        # The user chose another layout, or took a volume away.
+        # The user chose another layout or removed a volume.
         if session is not None and session.volumes is not None and not (self.views.isOpen and session.volumes.isWhole):
             self._hideImages()
         ui = self.ui
@@ -82,9 +82,9 @@ class ReaderStudyPanel(Panel):
         self.refresh()
 
     def onScoresFile(self) -> None:
-        """Let the reader choose the file of the scores, and go on with what it holds."""
+        """Let the reader choose the score file, and resume from the scores that it contains."""
         suggested = self._scores or (self.session.sheet.path if self.session is not None else "scores.csv")
-        title = _("File of the scores; one that is there already is gone on with")
+        title = _("Score file (an existing one is continued)")
         chosen = qt.QFileDialog.getSaveFileName(None, title, str(suggested), _("Tables (*.csv)"))
         if not chosen:
             return
@@ -97,12 +97,12 @@ class ReaderStudyPanel(Panel):
             self.refresh()
 
     def onScore(self, score) -> None:
-        """Score what is before the reader (None takes the score back), and go on to what has none yet."""
+        """Score the current item (None clears its score), and move to the next one without a score."""
         self._problem = ""
         try:
             self.session.setScore(score)
         except OutputError as error:
-            self._problem = _("The score was not kept. {reason}").format(reason=error)
+            self._problem = _("The score was not saved. {reason}").format(reason=error)
             self.refresh()
             return
         following = self.session.nextMissing() if score is not None else None
@@ -123,7 +123,7 @@ class ReaderStudyPanel(Panel):
             self._goTo(index)
 
     def _open(self, folder: Path, scores) -> None:
-        """Open a study, in place of one that is open; what fails changes nothing."""
+        """Open a study in place of the current one. If that fails, nothing is changed."""
         reader = self.ui.readerEdit.text.strip()
         try:
             session = ReaderSession(folder, scores or defaultScores(folder, reader), reader)
@@ -145,9 +145,9 @@ class ReaderStudyPanel(Panel):
         self.session, self._imageButtons, self._shortcuts = None, {}, []
 
     def _goTo(self, index: int) -> None:
-        """Bring an item before the reader, or say why that is not possible and stay."""
+        """Make an item the current one, or show why that is not possible."""
         self._problem = ""
-        # Not slicer.util.WaitCursor: keys that it lets through meanwhile would score what was before.
+        # Not slicer.util.WaitCursor: it processes events, so a key press would score the previous item.
         qt.QApplication.setOverrideCursor(qt.Qt.WaitCursor)
         try:
             self.session.goTo(index)
@@ -160,13 +160,13 @@ class ReaderStudyPanel(Panel):
         self.refresh()
 
     def _hideImages(self) -> None:
-        """Put the views back and take the volumes out of the scene; the study stays open."""
+        """Restore the views and remove the volumes from the scene; the study stays open."""
         self.views.close()
         if self.session is not None:
             self.session.unload()
 
     def _addKeysAndImageButtons(self) -> None:
-        """Keys work while the widget of the item can be seen, and never in a field that takes text: so Qt does it by itself."""
+        """Qt makes the keys work only while the item's widget is visible, and never in a text field."""
         for letter in self.session.item.case.images:
             button = qt.QPushButton()
             button.checkable = True
@@ -184,7 +184,7 @@ class ReaderStudyPanel(Panel):
 
     def _addKey(self, key: str, slot) -> None:
         shortcut = qt.QShortcut(qt.QKeySequence(key), self.ui.itemWidget)
-        shortcut.autoRepeat = False  # a key that is held down scores one item
+        shortcut.autoRepeat = False  # holding a key down scores only one item
         shortcut.activated.connect(slot)
         self._shortcuts.append(shortcut)
 
@@ -217,17 +217,17 @@ class ReaderStudyPanel(Panel):
         if self._problem:
             Messages.show(self.ui.readerLabel, "error", self._problem)
         elif OwnLayouts.layoutNode() is None:
-            Messages.show(self.ui.readerLabel, "note", _("This Slicer runs without views."))
+            Messages.show(self.ui.readerLabel, "note", _("Slicer is running without views."))
         elif session is None:
-            Messages.show(self.ui.readerLabel, "note", _("Type your name, then open the folder that the coordinator gave you."))
+            Messages.show(self.ui.readerLabel, "note", _("Enter your name, then open the folder that the coordinator gave you."))
         elif session.firstMissing() is None:
             finished = _("All {count} items are scored. Give the file {file} to the coordinator.")
             Messages.show(self.ui.readerLabel, "done", finished.format(count=session.sheet.total, file=session.sheet.path))
         elif session.volumes is None:
-            Messages.show(self.ui.readerLabel, "note", _("The images are not shown. All scores are in their file."))
+            Messages.show(self.ui.readerLabel, "note", _("The images are not shown. All scores are saved."))
         else:
-            keys = _("Keys: 1 to 5 score and go on, 0 takes back, letters choose the image, Page Up and Page Down move.")
-            Messages.show(self.ui.readerLabel, "note", keys, _("Each score is in its file at once. Research use only."))
+            keys = _("Keys: 1 to 5 score and advance, 0 clears, letters choose the image, Page Up and Page Down move.")
+            Messages.show(self.ui.readerLabel, "note", keys, _("Each score is saved immediately. Research use only."))
 
     def _onNodeRemoved(self, caller, event) -> None:
         if self.session.volumes is not None and not self.session.volumes.isWhole:

@@ -1,4 +1,4 @@
-"""The slice views of a reader study: acquired STIR and blinded image above, the inputs below, linked, with one window for STIRs."""
+"""The linked slice views of a reader study: acquired STIR and blinded image above, inputs below. All STIRs share one window."""
 
 import qt
 import slicer
@@ -26,19 +26,19 @@ _IMAGE_VIEW = OwnView(IMAGE, "S", _GROUP, synthetic=True)
 
 
 class ReaderViews(VTKObservationMixin):
-    """Nothing of it is saved with the scene. It goes on when another module is shown.
+    """The views are not saved with the scene. They stay when another module is shown.
 
     labels - name of a view → its ViewLabels.
     """
 
     def __init__(self, onLeft):
-        """:param onLeft: called when the user chose another layout, or other views of ours are shown, and these have ended."""
+        """:param onLeft: called when the views were closed because the user or another section chose another layout."""
         VTKObservationMixin.__init__(self)
         self._onLeft = onLeft
         self.labels = {}
         self._before, self._volumes = None, None
         self._changingLayout, self._following = False, False
-        # The application gives the views their size when it gets its turn.
+        # The application sets the size of the views in the next turn of its event loop.
         self._fitSoon = qt.QTimer()
         self._fitSoon.interval = 0
         self._fitSoon.timeout.connect(self._fit)
@@ -48,7 +48,7 @@ class ReaderViews(VTKObservationMixin):
         return self._before is not None
 
     def show(self, volumes: ReaderVolumes, letter: str) -> None:
-        """Show a case with one of its blinded images; the user's own layout is remembered."""
+        """Show a case with one of its blinded images. The user's own layout is remembered."""
         if not self.isOpen:
             self._before = UserState(self._giveWay)
             self.addObserver(OwnLayouts.layoutNode(), vtk.vtkCommand.ModifiedEvent, self._onLayoutModified)
@@ -69,7 +69,7 @@ class ReaderViews(VTKObservationMixin):
         before.putBack(layoutToo=restoreLayout)
 
     def _build(self, volumes: ReaderVolumes) -> None:
-        """Lay out a case, in its middle slice."""
+        """Lay out a case and show its middle slice."""
         self._clear()
         self._volumes = volumes
         rows = [[_VIEWS[Role.STIR], _IMAGE_VIEW], [_VIEWS[role] for role in volumes.context if role is not Role.STIR]]
@@ -92,7 +92,7 @@ class ReaderViews(VTKObservationMixin):
         self._fitSoon.start()
 
     def _clear(self) -> None:
-        """Undo `_build`, but for the layout and what the views show."""
+        """Undo `_build`, except for the layout and the content of the views."""
         self._fitSoon.stop()
         for labels in self.labels.values():
             labels.close()
@@ -106,7 +106,7 @@ class ReaderViews(VTKObservationMixin):
 
     @property
     def _displays(self) -> list:
-        """Of the acquired STIR and of all blinded images."""
+        """Display nodes of the acquired STIR and of all blinded images."""
         nodes = (self._volumes.acquired, *self._volumes.images.values())
         return [display for node in nodes if (display := node.GetDisplayNode()) is not None]
 
@@ -115,7 +115,7 @@ class ReaderViews(VTKObservationMixin):
         OwnViews.fit(self._names, self._volumes.acquired)
 
     def _labelOf(self, node) -> Label:
-        """A label tells what the view shows now, for the user may choose another volume in its bar."""
+        """Label of the volume that a view shows. The user may choose another volume in the view's bar."""
         if node is None:
             return Label("")
         for letter, image in self._volumes.images.items():
@@ -131,7 +131,7 @@ class ReaderViews(VTKObservationMixin):
         self.labels[composite.GetLayoutName()].show(self._labelOf(shown))
 
     def _onDisplayModified(self, caller, event) -> None:
-        """Window and level of one STIR are those of all: they are on one scale."""
+        """Apply the window and level of one STIR to all: they are on one scale."""
         if self._following:
             return
         self._following = True
@@ -141,7 +141,7 @@ class ReaderViews(VTKObservationMixin):
         self._following = False
 
     def _giveWay(self) -> None:
-        """Other views of ours are to be shown."""
+        """Close, because another section shows its views."""
         self.close()
         self._onLeft()
 

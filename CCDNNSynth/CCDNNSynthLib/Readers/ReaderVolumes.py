@@ -1,4 +1,4 @@
-"""The volumes of one case of a reader study in the scene, while it is read: unseen in lists, unsaved, and named after no method."""
+"""The volumes of the current reader study case in the scene: hidden in selectors, not saved, and not named after a method."""
 
 import slicer
 from slicer.i18n import tr as _
@@ -13,15 +13,15 @@ class ReaderVolumes:
     """
     case - the ccdnn.readers.study.Case.
     acquired - the volume node of the acquired STIR.
-    context - role → volume node of the acquired series, the STIR among them.
+    context - role → volume node of the acquired series, including the STIR.
     images - letter → volume node of a blinded image.
     """
 
     def __init__(self, case, number: int):
         """Load the files of a case.
 
-        :param number: of the case, counted from 1.
-        Raises InputError, with nothing added to the scene: a file is gone or damaged.
+        :param number: number of the case, counted from 1.
+        Raises InputError, with nothing added to the scene: a file is missing or damaged.
         """
         self.case, self.context, self.images = case, {}, {}
         try:
@@ -36,7 +36,7 @@ class ReaderVolumes:
             self.remove()
             raise
         self.acquired = self.context[Role.STIR]
-        # One window for both: the blinded images are on the scale of the acquired one.
+        # One window for all: the blinded images are on the scale of the acquired one.
         shown = self.acquired.GetDisplayNode()
         for node in self.images.values():
             node.GetDisplayNode().SetWindowLevel(shown.GetWindow(), shown.GetLevel())
@@ -47,23 +47,23 @@ class ReaderVolumes:
 
     @property
     def isWhole(self) -> bool:
-        """Whether all of them are in the scene still."""
+        """Whether all of them are still in the scene."""
         return all(slicer.mrmlScene.IsNodePresent(node) for node in self.nodes)
 
     def remove(self) -> None:
-        """Take them out of the scene."""
+        """Remove them from the scene."""
         for node in self.nodes:
             removeVolume(node)
 
 
 def _load(path, name: str):
-    """A volume node of a file of a study. No storage node stays: the voxels are another's, to be neither saved nor exported."""
-    missing = _("{file} is missing or cut short; ask the coordinator for the folder of the study again.").format(file=path)
+    """Load a file of a study as a volume node. It keeps no storage node, because it must be neither saved nor exported."""
+    missing = _("{file} is missing or truncated; ask the coordinator for the study folder again.").format(file=path)
     if not path.is_file():
         raise InputError(missing)
     storage = slicer.vtkMRMLVolumeArchetypeStorageNode()
     storage.SetFileName(str(path))
-    storage.SetSingleFile(True)  # t1 and t2 are no slices of one series
+    storage.SetSingleFile(True)  # t1 and t2 are not slices of one series
     node = slicer.vtkMRMLScalarVolumeNode()
     node.SetName(name)
     node.SetHideFromEditors(True)
@@ -72,7 +72,7 @@ def _load(path, name: str):
     slicer.mrmlScene.AddNode(node)
     read = storage.ReadData(node)
     image = node.GetImageData()
-    # The NIfTI library fills a file that was cut short with zeros and says nothing.
+    # The NIfTI library silently fills a truncated file with zeros.
     if not read or path.stat().st_size < image.GetNumberOfPoints() * image.GetScalarSize():
         removeVolume(node)
         raise InputError(missing)

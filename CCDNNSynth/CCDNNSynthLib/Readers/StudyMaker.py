@@ -1,4 +1,4 @@
-"""The coordinator's part of the section "Reader study": from a list of cases and methods to a folder for readers, and the key."""
+"""The coordinator's part of the section "Reader study": makes the readers' folder and the key from a list of cases."""
 
 from pathlib import Path
 
@@ -12,10 +12,10 @@ from CCDNNSynthLib import Messages
 
 
 class StudyMaker:
-    """A file with every turn of the application's event loop, so that the window stays alive."""
+    """Writes one file per turn of the application's event loop, so that the application stays responsive."""
 
     def __init__(self, ui):
-        """:param ui: of ReaderStudy.ui."""
+        """:param ui: widgets of ReaderStudy.ui."""
         self._ui, self._steps, self._done = ui, None, ""
         self._timer = qt.QTimer()
         self._timer.interval = 0
@@ -26,25 +26,25 @@ class StudyMaker:
         self._end()
 
     def onMake(self) -> None:
-        """Ask for the list, for the folder and for the key, and begin."""
-        manifest = qt.QFileDialog.getOpenFileName(None, _("List of the cases and methods"), "", _("Tables (*.csv)"))
+        """Ask for the list, the folder and the key, and start."""
+        manifest = qt.QFileDialog.getOpenFileName(None, _("List of cases and methods"), "", _("Tables (*.csv)"))
         if not manifest:
             return
         place = Path(manifest).parent
-        folder = qt.QFileDialog.getSaveFileName(None, _("Folder to make, for the readers"), str(place / "readers"))
+        folder = qt.QFileDialog.getSaveFileName(None, _("Folder to create for the readers"), str(place / "readers"))
         if not folder:
             return
-        title = _("File to make: the key, which you keep from the readers")
+        title = _("Key file to create (do not give it to the readers)")
         key = qt.QFileDialog.getSaveFileName(None, title, str(place / "key.json"), _("Keys (*.json)"))
         if key:
             self._begin(Path(manifest), Path(folder), Path(key))
 
     def onCancel(self) -> None:
         self._end()
-        Messages.show(self._ui.makingLabel, "note", _("Cancelled. Nothing of the study is left."))
+        Messages.show(self._ui.makingLabel, "note", _("Cancelled. The unfinished study was deleted."))
 
     def close(self) -> None:
-        """Stop; nothing of a study that is not finished is left."""
+        """Stop, and delete an unfinished study."""
         self._end()
 
     def _begin(self, manifest: Path, folder: Path, key: Path) -> None:
@@ -53,7 +53,7 @@ class StudyMaker:
         except CcdnnError as error:
             Messages.show(self._ui.makingLabel, "error", str(error))
             return
-        self._done = _("Written: {folder}, for the readers. Keep the key, {key}: without it nobody can tell the methods.").format(
+        self._done = _("The readers' folder is {folder}. Keep the key {key}: the methods cannot be identified without it.").format(
             folder=folder, key=key
         )
         Messages.show(self._ui.makingLabel, "note")
@@ -72,7 +72,7 @@ class StudyMaker:
             Messages.show(self._ui.makingLabel, "error", str(error))
         except ImportError:
             self._end()
-            missing = _("This Slicer lacks SimpleITK, which a study is made with; use the command `ccdnn reader-study`.")
+            missing = _("Making a study requires SimpleITK, which this Slicer lacks; use the command `ccdnn reader-study`.")
             Messages.show(self._ui.makingLabel, "error", missing)
         else:
             self._ui.makingBar.maximum, self._ui.makingBar.value = total, done

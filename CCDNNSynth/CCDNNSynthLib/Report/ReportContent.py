@@ -1,4 +1,4 @@
-"""From the scene to a report of the engine: volumes and their slices, what was measured on them, and whose they are if asked."""
+"""Builds an engine report from the scene: volumes, slice pictures, measurements and, if requested, the patient's identity."""
 
 from dataclasses import replace
 
@@ -20,19 +20,19 @@ from CCDNNSynthLib.Scene.Tables import tableOf
 from CCDNNSynthLib.Views.Plots import chartOf
 from CCDNNSynthLib.Views.PreviewSlice import sliceInView
 
-# What volumes are called in a report: by what they are, since their own names may hold a patient's.
+# Names of volumes in a report. Node names are not used, because they may contain a patient's name.
 ACQUIRED, SYNTHETIC = "acquired STIR", "synthetic STIR"
 
 
 def volumesOfReport(parameterNode) -> dict:
-    """What the chosen volumes are → their nodes, in the order to read them."""
+    """Label → node of each chosen volume, in reading order."""
     chosen = {role.label: volumeOf(parameterNode, role) for role in (Role.T1, Role.T2, Role.GRE)}
     chosen |= {ACQUIRED: parameterNode.stirVolume, SYNTHETIC: parameterNode.syntheticVolume}
     return {label: node for label, node in chosen.items() if node is not None}
 
 
 def measuredNodes(parameterNode) -> dict:
-    """What was measured → its table node, which may be None, and its chart node, which may be None."""
+    """Title of a measurement → its table node and its chart node, either of which may be None."""
     made = {
         _("Contrast-to-noise ratio"): (parameterNode.cnrTable, parameterNode.cnrChart),
         _("Line profiles"): (parameterNode.profileTable, parameterNode.profileChart),
@@ -42,12 +42,12 @@ def measuredNodes(parameterNode) -> dict:
 
 
 def reportOf(parameterNode, protocols, profiles, identified: bool) -> Report:
-    """The report on the chosen volumes, as they are shown, and on what was measured on them, as the sections show it.
+    """The report on the chosen volumes, as they are shown, and on their measurements, as the sections show them.
 
     :param protocols: role → how that input was acquired.
     :param profiles: the `ccdnn.measure.profile.LineProfiles` behind the plot, or None.
-    :param identified: whether it tells the patient's identity and the volumes' names.
-    Raises ccdnn.errors.InputError: a volume that cannot be read, or volumes that do not overlap.
+    :param identified: whether it includes the patient's identity and the volumes' names.
+    Raises ccdnn.errors.InputError: a volume cannot be read, or the volumes do not overlap.
     """
     nodes = volumesOfReport(parameterNode)
     acquired, synthetic = nodes.get(ACQUIRED), nodes.get(SYNTHETIC)
@@ -97,14 +97,14 @@ def _sections(parameterNode, profiles) -> tuple:
 
 
 def _table(parameterNode, node):
-    """The table of a node, with a note where its numbers may not be those of the volumes as they are now."""
+    """The table of a node, with a note if its values may be out of date."""
     live = {parameterNode.cnrTable: parameterNode.cnrLive, parameterNode.profileTable: parameterNode.profileLive}
     if node is parameterNode.similarityTable:
         current = SimilarityChoices.of(parameterNode)
         old = not current.complete or current.stamp() != node.GetAttribute(STAMP_ATTRIBUTE)
-        note = _("Since this was measured, the volumes, the mask or the scaling have changed.") if old else ""
+        note = _("The volumes, the mask or the scaling have changed since this was measured.") if old else ""
     else:
-        note = "" if live[node] else _("As it was measured last; the table did not follow later changes.")
+        note = "" if live[node] else _("Last measured values; later changes are not included.")
     table = tableOf(node)
     return replace(table, notes=(note, *table.notes)) if note else table
 
@@ -116,7 +116,7 @@ def _isFilled(node) -> bool:
 
 
 def _identity(nodes) -> dict:
-    """What the subject hierarchy, which is filled from DICOM, says of the patient and the study of the volumes."""
+    """Patient and study of the volumes, from the subject hierarchy, which is filled from DICOM."""
     constants = slicer.vtkMRMLSubjectHierarchyConstants
     wanted = {
         _("Patient name"): constants.GetDICOMPatientNameAttributeName(),
@@ -135,5 +135,5 @@ def _identity(nodes) -> dict:
                 if hierarchy.GetItemAttribute(item, attribute):
                     found.setdefault(title, hierarchy.GetItemAttribute(item, attribute))
             item = hierarchy.GetItemParent(item)
-    told = {title: found[title] for title in wanted if title in found}
-    return told or {_("Patient"): _("The scene does not say whose these volumes are.")}
+    identity = {title: found[title] for title in wanted if title in found}
+    return identity or {_("Patient"): _("The scene does not identify the patient of these volumes.")}

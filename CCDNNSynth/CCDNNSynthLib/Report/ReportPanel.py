@@ -1,4 +1,4 @@
-"""The section "Report": one click writes a folder with a page of volumes, pictures, tables and plots, and the tables as CSV."""
+"""The section "Report": writes a folder with a page of volumes, pictures, tables and plots, and the tables as CSV."""
 
 from pathlib import Path
 
@@ -19,9 +19,9 @@ FOLDER_NAME = "STIR-report"
 class ReportPanel(Panel):
     def __init__(self, widget, protocols, profiles):
         """
-        :param widget: of Report.ui.
-        :param protocols: gives role → how the chosen input was acquired.
-        :param profiles: gives the line profiles that are shown, a ccdnn.measure.profile.LineProfiles or None.
+        :param widget: loaded from Report.ui.
+        :param protocols: returns role → how the chosen input was acquired.
+        :param profiles: returns the line profiles that are shown, a ccdnn.measure.profile.LineProfiles or None.
         """
         super().__init__(widget)
         self._protocols, self._profiles, self._page = protocols, profiles, None
@@ -33,7 +33,7 @@ class ReportPanel(Panel):
 
     def setParameterNode(self, parameterNode) -> None:
         if parameterNode is None:
-            # The next scene is another patient's: what was asked for this one does not hold for it.
+            # The next scene may be another patient's, so this choice must not be kept.
             self._forget()
         super().setParameterNode(parameterNode)
 
@@ -41,20 +41,20 @@ class ReportPanel(Panel):
         self.ui.identityBox.checked = False
 
     def refresh(self) -> None:
-        """Say what a report would hold."""
+        """Show what a report would contain."""
         node = self._parameterNode
         volumes = volumesOfReport(node) if node is not None else {}
         self.ui.reportButton.enabled = bool(volumes)
         measured = measuredNodes(node) if node is not None else {}
-        said = _("Choose volumes first.")
+        content = _("Choose volumes first.")
         if volumes:
-            said = _("Volumes: {volumes}. Measured: {measured}.").format(
+            content = _("Volumes: {volumes}. Measured: {measured}.").format(
                 volumes=", ".join(volumes), measured=", ".join(measured) or _("nothing yet")
             )
-        Messages.showPlain(self.ui.contentLabel, said)
+        Messages.showPlain(self.ui.contentLabel, content)
 
     def onWrite(self) -> None:
-        parent = qt.QFileDialog.getExistingDirectory(None, _("Folder in which to make the folder of the report"))
+        parent = qt.QFileDialog.getExistingDirectory(None, _("Choose where to create the folder of the report"))
         if not parent or self._parameterNode is None:
             return
         self._showPage(None)
@@ -65,13 +65,13 @@ class ReportPanel(Panel):
         except CcdnnError as error:
             Messages.show(self.ui.reportLabel, "error", str(error))
             return
-        identity = _("It names the patient.") if report.identity else _("It names no patient.")
+        identity = _("It names the patient.") if report.identity else _("It does not name the patient.")
         Messages.show(self.ui.reportLabel, "done", _("Written: {folder}.").format(folder=page.parent), identity)
         self._showPage(page)
 
     def onOpen(self, _link: str = "") -> None:
         if not qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(self._page))):
-            Messages.show(self.ui.reportLabel, "warning", _("No browser opened; open {page} yourself.").format(page=self._page))
+            Messages.show(self.ui.reportLabel, "warning", _("No browser opened; open {page} manually.").format(page=self._page))
 
     def _forget(self) -> None:
         self.ui.identityBox.checked = False

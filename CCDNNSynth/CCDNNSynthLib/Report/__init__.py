@@ -1,1 +1,1 @@
-"""The section "Report": volumes, pictures and what was measured, as one page."""
+"""The section "Report": volumes, pictures and measurements on one page."""

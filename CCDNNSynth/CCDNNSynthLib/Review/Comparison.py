@@ -1,4 +1,4 @@
-"""Both volumes in one view: a swipe line, a fade, a blink or a checkerboard."""
+"""Compares two volumes in one view by swipe, fade, blink or checkerboard."""
 
 from dataclasses import dataclass, replace
 
@@ -30,17 +30,17 @@ class CompareSettings:
 
 
 class Comparison(VTKObservationMixin):
-    """Of the foreground of one slice view, the synthetic volume, with its background.
+    """Compares the foreground of a slice view, the synthetic volume, with its background.
 
-    swipe - the synthetic lies left of a line that can be dragged.
-    fade - the synthetic lies over the background, more or less transparent.
-    blink - the two take turns.
-    checkerboard - every second tile is synthetic; the one in the upper left corner is not.
+    swipe - the synthetic is shown left of a line that can be dragged.
+    fade - the synthetic is shown over the background with adjustable opacity.
+    blink - the two alternate.
+    checkerboard - every second tile is synthetic; the upper left tile is not.
     """
 
     def __init__(self, viewName: str, background: Label, foreground: Label, onPosition):
         """
-        :param background: what is written over the background, and `foreground` over the foreground.
+        :param background: label of the background; `foreground` is the label of the foreground.
         :param onPosition: called with the new position when the user has dragged the swipe line.
         """
         VTKObservationMixin.__init__(self)
@@ -86,7 +86,7 @@ class Comparison(VTKObservationMixin):
             self.labels.show(_withShare(self._background, 1 - settings.position), _withShare(self._foreground, settings.position))
 
     def _onDragged(self, position: float) -> None:
-        """Only this view follows the mouse; all that hears of the parameters would be too slow for it."""
+        """Update only this view while the mouse moves; changing the parameter node would be too slow."""
         self.show(replace(self._settings, position=position))
 
     def _onBlink(self) -> None:
@@ -94,7 +94,7 @@ class Comparison(VTKObservationMixin):
 
     def _showTurn(self, foreground: bool) -> None:
         self._composite.SetForegroundOpacity(1 if foreground else 0)
-        # One of the two corners, so that the eye need not read which it is.
+        # Each image has its label in its own corner, so that it is recognised without reading.
         self.labels.show(*((NO_LABEL, self._foreground) if foreground else (self._background, NO_LABEL)))
 
     def _showLine(self, shown: bool) -> None:
@@ -107,7 +107,7 @@ class Comparison(VTKObservationMixin):
             self._line.show(self._settings.position)
 
     def _onViewModified(self, caller, event) -> None:
-        """Another size or zoom: the mask is of the view's pixels."""
+        """Redraw after a change of size or zoom, because the mask is in pixels of the view."""
         if self._settings is not None and self._geometryNow() != self._geometry:
             self._geometry = self._geometryNow()
             self._draw()

@@ -1,4 +1,4 @@
-"""Same window and level on both STIRs, live: when one is changed the other follows, as shares of each volume's robust maximum."""
+"""Links window and level of both STIRs: when one changes, the other follows, relative to each volume's robust maximum."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +11,7 @@ from CCDNNSynthLib.Scene.Result import brightnessRatio
 
 @dataclass(frozen=True)
 class _Window:
-    """What a display node shows, to be compared and put back."""
+    """Window and level of a display node, to be compared and restored."""
 
     automatic: bool
     window: float
@@ -29,7 +29,7 @@ class _Window:
 
 @dataclass
 class _Shown:
-    """A display node, how the user had it, and how it was when the two were first shown alike."""
+    """A display node, its window before linking, and its window just after linking."""
 
     display: Any
     before: _Window
@@ -38,7 +38,7 @@ class _Shown:
 
 class LinkedWindows(VTKObservationMixin):
     def __init__(self, acquired, synthetic):
-        """Show `synthetic` like `acquired`, and keep it so. Both have a display node."""
+        """Show `synthetic` like `acquired` from now on. Both must have a display node."""
         VTKObservationMixin.__init__(self)
         self._acquired, self._synthetic = acquired, synthetic
         self._shown = [_Shown(node.GetDisplayNode(), _Window.of(node.GetDisplayNode())) for node in (acquired, synthetic)]
@@ -49,12 +49,12 @@ class LinkedWindows(VTKObservationMixin):
             self.addObserver(shown.display, vtk.vtkCommand.ModifiedEvent, self._onModified)
 
     def updateRatio(self) -> None:
-        """The voxels have changed, so the scale may have; the acquired volume leads."""
+        """Update the scale after the voxels have changed; the synthetic volume follows the acquired one."""
         self._ratio = brightnessRatio(self._synthetic, self._acquired) or 1.0
         self._follow(self._shown[0].display)
 
     def close(self) -> None:
-        """Tie them no longer. What the user did not change meanwhile is as it was before."""
+        """Unlink the volumes, and restore the windows that the user has not changed in the meantime."""
         self.removeObservers()
         for shown in self._shown:
             if shown.display.GetScene() is not None and _Window.of(shown.display) == shown.alike:

@@ -1,7 +1,7 @@
-"""The foreground of a slice view, drawn only where a mask says, over the background: without a volume that mixes the two.
+"""Draws the foreground of a slice view over the background where a mask is true, without a volume that mixes the two.
 
-The slice view resamples and windows both of its layers for the screen anyway, whatever their grids and transforms. The foreground's
-image is taken from there, with the foreground's opacity at 0, so that nothing part synthetic is ever a volume of the scene.
+The slice view already resamples and windows both of its layers for the screen, whatever their grids and transforms. The image of
+the foreground is taken from there, with its opacity at 0, so that the scene never contains a partly synthetic volume.
 """
 
 import numpy as np
@@ -23,7 +23,7 @@ class MaskedLayer:
         mapper.SetInputConnection(self._mask.GetOutputPort())
         self._actor = vtk.vtkActor2D()
         self._actor.SetMapper(mapper)
-        # Behind what is drawn into the view, such as ROIs, but before the image that the view itself draws.
+        # Behind other actors of the view, such as ROIs, but in front of the view's own image.
         self._actor.GetProperty().SetDisplayLocationToBackground()
         self._actor.SetLayerNumber(1)
         self._actor.VisibilityOff()
@@ -32,12 +32,12 @@ class MaskedLayer:
 
     @property
     def size(self) -> tuple:
-        """Of the view, (rows, columns) in pixels."""
+        """Size of the view, (rows, columns) in pixels."""
         columns, rows = self._node.GetDimensions()[:2]
         return rows, columns
 
     def show(self, mask: np.ndarray) -> None:
-        """Draw the foreground where `mask`, (row, column) bool from the bottom up and of the view's size, is true."""
+        """Draw the foreground where `mask` is true: (row, column) bool of the view's size, from the bottom up."""
         layer = self._logic.GetForegroundLayer()
         connection = layer.GetImageDataConnection() if layer is not None else None
         if connection is None:

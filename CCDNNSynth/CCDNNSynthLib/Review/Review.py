@@ -1,4 +1,4 @@
-"""A review: from the user's layout into views of our own, and back with everything as it was."""
+"""A review: switches from the user's layout to our own views, and restores everything afterwards."""
 
 import qt
 import slicer
@@ -20,16 +20,16 @@ from CCDNNSynthLib.Views.ViewLabels import Label, ViewLabels
 
 
 class Review(VTKObservationMixin):
-    """Nothing of it is saved with the scene. It goes on when another module is shown.
+    """A review is not saved with the scene. It continues when another module is shown.
 
     views - volume node → name of the slice view that shows it.
-    problem - why something is not shown, as a sentence; "" if all is.
+    problem - a sentence that says why something is not shown; "" if everything is.
     """
 
     def __init__(self, onChanged, onLeft, onPosition):
         """
-        :param onChanged: called when volumes have changed or are gone; `show` or `close` is to follow.
-        :param onLeft: called when the user chose another layout, and the review has ended.
+        :param onChanged: called when volumes have changed or were removed; call `show` or `close` afterwards.
+        :param onLeft: called when the review has ended because the user chose another layout.
         :param onPosition: called with the new position when the user has dragged the swipe line.
         """
         VTKObservationMixin.__init__(self)
@@ -37,7 +37,7 @@ class Review(VTKObservationMixin):
         self.views, self.problem, self.labels, self.comparison = {}, "", {}, None
         self._wanted, self._before, self._windows, self._difference = None, None, None, None
         self._outdated, self._changingLayout = False, False
-        # The application gives the views their size when it gets its turn.
+        # The application sets the size of the views in the next turn of its event loop.
         self._fitSoon = qt.QTimer()
         self._fitSoon.interval = 0
         self._fitSoon.timeout.connect(self._fit)
@@ -49,7 +49,7 @@ class Review(VTKObservationMixin):
     def show(self, layout: ReviewLayout, volumes: ReviewVolumes, scaling, settings: CompareSettings) -> None:
         """Show volumes in a layout; the user's own layout is remembered.
 
-        :param scaling: how both STIRs come to one scale for their difference, see `ccdnn.measure.scaling`.
+        :param scaling: how both STIRs are scaled for their difference, see `ccdnn.measure.scaling`.
         """
         if not self.isOpen:
             self._open()
@@ -98,7 +98,7 @@ class Review(VTKObservationMixin):
         self._fitSoon.start()
 
     def _clear(self) -> None:
-        """Undo `_build`, but for the layout and what the views show."""
+        """Undo `_build`, except for the layout and the content of the views."""
         self._fitSoon.stop()
         if self.comparison is not None:
             self.comparison.close()
@@ -114,7 +114,7 @@ class Review(VTKObservationMixin):
         self.comparison, self._windows, self._difference = None, None, None
 
     def _update(self, volumes: ReviewVolumes, scaling) -> None:
-        """Voxels or transforms have changed."""
+        """Update after a change of voxels or transforms."""
         if self._windows is not None:
             self._windows.updateRatio()
         if self._difference is not None and slicer.mrmlScene.IsNodePresent(self._difference):
@@ -145,7 +145,7 @@ class Review(VTKObservationMixin):
             self._onCompositeModified(composite, None)
 
     def _onCompositeModified(self, composite, event) -> None:
-        """A label tells what the view shows now, for the user may choose another volume in its bar."""
+        """Update the label, because the user may choose another volume in the view's bar."""
         shown = [slicer.mrmlScene.GetNodeByID(composite.GetBackgroundVolumeID() or "")]
         if composite.GetForegroundOpacity() > 0:
             shown.append(slicer.mrmlScene.GetNodeByID(composite.GetForegroundVolumeID() or ""))
@@ -173,7 +173,7 @@ class Review(VTKObservationMixin):
             self._onLeft()
 
     def _giveWay(self) -> None:
-        """Other views of ours are to be shown."""
+        """Close, because another section shows its views."""
         self.close()
         self._onLeft()
 

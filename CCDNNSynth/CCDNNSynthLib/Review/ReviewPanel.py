@@ -1,4 +1,4 @@
-"""The section "Review": acquired and synthetic STIR side by side, among all volumes, or in one view."""
+"""The section "Review": acquired and synthetic STIR side by side, with all volumes, or in one view."""
 
 from slicer.i18n import tr as _
 
@@ -13,7 +13,7 @@ from CCDNNSynthLib.Views import ReviewLayouts
 
 class ReviewPanel(Panel):
     def __init__(self, widget):
-        """:param widget: of Review.ui."""
+        """:param widget: loaded from Review.ui."""
         super().__init__(widget)
         self.review = Review(self.refreshSoon, self._onLeft, self._onPosition)
         self._buttons = {
@@ -31,7 +31,7 @@ class ReviewPanel(Panel):
         self.review.close()
 
     def refresh(self) -> None:
-        """Open, change or leave the review as the choices say."""
+        """Open, change or leave the review according to the parameter node."""
         node = self._parameterNode
         volumes = ReviewVolumes.of(node) if node is not None else None
         possible = volumes is not None and volumes.synthetic is not None and ReviewLayouts.layoutNode() is not None
@@ -49,13 +49,13 @@ class ReviewPanel(Panel):
         self.refresh()
 
     def _onLeft(self) -> None:
-        """The user chose another layout in the application."""
+        """Called when the user chose another layout in the application."""
         if self._parameterNode is not None:
             self._parameterNode.reviewLayout = ReviewLayout.NONE
         self.refreshSoon()
 
     def _onPosition(self, position: float) -> None:
-        """The swipe line was dragged."""
+        """Called when the swipe line was dragged."""
         self._parameterNode.comparePosition = position
 
     def _showState(self, layout: ReviewLayout, possible: bool, volumes) -> None:
@@ -84,18 +84,18 @@ class ReviewPanel(Panel):
             return
         if not possible:
             if ReviewLayouts.layoutNode() is None:
-                yield _("This Slicer runs without views.")
+                yield _("Slicer is running without views.")
             else:
                 yield _("Compute a synthetic STIR first, or choose one.")
             return
         if layout is ReviewLayout.NONE:
             return
         if volumes.acquired is None:
-            yield _("No acquired STIR is chosen among the inputs: {volume} is shown in its place.").format(
+            yield _("No acquired STIR is chosen in Inputs, so {volume} is shown instead.").format(
                 volume=volumes.reference.GetName()
             )
         if layout is ReviewLayout.SINGLE and self._parameterNode.compareMode is CompareMode.SWIPE:
-            yield _("Drag the line in the view. Left of it is the synthetic image.")
+            yield _("Drag the line in the view. The synthetic image is on its left.")
         if layout is ReviewLayout.SINGLE and self._parameterNode.compareMode is CompareMode.CHECKERBOARD:
-            yield _("The tile in the upper left corner was acquired, its neighbours are synthetic, and so on.")
-        yield _("Views move together; hold Shift and move the mouse to show the same point in all of them.")
+            yield _("The upper left tile is acquired, its neighbours are synthetic, and so on.")
+        yield _("The views are linked. Hold Shift and move the mouse to show the same point in all of them.")

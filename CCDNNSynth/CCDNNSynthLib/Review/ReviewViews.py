@@ -1,6 +1,6 @@
-"""What the views of the review show. Each builder sets the layout up and returns volume node → name of the view that shows it.
+"""The content of the review's views. Each builder sets the layout and returns volume node → name of the view that shows it.
 
-All views lie in the plane the study was acquired in, on one slice and with one zoom, and stay so: they are linked.
+All views show the same slice in the acquisition plane with the same zoom. They are linked, so this does not change.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from CCDNNSynthLib.Views.PreviewSlice import sliceInView
 
 @dataclass(frozen=True)
 class ReviewVolumes:
-    """The volume nodes of a review; None for those there are none of. There is no review without a synthetic one."""
+    """The volume nodes of a review; a missing one is None. A review requires a synthetic volume."""
 
     t1: Any
     t2: Any
@@ -24,7 +24,7 @@ class ReviewVolumes:
 
     @classmethod
     def of(cls, parameterNode) -> "ReviewVolumes":
-        """Those that are chosen and have voxels, each once, for a view shows one of them."""
+        """The chosen volumes that have voxels, each only once, because each volume has one view."""
         volumes = []
         for name in ("syntheticVolume", "stirVolume", "t1Volume", "t2Volume", "greVolume"):
             node = getattr(parameterNode, name)
@@ -35,12 +35,12 @@ class ReviewVolumes:
 
     @property
     def compared(self):
-        """What the synthetic volume is compared with: the acquired STIR, else the first input there is."""
+        """What the synthetic volume is compared with: the acquired STIR, or else the first input."""
         return next((node for node in (self.acquired, self.t1, self.t2, self.gre) if node is not None), None)
 
     @property
     def reference(self):
-        """Whose slices the views show."""
+        """The volume whose slices the views show."""
         return self.compared or self.synthetic
 
     @property
@@ -48,15 +48,15 @@ class ReviewVolumes:
         return [node for node in (self.t1, self.t2, self.gre, self.acquired, self.synthetic) if node is not None]
 
     def viewOf(self, node) -> str:
-        """The view of a volume, by what it is here."""
+        """Name of the view of a volume, by its role in the review."""
         names = (ReviewLayouts.T1, ReviewLayouts.T2, ReviewLayouts.GRE, ReviewLayouts.ACQUIRED, ReviewLayouts.SYNTHETIC)
         return dict(zip((self.t1, self.t2, self.gre, self.acquired, self.synthetic), names, strict=True))[node]
 
 
 def show(layout: ReviewLayout, volumes: ReviewVolumes, difference=None, plot: bool = False) -> dict:
-    """The builder of a layout, of the three below.
+    """Show a layout with one of the three builders below.
 
-    :param difference: volume node of synthetic − acquired, shown among all volumes.
+    :param difference: volume node of synthetic − acquired, shown in the grid.
     :param plot: whether there is a plot below.
     """
     if layout is ReviewLayout.SIDE_BY_SIDE:
@@ -67,12 +67,12 @@ def show(layout: ReviewLayout, volumes: ReviewVolumes, difference=None, plot: bo
 
 
 def showSideBySide(volumes: ReviewVolumes, plot: bool = False) -> dict:
-    """Acquired | synthetic; without an acquired STIR T1-w | synthetic."""
+    """Acquired | synthetic; without an acquired STIR, T1-w | synthetic."""
     return _show(ReviewLayout.SIDE_BY_SIDE, volumes, [[volumes.compared, volumes.synthetic]], plot)
 
 
 def showGrid(volumes: ReviewVolumes, difference=None, plot: bool = False) -> dict:
-    """T1-w, T2-w, GRE above acquired, synthetic, difference; without an acquired STIR the inputs and the synthetic, two a row."""
+    """T1-w, T2-w, GRE above acquired, synthetic, difference; without an acquired STIR, inputs and synthetic in rows of two."""
     inputs = [volumes.t1, volumes.t2, volumes.gre]
     if volumes.acquired is not None:
         rows = [inputs, [volumes.acquired, volumes.synthetic, difference]]
@@ -83,7 +83,7 @@ def showGrid(volumes: ReviewVolumes, difference=None, plot: bool = False) -> dic
 
 
 def showSingle(volumes: ReviewVolumes, plot: bool = False) -> dict:
-    """Both in one view: what is compared as the background, the synthetic as the foreground, which is transparent at first."""
+    """Both in one view: the compared volume as background and the synthetic as foreground, which is transparent at first."""
     index = sliceInView(volumes.reference)
     ReviewLayouts.showLayout(ReviewLayout.SINGLE, [[ReviewLayouts.BOTH]], plot)
     assign(ReviewLayouts.BOTH, volumes.reference, volumes.synthetic)
@@ -92,7 +92,7 @@ def showSingle(volumes: ReviewVolumes, plot: bool = False) -> dict:
 
 
 def _show(layout: ReviewLayout, volumes: ReviewVolumes, rows, plot: bool, difference=None) -> dict:
-    """Lay out rows of volume nodes, those that are None being left out."""
+    """Lay out rows of volume nodes, leaving out those that are None."""
     views = {node: volumes.viewOf(node) for node in volumes.all}
     if difference is not None:
         views[difference] = ReviewLayouts.DIFFERENCE

@@ -4,10 +4,10 @@ import qt
 import slicer
 import vtk
 
-# How near, in pixels, the mouse must be to take hold of the line, and how high its handle is.
+# Distance from which the mouse can grab the line, and height of its handle, in pixels.
 GRAB_PIXELS = 8
 HANDLE_PIXELS = 28
-# Before the view's own reactions to the mouse (window and level, markups).
+# Higher than that of the view's own mouse handling (window and level, markups).
 _PRIORITY = 2.0
 
 
@@ -15,7 +15,7 @@ class SwipeLine:
     def __init__(self, viewName: str, onDragged, onDropped):
         """
         :param onDragged: called with the new position, 0 (left edge) to 1, while the user drags.
-        :param onDropped: called with it when the user lets go.
+        :param onDropped: called with the position when the user releases the mouse button.
         """
         self._view = slicer.app.layoutManager().sliceWidget(viewName).sliceView()
         self._onDragged, self._onDropped = onDragged, onDropped
@@ -75,7 +75,7 @@ class SwipeLine:
             self._onDropped(self._position)
 
     def _keepFromView(self, index: int) -> None:
-        """Let nobody else react to the event that is being handled."""
+        """Keep other observers from handling the current event."""
         self._interactor.GetCommand(self._tags[index]).SetAbortFlag(1)
 
     def _isNear(self, interactor) -> bool:
@@ -93,7 +93,7 @@ class SwipeLine:
 
 
 def _actor(points, width: float, grey: float):
-    """The line and its handle, a rhomb, in pixels of the view."""
+    """The line and its diamond-shaped handle, in pixels of the view."""
     cells = vtk.vtkCellArray()
     for line in ((0, 1), (2, 3, 4, 5, 2)):
         cells.InsertNextCell(len(line))

@@ -1,4 +1,4 @@
-"""Synthetic minus acquired as a volume of the scene, in colours that tell more from less, to the colour-blind too."""
+"""Synthetic minus acquired as a volume node, in colours that colour-blind readers can distinguish."""
 
 import numpy as np
 import slicer
@@ -11,7 +11,7 @@ from CCDNNSynthLib.Scene.SceneVolumes import voxelsOf, voxelsOn
 
 DIFFERENCE_ATTRIBUTE = "CCDNNSynth.Difference"
 COLORS_NAME = "CC-DNN difference"
-_STEPS = 255  # odd, so that one colour is that of 0
+_STEPS = 255  # odd, so that one colour represents 0
 
 
 def isDifference(node) -> bool:
@@ -19,7 +19,7 @@ def isDifference(node) -> bool:
 
 
 def makeDifference(acquired, synthetic, scaling: Scaling, saved: bool = True):
-    """A new volume node: synthetic − acquired, both on one scale, on the grid and under the transform of `acquired`.
+    """A new volume node: synthetic − acquired, both on one scale, with the grid and transform of `acquired`.
 
     :param saved: whether the volume is saved with the scene.
     Raises InputError, with nothing added to the scene: see `differenceOf`.
@@ -40,14 +40,14 @@ def makeDifference(acquired, synthetic, scaling: Scaling, saved: bool = True):
 
 
 def updateDifference(node, acquired, synthetic, scaling: Scaling) -> None:
-    """The same in a node of `makeDifference` that is there, whose window stays. Raises InputError, with the node as it was."""
+    """Update a node made by `makeDifference`; its window is kept. Raises InputError, with the node unchanged."""
     array = differenceOf(acquired, synthetic, scaling)
     node.SetAttribute(DIFFERENCE_ATTRIBUTE, scaling.value)
     slicer.util.updateVolumeFromArray(node, array)
 
 
 def removeDifference(node) -> None:
-    """Take a difference volume out of the scene, and its colours unless another volume is shown in them."""
+    """Remove a difference volume from the scene, and its colour table unless another volume uses it."""
     removeVolume(node)
     colors = slicer.mrmlScene.GetFirstNodeByName(COLORS_NAME)
     shown = slicer.util.getNodesByClass("vtkMRMLDisplayNode")
@@ -58,9 +58,9 @@ def removeDifference(node) -> None:
 def differenceOf(acquired, synthetic, scaling: Scaling) -> np.ndarray:
     """Synthetic − acquired on the acquired volume's grid, (slice, row, column) float32, each scaled to 0–1.
 
-    0 where the synthetic volume does not reach: nothing is known of a difference there.
+    0 outside the synthetic volume, where the difference is unknown.
 
-    Raises InputError: volumes that cannot be scaled, that do not overlap, or that need SimpleITK where there is none.
+    Raises InputError: the volumes cannot be scaled, do not overlap, or need SimpleITK, which is not installed.
     """
     array, covered = voxelsOn(acquired, synthetic)
     names = (synthetic.GetName(), acquired.GetName())
@@ -72,7 +72,7 @@ def differenceOf(acquired, synthetic, scaling: Scaling) -> np.ndarray:
 
 
 def _colors():
-    """The colour table of all difference volumes: blue where the synthetic is darker, black, orange where it is brighter."""
+    """The colour table of all difference volumes: blue where the synthetic is darker, orange where it is brighter, black at 0."""
     node = slicer.mrmlScene.GetFirstNodeByName(COLORS_NAME)
     if node is None:
         node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLColorTableNode", COLORS_NAME)

@@ -1,7 +1,7 @@
-"""Tissue regions of the scene, segments and outlines drawn in the slice views, and the voxels of a volume that each of them takes.
+"""Tissue regions in the scene (segments, and outlines drawn in the slice views) and the voxels of a volume inside them.
 
-A segment belongs to the tissue of its name. An outline is a closed curve, which carries its tissue as an attribute and which the
-parameter node refers to, so that a saved scene restores both. Several regions of one name make one tissue.
+The name of a segment is its tissue. An outline is a closed curve that stores its tissue as an attribute. The parameter node refers
+to the outlines, so that a saved scene restores them. Regions of the same tissue are combined.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ from CCDNNSynthLib.Scene.Transforms import transformed, worldToIJK
 TISSUE_ATTRIBUTE = "CCDNNSynth.Tissue"
 OUTLINE_ROLE = "CCDNNSynth.Outline"
 
-# Okabe and Ito's colours; a tissue beyond the paper's five is grey.
+# Okabe and Ito's colours; tissues other than the paper's five are grey.
 _COLOURS = {
     "cartilage": (0.34, 0.71, 0.91),
     "bone": (0.94, 0.89, 0.26),
@@ -29,7 +29,7 @@ _OTHER_COLOUR = (0.7, 0.7, 0.7)
 
 
 class OutlineRegion:
-    """A closed curve on a slice. It takes the one layer of voxels that lies in its plane, see `ccdnn.measure.outline`."""
+    """A closed curve on a slice. It contains the one layer of voxels in its plane, see `ccdnn.measure.outline`."""
 
     def __init__(self, node):
         self.node = node
@@ -38,7 +38,7 @@ class OutlineRegion:
         self.title = _("{name} (drawn)").format(name=node.GetName())
 
     def stamp(self, volume):
-        """Changes whenever the voxels of `volume` that the region takes may have changed."""
+        """A value that changes whenever the voxels of `volume` inside the region may have changed."""
         return self._corners(volume).tobytes()
 
     def voxels(self, volume) -> np.ndarray:
@@ -46,7 +46,7 @@ class OutlineRegion:
         return voxels_in_outline(self._corners(volume), tuple(reversed(volume.GetImageData().GetDimensions())))
 
     def _corners(self, volume) -> np.ndarray:
-        """The curve as (n, 3) continuous voxel coordinates of `volume`, through the transforms above both."""
+        """The curve as (n, 3) continuous voxel coordinates of `volume`, with the transforms of both applied."""
         world = self.node.GetCurvePointsWorld()
         if world is None or world.GetNumberOfPoints() == 0:
             return np.empty((0, 3))
@@ -54,7 +54,7 @@ class OutlineRegion:
 
 
 class SegmentRegion:
-    """A segment, brought to the grid of a volume by the nearest voxel."""
+    """A segment, resampled to the grid of a volume by nearest neighbour."""
 
     def __init__(self, node, segmentID: str):
         segment = node.GetSegmentation().GetSegment(segmentID)
@@ -80,7 +80,7 @@ class SegmentRegion:
         )
         grid = _orientedGrid(volume)
         slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(mask, grid, onGrid, False, False, between)
-        if onGrid.GetDimensions() != grid.GetDimensions():  # the segment lies wholly outside the volume
+        if onGrid.GetDimensions() != grid.GetDimensions():  # the segment lies entirely outside the volume
             return np.empty(0, np.int64)
         return np.flatnonzero(vtk_to_numpy(onGrid.GetPointData().GetScalars()))
 
@@ -89,7 +89,7 @@ class SegmentRegion:
         name = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
         if self.node.GetSegmentation().ContainsRepresentation(name):
             found = self.node.GetBinaryLabelmapRepresentation(self._segmentID, labelmap)
-        else:  # of a surface, say; converted aside, so that the segmentation stays as it is
+        else:  # for example, from a surface; converted without changing the segmentation
             found = slicer.vtkSlicerSegmentationsModuleLogic.GetSegmentBinaryLabelmapRepresentation(
                 self.node, self._segmentID, labelmap, False
             )
@@ -104,7 +104,7 @@ def outlinesOf(parameterNode) -> list:
 
 
 def regionsOf(parameterNode) -> list:
-    """All regions of this parameter node: the segments of its segmentation, then the outlines that enclose something."""
+    """All regions of this parameter node: the segments of its segmentation, then the outlines of at least three points."""
     segmentation = parameterNode.regionSegmentation
     segments = []
     if segmentation is not None and segmentation.GetSegmentation() is not None:
@@ -117,7 +117,7 @@ def regionsOf(parameterNode) -> list:
 
 
 def addOutline(parameterNode, tissue: str):
-    """A closed curve without points for a region of that tissue."""
+    """Add a closed curve without points for a region of this tissue."""
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsClosedCurveNode", slicer.mrmlScene.GenerateUniqueName(tissue))
     node.SetAttribute(TISSUE_ATTRIBUTE, tissue_name(tissue))
     node.CreateDefaultDisplayNodes()
@@ -133,18 +133,18 @@ def addOutline(parameterNode, tissue: str):
 
 
 def removeOutline(node) -> None:
-    """Take an outline out of the scene, with what shows and stores it."""
+    """Remove an outline from the scene, with its display and storage nodes."""
     for part in (*(node.GetNthDisplayNode(index) for index in range(node.GetNumberOfDisplayNodes())), node.GetStorageNode(), node):
         if part is not None:
             slicer.mrmlScene.RemoveNode(part)
 
 
 def addTissueSegmentation(volume, tissues):
-    """A segmentation on the grid of `volume` with an empty segment for each tissue, to paint in."""
+    """Add a segmentation on the grid of `volume` with an empty segment for each tissue, to paint in."""
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", slicer.mrmlScene.GenerateUniqueName(_("Tissues")))
     node.CreateDefaultDisplayNodes()
     node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
-    # Painted over the volume, it has to lie where the volume is shown.
+    # The segmentation must be shown at the same place as the volume.
     node.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
     for tissue in tissues:
         node.GetSegmentation().AddEmptySegment("", tissue, _COLOURS.get(tissue, _OTHER_COLOUR))
@@ -152,7 +152,7 @@ def addTissueSegmentation(volume, tissues):
 
 
 def sliceNormal(volume) -> np.ndarray:
-    """Unit vector along which the slices of `volume` are stacked, in the world, in the middle of the volume."""
+    """Unit vector along which the slices of `volume` are stacked, in world coordinates, at the middle of the volume."""
     toWorld = worldToIJK(volume)
     toWorld.Inverse()
     columns, rows, slices = volume.GetImageData().GetDimensions()
@@ -161,14 +161,14 @@ def sliceNormal(volume) -> np.ndarray:
 
 
 def gridStamp(volume):
-    """Changes whenever the voxels of `volume` lie elsewhere."""
+    """A value that changes whenever the voxels of `volume` move."""
     matrix = vtk.vtkMatrix4x4()
     volume.GetIJKToRASMatrix(matrix)
     return (volume.GetImageData().GetDimensions(), slicer.util.arrayFromVTKMatrix(matrix).tobytes(), transformStamp(volume))
 
 
 def transformStamp(node):
-    """Changes whenever a transform above `node` does."""
+    """A value that changes whenever a parent transform of `node` does."""
     stamps, transform = [], node.GetParentTransformNode()
     while transform is not None:
         toParent = transform.GetTransformToParent()
@@ -178,7 +178,7 @@ def transformStamp(node):
 
 
 def _orientedGrid(volume):
-    """An image without voxels on the grid of `volume`, below its transforms."""
+    """An image without voxels on the grid of `volume`, without its parent transforms."""
     matrix, grid = vtk.vtkMatrix4x4(), slicer.vtkOrientedImageData()
     volume.GetIJKToRASMatrix(matrix)
     columns, rows, slices = volume.GetImageData().GetDimensions()

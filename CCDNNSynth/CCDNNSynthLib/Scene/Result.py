@@ -1,4 +1,4 @@
-"""The result in the scene: a volume node that says what it is, lies where its reference lies, and is filed beside it."""
+"""The result in the scene: a volume node marked as synthetic, with the grid, transform and study of its reference."""
 
 import numpy as np
 import slicer
@@ -10,19 +10,19 @@ from ccdnn.provenance import NOTICE, synthetic_name
 from ccdnn.series import Role
 
 NOTICE_ATTRIBUTE = "CCDNN_Notice"
-# Up to which quantile of its values a result is shown, when there is no acquired STIR to show it like.
+# Upper end of the display window, as a quantile of the values, if there is no acquired STIR to match.
 SHOWN_QUANTILE = 0.995
 
 
 def isSynthetic(node) -> bool:
-    """Whether a volume node is a result of ours, as its attributes say, which are saved with the scene."""
+    """Whether a volume node is one of our results, according to its attributes, which are saved with the scene."""
     return bool(node.GetAttribute(NOTICE_ATTRIBUTE))
 
 
 def addVolume(reference, name):
-    """A new, empty (0) float32 volume node on the grid and under the transform of `reference`, filed in the same study."""
+    """Add a float32 volume node of zeros with the grid, transform and study of `reference`."""
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", slicer.mrmlScene.GenerateUniqueName(name))
-    # Window and level are set by us, so nothing need be computed for them when the voxels come.
+    # We set window and level ourselves, so that Slicer does not compute them when the voxels change.
     node.CreateDefaultDisplayNodes()
     node.GetDisplayNode().AutoWindowLevelOff()
     slicer.util.updateVolumeFromArray(node, np.zeros(tuple(reversed(reference.GetImageData().GetDimensions())), np.float32))
@@ -32,7 +32,7 @@ def addVolume(reference, name):
 
 
 def removeVolume(node) -> None:
-    """Take a volume of ours out of the scene, with its display node, which would stay behind."""
+    """Remove one of our volumes from the scene, with its display node, which would otherwise remain."""
     display = node.GetDisplayNode()
     for gone in (node, display):
         if gone is not None and slicer.mrmlScene.IsNodePresent(gone):
@@ -40,7 +40,7 @@ def removeVolume(node) -> None:
 
 
 def replaceVoxels(node, other):
-    """Give the voxels of `other`, which they then share, and its place, to `node`; returns `node`."""
+    """Give `node` the voxels of `other` (shared, not copied) and its place; returns `node`."""
     node.SetAndObserveImageData(other.GetImageData())
     placeLike(node, other)
     node.CreateDefaultDisplayNodes()
@@ -65,7 +65,7 @@ def placeLike(node, reference) -> None:
 
 
 def fileResult(node, header, inputs) -> None:
-    """Write into attributes what the volume is: the entries of the engine's header, and which nodes it was made from.
+    """Store what the volume is: the entries of the engine's header as attributes, and references to the input nodes.
 
     Args:
         header: entry → text, see `ccdnn.provenance`.
@@ -83,14 +83,14 @@ def fileResult(node, header, inputs) -> None:
 
 
 def resultName(header) -> str:
-    """What to call a new result: that it is synthetic, what it was made without, and by which model."""
+    """Name of a new result: "synthetic", the inputs left out, and the model."""
     return f"{synthetic_name(header)} ({header['CCDNN_Model']})"
 
 
 def showLike(node, acquired=None) -> None:
-    """Set window and level: those of the acquired STIR, as shares of each volume's robust maximum, or by the values themselves.
+    """Set window and level to those of the acquired STIR, relative to each volume's robust maximum, or else from the values.
 
-    A model may give intensities on another scale than the scanner's, so the acquired numbers themselves need not fit.
+    A model's intensities may be on a different scale from the scanner's, so the absolute numbers may not fit.
     """
     display = node.GetDisplayNode()
     display.AutoWindowLevelOff()
@@ -103,7 +103,7 @@ def showLike(node, acquired=None) -> None:
 
 
 def brightnessRatio(node, acquired):
-    """The robust maximum of a volume over that of another one; None where one of them is nowhere positive or not finite."""
+    """The robust maximum of a volume divided by that of another; None if either has no positive values or is not finite."""
     try:
         return robust_maximum(_sample(node)) / robust_maximum(_sample(acquired))
     except InputError:
@@ -111,7 +111,7 @@ def brightnessRatio(node, acquired):
 
 
 def showValues(node, slices) -> None:
-    """Set window and level so that the values of some `slices` are seen from 0 to their largest, a few outliers apart."""
+    """Set window and level to show the values of `slices` from 0 to their maximum, except for a few outliers."""
     values = _sample(node, slices)
     highest = float(np.quantile(values, SHOWN_QUANTILE)) if values.size else 0.0
     if highest > 0:
@@ -119,5 +119,5 @@ def showValues(node, slices) -> None:
 
 
 def _sample(node, slices=slice(None)) -> np.ndarray:
-    """One pixel of sixteen: it tells enough of the brightness, in a fraction of the time."""
+    """One pixel in sixteen: enough to estimate the brightness, in a fraction of the time."""
     return slicer.util.arrayFromVolume(node)[slices, ::4, ::4]

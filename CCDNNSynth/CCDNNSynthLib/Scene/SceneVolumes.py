@@ -1,4 +1,4 @@
-"""From volume nodes of the scene to what the engine needs: voxels, and where they lie."""
+"""Converts volume nodes to what the engine needs: voxels and grids."""
 
 import numpy as np
 import slicer
@@ -10,9 +10,9 @@ from ccdnn.volume import Grid, Volume
 
 
 def gridOf(node, reference=None) -> Grid:
-    """Where the voxels of `node` lie, in the coordinates in which the grid of `reference` is stored (default: its own).
+    """The grid of `node`, in the coordinates in which the grid of `reference` is stored (default: its own).
 
-    Transforms above both nodes change nothing between them; those above one alone are applied.
+    Parent transforms that the nodes share cancel out; others are applied.
 
     Raises:
         InputError: no voxels, or a non-linear transform between the two nodes.
@@ -29,16 +29,16 @@ def gridOf(node, reference=None) -> Grid:
 
 
 def voxelsOf(node) -> np.ndarray:
-    """The voxels as they are stored, (slice, row, column), not copied.
+    """The voxels as stored, (slice, row, column), not copied.
 
     Raises:
-        InputError: none, or several values a voxel.
+        InputError: no voxels, or several values per voxel.
     """
     gridOf(node)
     components = node.GetImageData().GetNumberOfScalarComponents()
     if components != 1:
         raise InputError(
-            _("{volume} has {count} values a voxel (a colour or vector image); choose a grey-scale MR volume.").format(
+            _("{volume} has {count} values per voxel (a colour or vector image); choose a grey-scale MR volume.").format(
                 volume=node.GetName(), count=components
             )
         )
@@ -46,12 +46,12 @@ def voxelsOf(node) -> np.ndarray:
 
 
 def voxelsOn(reference, node):
-    """The voxels of `node` on the grid of `reference`, (slice, row, column), and a bool array of those it covers, None for all.
+    """The voxels of `node` on the grid of `reference`, (slice, row, column), and a bool array of those it covers (None: all).
 
-    On one grid they are as they are stored, not copied; else they are interpolated.
+    If the grids are the same, the voxels are returned as stored, not copied; otherwise they are interpolated.
 
     Raises:
-        InputError: see `gridOf` and `voxelsOf`; the volumes do not overlap; or other grids, and no SimpleITK to resample with.
+        InputError: see `gridOf` and `voxelsOf`; the volumes do not overlap; or the grids differ and SimpleITK is missing.
     """
     voxels, grid, own = voxelsOf(node), gridOf(reference), gridOf(node, reference)
     if own.same_as(grid):
@@ -60,7 +60,7 @@ def voxelsOn(reference, node):
         from ccdnn.resample import resample_onto
     except ImportError as error:
         raise InputError(
-            _("{volume} and {reference} lie on different grids, which only SimpleITK can compare; this Slicer has none.").format(
+            _("{volume} and {reference} have different grids; comparing them requires SimpleITK, which this Slicer lacks.").format(
                 volume=node.GetName(), reference=reference.GetName()
             )
         ) from error
@@ -69,14 +69,14 @@ def voxelsOn(reference, node):
 
 
 def _linearTransform(node, reference) -> np.ndarray:
-    """4×4, from the coordinates above `node` to those above `reference`."""
+    """4×4 matrix from the coordinates in which `node` is stored to those of `reference`."""
     general, linear = vtk.vtkGeneralTransform(), vtk.vtkTransform()
     slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(node.GetParentTransformNode(), reference.GetParentTransformNode(), general)
     if not slicer.vtkMRMLTransformNode.IsGeneralTransformLinear(general, linear):
         raise InputError(
             _(
-                "{volume} and {reference} lie under different transforms, and one of these is not linear; "
-                "harden it first (Transforms module), or put both volumes under the same transform."
+                "{volume} and {reference} are under different transforms, one of which is not linear; "
+                "harden it first (Transforms module) or put both volumes under the same transform."
             ).format(volume=node.GetName(), reference=reference.GetName())
         )
     return slicer.util.arrayFromVTKMatrix(linear.GetMatrix())

@@ -1,4 +1,4 @@
-"""Tables of the engine as table nodes of the scene."""
+"""Shows the engine's tables as table nodes, and reads them back."""
 
 import slicer
 import vtk
@@ -8,7 +8,7 @@ from ccdnn.measure.table import Column, Table
 
 
 def showTable(node, table: Table) -> None:
-    """Let `node`, a vtkMRMLTableNode, hold `table`: words, whole numbers and numbers as columns of their own kind, with units."""
+    """Fill `node`, a vtkMRMLTableNode, with `table`: text, integer and floating-point columns, with units."""
     modified = node.StartModify()
     node.RemoveAllColumns()
     columns = zip(*table.rows, strict=True) if table.rows else [()] * len(table.columns)
@@ -24,7 +24,7 @@ def showTable(node, table: Table) -> None:
 
 
 def tableOf(node) -> Table:
-    """The table that `showTable` let a node hold, which a saved scene restores; its notes come as one."""
+    """The table in a node filled by `showTable`, which a saved scene restores; its notes are joined into one."""
     columns, cells = [], []
     for index in range(node.GetNumberOfColumns()):
         array = node.GetTable().GetColumn(index)
@@ -37,7 +37,7 @@ def tableOf(node) -> Table:
 
 
 def tableNode(parameterNode, member: str, name: str):
-    """The table node that the parameter `member` holds; a new one, called `name`, where it holds none."""
+    """The table node in the parameter `member`; a new one, called `name`, if there is none."""
     if getattr(parameterNode, member) is None:
         setattr(
             parameterNode, member, slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", slicer.mrmlScene.GenerateUniqueName(name))
@@ -46,7 +46,7 @@ def tableNode(parameterNode, member: str, name: str):
 
 
 def _array(name: str, cells):
-    """A VTK array of the kind that holds all of the cells; a missing number is NaN."""
+    """A VTK array of a type that fits all cells; a missing number is NaN."""
     numbers = [cell for cell in cells if not isinstance(cell, str)]
     if len(numbers) < len(cells):
         array = vtk.vtkStringArray()

@@ -1,4 +1,4 @@
-"""From the world to a volume's voxels and back, through the transforms above it, which may bend."""
+"""Transforms between world and voxel coordinates, including parent transforms, which may be non-linear."""
 
 import numpy as np
 import slicer
@@ -23,7 +23,7 @@ def worldToIJK(volume):
 
 
 def linearIJKToWorld(volume):
-    """4×4; a transform above the volume that bends counts as none, for its slices are no planes in the world."""
+    """4×4 matrix. A non-linear parent transform is ignored, because slices under it are not planes in the world."""
     matrix, toWorld = vtk.vtkMatrix4x4(), vtk.vtkMatrix4x4()
     volume.GetIJKToRASMatrix(matrix)
     transform = volume.GetParentTransformNode()
@@ -34,7 +34,7 @@ def linearIJKToWorld(volume):
 
 
 def transformed(points: np.ndarray, transform) -> np.ndarray:
-    """(n, 3) points after a transform, in double precision."""
+    """Apply a transform to (n, 3) points, in double precision."""
     before, after = vtk.vtkPoints(), vtk.vtkPoints()
     before.SetData(numpy_to_vtk(np.ascontiguousarray(points, np.float64), deep=True))
     after.SetDataTypeToDouble()

@@ -1,1 +1,1 @@
-"""What lies in the scene: volumes, results, regions and tables, between MRML nodes and the engine."""
+"""Conversion between MRML nodes and the engine: volumes, results, regions and tables."""

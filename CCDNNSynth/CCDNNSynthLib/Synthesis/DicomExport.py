@@ -1,4 +1,4 @@
-"""Writing a result as a DICOM series that says it is synthetic, beside the series it was made from."""
+"""Writes a result as a DICOM series marked as synthetic, in the study of its source series."""
 
 from pathlib import Path
 
@@ -22,24 +22,24 @@ def lastResult():
 
 
 def isResult(node) -> bool:
-    """Whether a volume node is a whole result: neither a preview nor one that is being computed."""
+    """Whether a volume node is a complete result: neither a preview nor still being computed."""
     return isSynthetic(node) and node.GetSaveWithScene() and node.GetAttribute("CCDNN_Model") is not None
 
 
 def exportResult(node, parent, force=False) -> tuple:
-    """Write the series of a result into a new folder below `parent`; returns (folder, what was written, whether it has a source).
+    """Write the series of a result into a new folder in `parent`; returns (folder, what was written, whether it has a source).
 
-    The patient, study and frame of reference are those of the DICOM series the result was made from, where these came from
-    Slicer's DICOM database; else the series stands alone, for an anonymous patient.
+    The patient, study and frame of reference are those of the source series, if these came from Slicer's DICOM database.
+    Otherwise the series gets its own study and an anonymous patient.
 
-    :param force: write it though its sources are of different patients.
-    Raises ccdnn.errors.CcdnnError, and ImportError where this build of Slicer has no pydicom.
+    :param force: write it even if its sources are of different patients.
+    Raises ccdnn.errors.CcdnnError, and ImportError if this build of Slicer lacks pydicom.
     """
     from ccdnn.export import export_series
 
     if not isResult(node):
-        raise InputError(_("{volume} is no result of a synthesis; choose one as the output.").format(volume=node.GetName()))
-    # The stored coordinates, without a transform above the node, are the scanner's, as the source files have them.
+        raise InputError(_("{volume} is not a synthesis result; choose one as the output.").format(volume=node.GetName()))
+    # The stored coordinates, without parent transforms, are the scanner's, as in the source files.
     volume = Volume(
         voxelsOf(node),
         gridOf(node).ijk_to_ras,
@@ -55,7 +55,7 @@ def exportResult(node, parent, force=False) -> tuple:
 
 
 def _sourceFiles(node) -> list:
-    """The DICOM files of an input; none where it, or one of its files, is not in Slicer's DICOM database."""
+    """The DICOM files of an input; empty if any of them is not in Slicer's DICOM database."""
     uids = (node.GetAttribute("DICOM.instanceUIDs") or "").split() if node is not None else []
     database = getattr(slicer, "dicomDatabase", None)
     if not uids or database is None:

@@ -1,6 +1,7 @@
-"""One run of the synthesis, from the nodes of the scene to a node in the scene, with nothing half-done whatever ends it.
+"""One synthesis run, from the input nodes to the result node. However it ends, it leaves the scene in a consistent state.
 
-staging (voxels into files, a block a turn of the event loop) → the worker computes, finished slices appear → filed as the result
+voxels are written to files, one block per turn of the event loop → the worker computes and finished slices appear → the result is
+added to the scene
 """
 
 import logging
@@ -28,13 +29,13 @@ from CCDNNSynthLib.Views.PreviewSlice import addPreview, removePreviews
 class Job:
     """What to compute.
 
-    inputs - role → volume node, for each role the model needs and those of the others that there are; the first one's grid is the
-             result's.
-    output - the volume node to replace; None for a new one.
+    inputs - role → volume node, for each role that the model requires and the optional ones that are chosen. The result has the
+             grid of the first.
+    output - the volume node to overwrite; None creates a new one.
     acquired - the acquired STIR's volume node, if any.
-    protocols - role → how it was acquired, as far as that is known.
-    patients - role → whom it is of, likewise.
-    force - compute though the inputs are of different patients.
+    protocols - role → how it was acquired, as far as known.
+    patients - role → patient, as far as known.
+    force - compute even if the inputs are of different patients.
     slice - index of the one slice to preview; None computes all.
     """
 
@@ -53,17 +54,17 @@ class Job:
         return next(iter(self.inputs.values()))
 
     def forced(self) -> "Job":
-        """The same, though the inputs are of different patients."""
+        """The same job, even if the inputs are of different patients."""
         return replace(self, force=True)
 
     def forSlice(self, index: int) -> "Job":
-        """The same for one slice alone."""
+        """The same job for a single slice."""
         return replace(self, slice=index)
 
     def check(self) -> None:
-        """Refuse what cannot be computed, before anything is done.
+        """Check that the job can be computed, before anything is done.
 
-        Raises InputError, with a sentence for the user; DifferentPatients, which is one, where `force` would help.
+        Raises InputError with a message for the user; its subclass DifferentPatients if `force` would help.
         """
         for role, node in self.inputs.items():
             if node is None:
@@ -71,9 +72,7 @@ class Job:
         for role, node in [*self.inputs.items(), (Role.STIR, self.acquired)]:
             if self.output is not None and node is self.output:
                 raise InputError(
-                    _("{volume} is the {role} input itself; choose another output volume.").format(
-                        volume=node.GetName(), role=role.label
-                    )
+                    _("{volume} is the {role} input; choose another output volume.").format(volume=node.GetName(), role=role.label)
                 )
         for node in self.inputs.values():
             voxelsOf(node)
@@ -91,7 +90,7 @@ class _Named:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended: `node` is the result, or None with `text` saying why there is none; `result` is the worker's event."""
+    """How a run ended: `node` is the result, or None with the reason in `text`; `result` is the worker's event."""
 
     node: Any = None
     text: str = ""
@@ -103,11 +102,11 @@ class Outcome:
 class Run:
     def __init__(self, worker, job: Job, onEnd: Callable, onProgress: Callable, onLog: Callable):
         """
-        :param worker: a `WorkerClient` with no job.
-        :param onEnd: called once with the `Outcome`; the scene and the worker are ready for the next run then.
-        :param onProgress: called with (slices done, slices in all).
+        :param worker: an idle `WorkerClient`.
+        :param onEnd: called once with the `Outcome`, when the scene and the worker are ready for the next run.
+        :param onProgress: called with (slices done, total slices).
         :param onLog: called with (level, sentence), see `ccdnn.worker.protocol`.
-        Raises InputError when the job cannot be computed; nothing has happened then.
+        Raises InputError if the job cannot be computed; nothing is changed then.
         """
         job.check()
         self._worker, self._job = worker, job
@@ -131,7 +130,7 @@ class Run:
         return self._staging is None
 
     def cancel(self) -> None:
-        """Stop; `onEnd` follows, at once or when the worker has answered."""
+        """Stop the run; `onEnd` is called at once or when the worker has answered."""
         if self._submitted:
             self._worker.cancel()
         else:
@@ -156,7 +155,7 @@ class Run:
             self._endByBug(error)
 
     def _prepare(self):
-        """A generator: what is done, one turn of the event loop a step, until the worker has its request."""
+        """Generator that prepares the run, one step per turn of the event loop, and sends the request to the worker."""
         job, arrays = self._job, {}
         for role, node in job.inputs.items():
             protocol, patient = job.protocols.get(role) or Protocol(), job.patients.get(role) or Patient()
@@ -197,7 +196,7 @@ class Run:
             self._end(Outcome(text=event["text"], kind=event["kind"]))
 
     def _file(self, event: dict):
-        """Make the result a lasting part of the scene; returns its node."""
+        """Add the result to the scene; returns its node."""
         job = self._job
         if job.slice is not None:
             node = addPreview(job.reference, job.slice, self._staging.slice(self._shape, job.slice))
@@ -228,9 +227,9 @@ class Run:
         self.abandon(_("The scene was closed, so the run was stopped."))
 
     def _endByBug(self, error: Exception) -> None:
-        """A fault of this program must not leave the panel busy or the scene changed either."""
+        """End the run after an unexpected error, so that the panel does not stay busy nor the scene changed."""
         logging.exception("CCDNNSynth: the run failed")
-        self.abandon(_("The run failed by a fault of the program ({error}); the application log says more.").format(error=error))
+        self.abandon(_("The run failed because of a program error ({error}); see the application log.").format(error=error))
 
     def _end(self, outcome: Outcome) -> None:
         if self.ended:

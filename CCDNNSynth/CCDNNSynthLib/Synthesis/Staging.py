@@ -1,4 +1,4 @@
-"""Files through which the voxels go to the worker and come back, in a folder that lives as long as the run."""
+"""Files that carry the voxels to the worker and back, in a folder that exists as long as the run."""
 
 import shutil
 import tempfile
@@ -10,7 +10,7 @@ import slicer
 from ccdnn.worker.protocol import OUTPUT_DTYPE, ArrayFile
 from CCDNNSynthLib.Scene.SceneVolumes import gridOf, voxelsOf
 
-# Copied at a time, between which the window gets its turn.
+# Copied at a time; the application handles events between blocks.
 BLOCK_BYTES = 8 << 20
 
 
@@ -20,11 +20,11 @@ class Staging:
         self.output = self.folder / "result.raw"
 
     def write(self, role, node, reference, protocol, patient):
-        """Copy the voxels of `node` into a file, a block with every step of this generator; returns its `ArrayFile`.
+        """Copy the voxels of `node` into a file, one block per step of this generator; returns its `ArrayFile`.
 
         :param reference: the volume in whose coordinates the grid is given.
-        :param protocol: how the series was acquired, as far as it is known.
-        :param patient: whom it is of, as far as that is known.
+        :param protocol: how the series was acquired, as far as known.
+        :param patient: the patient, as far as known.
         Raises InputError: see `gridOf` and `voxelsOf`.
         """
         grid, voxels = gridOf(node, reference), voxelsOf(node)
@@ -37,14 +37,14 @@ class Staging:
         return ArrayFile(grid.shape, grid.ijk_to_ras.tolist(), node.GetName(), path, voxels.dtype.name, protocol, patient)
 
     def slice(self, shape, index):
-        """A slice of the worker's output, (row, column), as it is in the file now.
+        """A slice of the worker's output, (row, column), as currently in the file.
 
-        Read, not mapped: a mapped file that becomes shorter would end Slicer.
+        The file is read, not memory-mapped: Slicer would crash if a mapped file were truncated.
         """
         count = shape[1] * shape[2]
         offset = index * count * np.dtype(OUTPUT_DTYPE).itemsize
         return np.fromfile(self.output, OUTPUT_DTYPE, count, offset=offset).reshape(shape[1:])
 
     def close(self):
-        """Remove the files; one that the system still holds (Windows) stays behind in the temporary folder."""
+        """Remove the files; a file that is still open (on Windows) remains in the temporary folder."""
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -22,11 +22,11 @@ from CCDNNSynthLib.Views.PreviewSlice import isPreview, sliceInView
 class SynthesisPanel(Panel):
     def __init__(self, widget, logic, requirementsPath: str, inputs, onRunning):
         """
-        :param widget: of Synthesis.ui.
+        :param widget: loaded from Synthesis.ui.
         :param logic: `CCDNNSynthLogic`, which runs the jobs.
         :param requirementsPath: requirements.txt of the worker.
-        :param inputs: the section "Inputs", which knows how the chosen volumes were acquired, and of whom.
-        :param onRunning: called with whether a run is in progress, when that changes.
+        :param inputs: the section "Inputs", which provides the protocols and patients of the chosen volumes.
+        :param onRunning: called with True when a run starts and with False when it ends.
         """
         super().__init__(widget)
         self._logic, self._requirementsPath, self._inputs, self._onRunning = logic, requirementsPath, inputs, onRunning
@@ -42,7 +42,7 @@ class SynthesisPanel(Panel):
         self._tell("note")
 
     def refresh(self) -> None:
-        """Bring the model, its card and the buttons up to date with the choices."""
+        """Update the model, its card and the buttons."""
         if self._parameterNode is None:
             self.ui.applyButton.enabled = self.ui.previewButton.enabled = self.ui.exportButton.enabled = False
             return
@@ -54,13 +54,13 @@ class SynthesisPanel(Panel):
         result = self._exported()
         self.ui.exportButton.enabled = result is not None and not running
         self.ui.exportButton.toolTip = (
-            _("Write {volume} as DICOM files that say that it is synthetic.").format(volume=Messages.escaped(result.GetName()))
+            _("Write {volume} as DICOM files marked as synthetic.").format(volume=Messages.escaped(result.GetName()))
             if result is not None
             else _("Compute a synthetic STIR first.")
         )
         if not running:
             self.ui.applyButton.toolTip = (
-                _("Compute the synthetic STIR.") if ready else _("Choose the input volumes first, by hand or with Detect.")
+                _("Compute the synthetic STIR.") if ready else _("Choose the input volumes first, manually or with Detect.")
             )
 
     def onModelChosen(self) -> None:
@@ -84,7 +84,7 @@ class SynthesisPanel(Panel):
 
     def onExport(self) -> None:
         node = self._exported()
-        parent = qt.QFileDialog.getExistingDirectory(None, _("Folder in which to make the folder of the DICOM series"))
+        parent = qt.QFileDialog.getExistingDirectory(None, _("Choose where to create the folder of the DICOM series"))
         if node is None or not parent:
             return
         try:
@@ -96,7 +96,7 @@ class SynthesisPanel(Panel):
             self._tell("error", _("DICOM export needs the Python package {package}.").format(package=error.name))
             return
         written = _("{count} DICOM files were written to {folder}.").format(count=len(exported.files), folder=folder)
-        alone = _("The inputs did not come from the DICOM database, so the series stands alone, for an anonymous patient.")
+        alone = _("The inputs are not in the DICOM database, so the series has its own study and an anonymous patient.")
         self._tell("warning" if exported.changes else "done", written, "" if hasSource else alone, *exported.changes)
 
     @staticmethod
@@ -105,7 +105,7 @@ class SynthesisPanel(Panel):
             with slicer.util.WaitCursor():
                 return exportResult(node, parent)
         except DifferentPatients as error:
-            if not slicer.util.confirmYesNoDisplay(_("{problem}\n\nWrite it all the same?").format(problem=error)):
+            if not slicer.util.confirmYesNoDisplay(_("{problem}\n\nExport anyway?").format(problem=error)):
                 raise
         with slicer.util.WaitCursor():
             return exportResult(node, parent, force=True)
@@ -125,7 +125,7 @@ class SynthesisPanel(Panel):
         self._start(preview=True)
 
     def onEnd(self, outcome) -> None:
-        """A run has ended, see `CCDNNSynthLib.Synthesis.Run.Outcome`."""
+        """Called when a run has ended, see `CCDNNSynthLib.Synthesis.Run.Outcome`."""
         self._showRunning(False)
         if outcome.node is None:
             kind = "note" if outcome.cancelled else "error"
@@ -174,7 +174,7 @@ class SynthesisPanel(Panel):
         model = chosenModel(self._parameterNode.model)
         card = model.card()
         inputs = {Role(role): volumeOf(self._parameterNode, Role(role)) for role in card.roles}
-        # What the model can do without may be none; what it needs and has not, the job refuses.
+        # Leave out optional inputs that are not chosen. The job reports required ones that are missing.
         inputs = {role: node for role, node in inputs.items() if node is not None or role.value in card.required}
         job = Job(
             inputs,
@@ -188,13 +188,13 @@ class SynthesisPanel(Panel):
         try:
             job.check()
         except DifferentPatients as error:
-            if not slicer.util.confirmYesNoDisplay(_("{problem}\n\nCompute all the same?").format(problem=error)):
+            if not slicer.util.confirmYesNoDisplay(_("{problem}\n\nCompute anyway?").format(problem=error)):
                 raise
             job = job.forced()
         return job.forSlice(sliceInView(job.reference)) if preview else job
 
     def _exported(self):
-        """The volume that Export writes: the chosen output if it is a result, else the newest one."""
+        """The volume that Export writes: the chosen output if it is a result, else the newest result."""
         output = self._parameterNode.outputVolume if self._parameterNode is not None else None
         return output if output is not None and isResult(output) else lastResult()
 
@@ -205,11 +205,11 @@ class SynthesisPanel(Panel):
             return [Role.T1, Role.T2, Role.GRE]
 
     def _showModels(self) -> None:
-        """List the bundled models and the file that is chosen, if one is."""
+        """List the bundled models and the chosen model file, if any."""
         chosen = self._parameterNode.model
         listed = [(choice.value, choice.title) for choice in bundledModels()]
         if chosen not in [value for value, _title in listed]:
-            listed.append((chosen, modelFile(chosen).title if chosen else _("None bundled: choose a file")))
+            listed.append((chosen, modelFile(chosen).title if chosen else _("No bundled model: choose a file")))
         selector = self.ui.modelSelector
         blocked = selector.blockSignals(True)
         if self._models != [value for value, _title in listed]:
@@ -237,11 +237,11 @@ class SynthesisPanel(Panel):
 
     def _showRunning(self, running: bool) -> None:
         self.ui.applyButton.text = _("Cancel") if running else _("Apply")
-        self.ui.applyButton.toolTip = _("Stop; the scene stays as it was.") if running else _("Compute the synthetic STIR.")
+        self.ui.applyButton.toolTip = _("Stop without changing the scene.") if running else _("Compute the synthetic STIR.")
         for name in ("modelSelector", "modelFileButton", "deviceSelector", "outputSelector"):
             getattr(self.ui, name).enabled = not running
         self.ui.progressBar.visible = running
-        # No known length yet: the bar only moves.
+        # The length is not known yet: show a busy indicator.
         self.ui.progressBar.maximum = 0
         self._onRunning(running)
         self.refresh()

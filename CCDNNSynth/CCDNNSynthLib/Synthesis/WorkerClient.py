@@ -1,7 +1,7 @@
-"""The client of `python -m ccdnn.worker`: a process kept warm between jobs, one JSON object a line there and back.
+"""Client of `python -m ccdnn.worker`, a process that stays alive between jobs. Both sides send one JSON object per line.
 
-The client never waits: it writes requests, and calls back when an event comes, when the process ends, or when nothing comes for too
-long. One job at a time.
+The client never blocks: it writes requests and calls back when an event arrives, the process ends or a timeout expires. It runs one
+job at a time.
 """
 
 import json
@@ -16,20 +16,20 @@ from slicer.i18n import tr as _
 import ccdnn
 from ccdnn.worker.protocol import Cancel, Hello, Shutdown, encode
 
-# The end of what the worker wrote to stderr, for the log when it dies.
+# Bytes of the worker's latest stderr output that are kept, for the log if it fails.
 KEPT_STDERR = 4000
 LAST_EVENTS = ("result", "cancelled", "error")
-# Errors after which a fresh process is the safer choice: a device that failed once, packages that may be installed meanwhile.
+# Errors after which a new process is safer: the device failed, or packages may be installed before the next run.
 ENDING_ERRORS = ("device", "torch_missing", "torch_broken", "package_missing", "version")
 
 
 class WorkerUnavailable(RuntimeError):
-    """The worker cannot even be started; the message is a sentence for the user."""
+    """The worker cannot be started; the message is meant for the user."""
 
 
 @dataclass
 class Limits:
-    """Seconds of silence after which the worker is given up: until it is ready, within a job, and after a cancel."""
+    """Timeouts in seconds: until the worker is ready, between events of a job, and after a cancel."""
 
     start: float = 120
     silence: float = 900
@@ -38,7 +38,7 @@ class Limits:
 
 @dataclass
 class Job:
-    """A request, as a function of the id it is given, and who is told of its events and of the loss of the worker."""
+    """A request, as a function of its id, and the callbacks for its events and for the loss of the worker."""
 
     request: Callable
     onEvent: Callable
@@ -48,29 +48,29 @@ class Job:
 
 
 def workerCommand() -> tuple:
-    """(program, arguments) that run the worker in Slicer's Python, outside Slicer.
+    """(program, arguments) that run the worker with Slicer's Python, outside the Slicer process.
 
     Raises:
-        WorkerUnavailable: this installation has no PythonSlicer.
+        WorkerUnavailable: PythonSlicer was not found.
     """
     program = shutil.which("PythonSlicer")
     if program is None:
-        raise WorkerUnavailable(_("PythonSlicer, which belongs to Slicer, is not found; install Slicer again."))
+        raise WorkerUnavailable(_("PythonSlicer, a part of Slicer, was not found; reinstall Slicer."))
     return program, ["-m", "ccdnn.worker"]
 
 
 class WorkerClient:
     def __init__(self, command: Callable = workerCommand, limits: Limits | None = None, onLog: Callable = lambda text: None):
         """
-        :param command: gives (program, arguments) when the process has to be started.
+        :param command: returns (program, arguments) when the process has to be started.
         :param limits: how long to wait for an answer.
-        :param onLog: called with what the worker prints besides its events.
+        :param onLog: called with worker output that is not an event.
         """
         self.limits = limits or Limits()
         self.device = None
         self.command, self._onLog = command, onLog
         self._process, self._job, self._ready = None, None, False
-        # The last process that was taken leave of: Qt may be in the middle of one of its signals, so it must not vanish yet.
+        # The previous process, kept alive because Qt may still be handling one of its signals.
         self._retired = None
         self._received, self._stderr, self._lastId = b"", b"", 0
         self._watchdog = qt.QTimer()
@@ -88,18 +88,18 @@ class WorkerClient:
 
     @property
     def pid(self) -> int:
-        """Of the process; 0 where there is none."""
+        """Process ID; 0 if there is no process."""
         return self._process.processId() if self._process is not None else 0
 
     def submit(self, request: Callable, onEvent: Callable, onLost: Callable) -> None:
-        """Send `request(id)`, an object of `ccdnn.worker.protocol`, starting the process where there is none.
+        """Send `request(id)`, an object of `ccdnn.worker.protocol`, starting the process if there is none.
 
         :param onEvent: called with every event of the job, the last of which is a result, cancelled or error.
-        :param onLost: called with a sentence when the worker ended, or stopped answering, before that last event.
-        Raises WorkerUnavailable when the process cannot be started.
+        :param onLost: called with a message if the worker ends or stops responding before that last event.
+        Raises WorkerUnavailable if the process cannot be started.
         """
         if self.busy:
-            raise RuntimeError("The worker has a job already.")
+            raise RuntimeError("The worker already has a job.")
         if not self.running:
             self._start()
         self._lastId += 1
@@ -109,7 +109,7 @@ class WorkerClient:
         self._watch(self.limits.silence if self._ready else self.limits.start)
 
     def cancel(self) -> None:
-        """Ask for the end of the job. Its last event still comes, or else the worker is ended and `onLost` called."""
+        """Ask the worker to stop the job. Either its last event still arrives, or the worker is ended and `onLost` is called."""
         if self._job is None or self._job.cancelled:
             return
         self._job.cancelled = True
@@ -120,7 +120,7 @@ class WorkerClient:
             self._lose(_("The run was cancelled before it started."))
 
     def stop(self) -> None:
-        """End the process, politely and then not. A job in progress is dropped without a word."""
+        """Ask the process to shut down, and kill it if it does not. A job in progress is dropped without a callback."""
         self._job = None
         process = self._forget()
         if process is None:
@@ -135,7 +135,7 @@ class WorkerClient:
         program, arguments = self.command()
         self._received, self._stderr, self._ready = b"", b"", False
         process = qt.QProcess()
-        # `-m` looks for modules in the working directory first; this one holds the package `ccdnn`.
+        # `-m` looks for modules in the working directory first; this one contains the package `ccdnn`.
         process.setWorkingDirectory(str(Path(ccdnn.__file__).resolve().parents[1]))
         process.connect("readyReadStandardOutput()", self._onOutput)
         process.connect("readyReadStandardError()", self._onError)
@@ -145,7 +145,7 @@ class WorkerClient:
         process.start(program, arguments)
 
     def _forget(self):
-        """Take leave of the process, so that nothing it does from now on is heard; returns it."""
+        """Disconnect from the process, so that its later signals are ignored; returns it."""
         process, self._process, self._ready = self._process, None, False
         self._watchdog.stop()
         if process is not None:
@@ -167,7 +167,7 @@ class WorkerClient:
         *lines, self._received = self._received.split(b"\n")
         process = self._process
         for line in lines:
-            # An event may have ended the process, and with it the lines after it.
+            # Handling an event may have ended the process; the remaining lines are then ignored.
             if self._process is not process:
                 return
             try:
@@ -207,7 +207,7 @@ class WorkerClient:
         job.onEvent(event)
 
     def _onHello(self, event: dict) -> None:
-        """What the worker says of itself; an error there comes again with the job, which then tells the user."""
+        """Log the worker's versions. An error is ignored here: it occurs again with the job, which reports it."""
         if event["event"] == "result":
             self.device = event["device"]
             self._onLog(
@@ -217,23 +217,23 @@ class WorkerClient:
             )
 
     def _onProcessError(self, error) -> None:
-        # A crash comes again as `finished`; only a process that never started does not.
+        # A crash is also reported by `finished`; only a failure to start is not.
         if self._process is not None and error == qt.QProcess.FailedToStart:
             self._lose(_("The worker could not be started: {reason}").format(reason=self._process.errorString()))
 
     def _onFinished(self, exitCode, exitStatus) -> None:
         crashed = exitStatus == qt.QProcess.CrashExit
         self._lose(
-            _("The worker was ended by the system, perhaps for lack of memory; the next run starts a new one.")
+            _("The system ended the worker, possibly because it ran out of memory; the next run starts a new one.")
             if crashed
-            else _("The worker ended by itself (exit code {code}); the log says more.").format(code=exitCode)
+            else _("The worker ended unexpectedly (exit code {code}); see the log.").format(code=exitCode)
         )
 
     def _onSilence(self) -> None:
         if self._job is not None and self._job.cancelled:
             self._lose(_("The worker did not stop when asked, so it was ended."))
         else:
-            self._lose(_("The worker does not answer, so it was ended; the next run starts a new one."))
+            self._lose(_("The worker did not respond, so it was ended; the next run starts a new one."))
 
     def _lose(self, sentence: str) -> None:
         job, self._job = self._job, None

@@ -1,1 +1,1 @@
-"""The section "Synthesis": a run from the scene's nodes through the worker to a result, and its export."""
+"""The section "Synthesis": computing a result in the worker, and exporting it."""

@@ -1,4 +1,4 @@
-"""The volume that shows slices as they are finished, in the slice views that showed an input, until the run has ended."""
+"""A volume that shows the finished slices during a run, in the slice views that showed an input."""
 
 import qt
 import slicer
@@ -14,10 +14,10 @@ REFRESH_MS = 300
 class LiveVolume:
     def __init__(self, reference, inputs, readSlice):
         """
-        :param reference: volume node whose place it takes.
-        :param inputs: volume nodes; the views whose background is one of them, or nothing, show this volume, and so does the view
-            of the synthetic volume in a review.
-        :param readSlice: gives the (row, column) output of a slice that is finished.
+        :param reference: volume node whose grid and transform it takes.
+        :param inputs: volume nodes. Views whose background is one of them, or empty, show this volume, and so does the view of the
+            synthetic volume in a review.
+        :param readSlice: returns the (row, column) output of a finished slice.
         """
         self.node = addVolume(reference, _("synthetic STIR (computing)"))
         self.node.SetSaveWithScene(False)
@@ -39,17 +39,17 @@ class LiveVolume:
         self._finished.add(index)
 
     def complete(self) -> None:
-        """Copy what is not shown yet. The node is whole then, and stays in the scene."""
+        """Copy the remaining slices. The node is then complete and stays in the scene."""
         self._timer.stop()
         self._finished = set(range(self.node.GetImageData().GetDimensions()[2]))
         self._copy()
 
     def showInstead(self, node) -> None:
-        """Let the views show `node` where they show this volume."""
+        """Show `node` in the views that show this volume."""
         self._replace({viewID: node.GetID() for viewID in self._before})
 
     def discard(self) -> None:
-        """Take the volume out of the scene, the views being as they were."""
+        """Remove the volume from the scene and restore the views."""
         self._timer.stop()
         self._replace(self._before)
         removeVolume(self.node)
@@ -57,7 +57,7 @@ class LiveVolume:
     def _replace(self, backgrounds) -> None:
         for viewID, background in backgrounds.items():
             view = slicer.mrmlScene.GetNodeByID(viewID)
-            # The user may have chosen something else meanwhile.
+            # The user may have chosen something else in the meantime.
             if view is not None and view.GetBackgroundVolumeID() == self.node.GetID():
                 view.SetBackgroundVolumeID(background)
 

@@ -1,22 +1,22 @@
-"""Layouts of slice views of our own, as Slicer describes layouts: rows of views, with a plot below where one is wanted.
+"""Custom layouts of slice views, as Slicer layout descriptions: rows of views, optionally with a plot below.
 
-The views have names and groups of their own, so that the user's views keep what they show and links do not reach them.
+The views have their own names and groups, so that the user's views keep their content and are not linked to them.
 """
 
 from dataclasses import dataclass
 
 import slicer
 
-# Of the bars: grey for what was acquired, amber for what was not.
+# Colours of the view bars: grey for acquired images, amber for synthetic ones.
 _ACQUIRED_COLOR, _SYNTHETIC_COLOR = "#8C8C8C", "#E69F00"
-# Numbers that no layout of Slicer has: those from 20170 are the review's, 20176 is the reader study's.
+# IDs that Slicer's layouts do not use: 20170 to 20175 for the review, 20176 for the reader study.
 _IDS = range(20170, 20177)
 _NAMES = ("Review", "Reader")
 
 
 @dataclass(frozen=True)
 class OwnView:
-    """A slice view: its name, which begins with one of `_NAMES`, what is written in its bar, and the views it is linked with."""
+    """A slice view: its name, which begins with one of `_NAMES`, the text in its bar, and its link group."""
 
     name: str
     bar: str
@@ -25,7 +25,7 @@ class OwnView:
 
 
 def layoutNode():
-    """The layout node of the application, or None where it has no views."""
+    """The layout node of the application, or None if it has no views."""
     manager = slicer.app.layoutManager()
     return manager.layoutLogic().GetLayoutNode() if manager is not None else None
 
@@ -39,7 +39,7 @@ def isOwnView(name) -> bool:
 
 
 def register(layoutID: int, rows, plot: bool = False) -> None:
-    """Let the application know a layout: rows of `OwnView`."""
+    """Register a layout with the application: rows of `OwnView`."""
     node, description = layoutNode(), _description(rows, plot)
     if node.IsLayoutDescription(layoutID):
         node.SetLayoutDescription(layoutID, description)

@@ -1,4 +1,4 @@
-"""Slice views of our own: what each shows, and that all lie in the plane of one volume's slices, on one slice, with one zoom."""
+"""Custom slice views: sets the volumes they show and aligns them to one slice of a volume, with the same zoom."""
 
 import slicer
 
@@ -7,7 +7,7 @@ from CCDNNSynthLib.Scene.Transforms import linearIJKToWorld
 
 
 def assign(name: str, background, foreground=None) -> None:
-    """What a view shows, and how it is tied to the others: linked, and left alone when a volume is loaded or chosen elsewhere."""
+    """Set the volumes of a view and link it to the others. It then ignores volumes that are loaded or chosen elsewhere."""
     widget = slicer.app.layoutManager().sliceWidget(name)
     composite = widget.mrmlSliceCompositeNode()
     modified = composite.StartModify()
@@ -24,14 +24,14 @@ def assign(name: str, background, foreground=None) -> None:
 
 
 def align(viewNames, reference, index: int) -> None:
-    """Put the views into the plane of `reference`'s slices and on its slice `index`."""
+    """Align the views with the slices of `reference` and show its slice `index`."""
     ijkToWorld = linearIJKToWorld(reference)
     columns, rows, _slices = reference.GetImageData().GetDimensions()
     middle = ijkToWorld.MultiplyPoint([(columns - 1) / 2, (rows - 1) / 2, index, 1])[:3]
-    plane = plane_of(slicer.util.arrayFromVTKMatrix(ijkToWorld)).split()[-1].capitalize()  # of "oblique sagittal" the latter
+    plane = plane_of(slicer.util.arrayFromVTKMatrix(ijkToWorld)).split()[-1].capitalize()  # "oblique sagittal" gives "Sagittal"
     for name in viewNames:
         node = slicer.app.layoutManager().sliceWidget(name).mrmlSliceNode()
-        # Up is up as in Slicer's view of that plane; the axes then are exactly those of the slices, however oblique these are.
+        # Start from Slicer's orientation, which defines what is up, then rotate to the exact axes of the slices.
         node.SetOrientation(plane)
         node.RotateToAxes(ijkToWorld, 2)
         node.JumpSliceByOffsetting(*middle)
@@ -39,7 +39,7 @@ def align(viewNames, reference, index: int) -> None:
 
 
 def fit(viewNames, reference) -> None:
-    """One zoom for all views, in which the whole of `reference` is seen; the slice stays. To be done again at another size."""
+    """Zoom all views so that the whole of `reference` is visible; the slice is kept. Call again after a change of size."""
     for name in viewNames:
         widget = slicer.app.layoutManager().sliceWidget(name)
         offset = widget.sliceLogic().GetSliceOffset()
@@ -49,7 +49,7 @@ def fit(viewNames, reference) -> None:
 
 
 def release(viewNames) -> None:
-    """Empty the views; their nodes stay, as those of Slicer's own layouts do, unseen and unsaved."""
+    """Clear the views. Their nodes stay in the scene, as those of Slicer's own layouts do, but are not saved."""
     for name in viewNames:
         if slicer.app.layoutManager().sliceWidget(name) is not None:
             assign(name, None)

@@ -1,4 +1,4 @@
-"""Charts of the engine as plot nodes of the scene, changed in place, so that a plot that is shown follows its data."""
+"""Shows the engine's charts as plot nodes, updated in place so that a visible plot follows its data."""
 
 import re
 import textwrap
@@ -15,7 +15,7 @@ _TITLE_WIDTH = 60  # characters that fit below a plot
 
 
 def chartNode(parameterNode, member: str, name: str):
-    """The chart node that the parameter `member` holds; a new one, called `name`, where it holds none."""
+    """The chart node in the parameter `member`; a new one, called `name`, if there is none."""
     if getattr(parameterNode, member) is None:
         node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotChartNode", slicer.mrmlScene.GenerateUniqueName(name))
         setattr(parameterNode, member, node)
@@ -23,10 +23,10 @@ def chartNode(parameterNode, member: str, name: str):
 
 
 def showChart(node, chart: Chart) -> None:
-    """Let `node`, a vtkMRMLPlotChartNode, show `chart`.
+    """Show `chart` in `node`, a vtkMRMLPlotChartNode.
 
-    The chart's values lie in a table node and its lines in series nodes, which are made as needed, hidden from the lists, and
-    used again when the chart changes.
+    The values are stored in a table node and the lines in series nodes. These nodes are created as needed, hidden from selectors,
+    and reused when the chart changes.
     """
     table = _table(node)
     _fill(table, chart)
@@ -46,7 +46,7 @@ def showChart(node, chart: Chart) -> None:
 
 
 def chartOf(node) -> Chart:
-    """The chart that `showChart` let a node show, which a saved scene restores."""
+    """The chart in a node filled by `showChart`, which a saved scene restores."""
     nodes = [node.GetNthPlotSeriesNode(index) for index in range(node.GetNumberOfPlotSeriesNodes())]
     nodes = [series for series in nodes if series is not None and series.GetTableNode() is not None]
     bars = any(series.GetPlotType() == series.PlotTypeBar for series in nodes)
@@ -62,7 +62,7 @@ def chartOf(node) -> Chart:
 
 
 def removeChart(node) -> None:
-    """Take a chart out of the scene with what it was drawn from."""
+    """Remove a chart from the scene, with its series and table nodes."""
     parts = [node.GetNthPlotSeriesNode(index) for index in range(node.GetNumberOfPlotSeriesNodes())]
     for part in (*parts, node.GetNodeReference(_TABLE_ROLE), node):
         if part is not None and slicer.mrmlScene.IsNodePresent(part):
@@ -70,14 +70,14 @@ def removeChart(node) -> None:
 
 
 def canBeShown() -> bool:
-    """Whether this application can draw plots; one may be built without the Plots module."""
+    """Whether this application can draw plots; it may have been built without the Plots module."""
     return hasattr(slicer.modules, "plots")
 
 
 def showInLayout(node) -> None:
-    """Show a chart in the plot view of the layout, which is changed to one that has a plot view if it has none.
+    """Show a chart in the plot view of the layout, switching to a layout with a plot view if necessary.
 
-    In a review the plot comes below its views.
+    In a review, the plot is shown below the views.
     """
     if showPlotBelow():
         slicer.app.applicationLogic().GetSelectionNode().SetActivePlotChartID(node.GetID())
@@ -95,12 +95,12 @@ def isInLayout(node) -> bool:
 
 
 def _drawable(title: str) -> str:
-    """Where VTK can draw formulas it takes "|" for the border between two of them, and leaves it out."""
+    """Replace |x| by abs(x): if VTK can draw formulas, it treats "|" as a separator and omits it."""
     return re.sub(r"\|([^|]*)\|", r"abs(\1)", title)
 
 
 def _xTitle(chart: Chart) -> str:
-    """Slicer's plots have numbers on their axes and nothing else, so the title says which bars a number stands for."""
+    """Slicer's plots can only have numbers on their axes, so the title lists the bar that each number stands for."""
     names = [f"{number} {category}" for number, category in enumerate(chart.categories, start=1)]
     return "\n".join([chart.x_title, *textwrap.wrap(", ".join(name.replace(" ", "\xa0") for name in names), _TITLE_WIDTH)])
 
@@ -115,7 +115,7 @@ def _table(node):
 
 
 def _fill(table, chart: Chart) -> None:
-    """Columns x0, y0, x1, y1, … one pair a series, as long as the longest; the categories of bars under "category"."""
+    """Columns x0, y0, x1, y1, …: one pair per series, padded to the longest. The column "category" has the names of bars."""
     modified = table.StartModify()
     table.RemoveAllColumns()
     rows = max([len(chart.categories), *(len(series.y) for series in chart.series)], default=0)

@@ -1,4 +1,4 @@
-"""One slice of the result, computed ahead and laid over the slice views, so that a user sees what a full run will give."""
+"""Preview: one slice of the result, shown over the slice views, so that the user sees what a full run will give."""
 
 import slicer
 import vtk
@@ -12,7 +12,7 @@ PREVIEW_ATTRIBUTE = "CCDNNSynth.PreviewOfSlice"
 
 
 def sliceInView(reference) -> int:
-    """Index of the slice of `reference` in the middle of a slice view, of the one that shows its plane if any does."""
+    """Index of the slice of `reference` at the centre of a slice view, preferably of one that shows its plane."""
     views = slicer.util.getNodesByClass("vtkMRMLSliceNode")
     views = [view for view in views if view.IsMappedInLayout()] or views
     slices = reference.GetImageData().GetDimensions()[2]
@@ -26,7 +26,7 @@ def sliceInView(reference) -> int:
         direction = worldToIJK.MultiplyPoint([view.GetSliceToRAS().GetElement(row, 2) for row in range(3)] + [0])[:3]
         return abs(direction[2]) / max(1e-12, sum(component**2 for component in direction) ** 0.5)
 
-    # Slicer lists Red, Green, Yellow; of several views along the same direction the first is taken.
+    # Slicer lists Red, Green, Yellow; if several views have the same direction, use the first.
     view = max(views, key=lambda candidate: round(facing(candidate), 3))
     middle = [view.GetSliceToRAS().GetElement(row, 3) for row in range(3)] + [1]
     return min(max(round(worldToIJK.MultiplyPoint(middle)[2]), 0), slices - 1)
@@ -38,14 +38,14 @@ def isPreview(node) -> bool:
 
 
 def removePreviews() -> None:
-    """Take what earlier previews left out of the scene; the views then show what they showed before."""
+    """Remove earlier previews from the scene; the views then show what they showed before."""
     for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"):
         if isPreview(node):
             removeVolume(node)
 
 
 def addPreview(reference, index: int, image):
-    """A volume node of one slice, laid over all views as their foreground; in a review over that of the synthetic volume.
+    """Add a volume node of one slice as the foreground of all views; in a review, only of the synthetic volume's view.
 
     :param image: (row, column) float32.
     """

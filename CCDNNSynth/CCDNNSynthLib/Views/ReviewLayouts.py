@@ -1,9 +1,9 @@
-"""The layouts of the review: which slice views of our own they have, and the variant with a plot below."""
+"""The layouts of the review: their custom slice views, and the variant with a plot below."""
 
 from CCDNNSynthLib.Parameters import ReviewLayout
 from CCDNNSynthLib.Views.OwnLayouts import OwnView, isOwnView, layoutNode, register
 
-# Name of the view → what is written in its bar. One view a content, so that a view keeps its settings from one layout to another.
+# View name → text in its bar. Each kind of content has its own view, which keeps its settings across layouts.
 T1, T2, GRE = "ReviewT1", "ReviewT2", "ReviewGRE"
 ACQUIRED, SYNTHETIC, DIFFERENCE, BOTH = "ReviewAcquired", "ReviewSynthetic", "ReviewDifference", "ReviewBoth"
 VIEW_LABELS = {T1: "T1", T2: "T2", GRE: "GRE", ACQUIRED: "A", SYNTHETIC: "S", DIFFERENCE: "S−A", BOTH: "A/S"}
@@ -18,18 +18,18 @@ def isReviewLayout(layoutID: int) -> bool:
 
 
 def hasPlot(layoutID: int) -> bool:
-    """Whether a layout of the review is the variant with a plot below."""
+    """Whether a layout is a review layout with a plot below."""
     return isReviewLayout(layoutID) and bool((layoutID - _FIRST_ID) % 2)
 
 
 def keepsItsVolume(composite) -> bool:
-    """Whether a run or a preview must not be shown in a slice view: one of ours, unless it shows the synthetic volume now."""
+    """Whether runs and previews must not be shown in a view: one of our own, unless it shows the synthetic volume."""
     name = composite.GetLayoutName()
     return isOwnView(name) and (name != SYNTHETIC or composite.GetBackgroundVolumeID() is None)
 
 
 def showLayout(layout: ReviewLayout, rows, plot: bool) -> None:
-    """Let the application show `rows` of views, each a row of view names."""
+    """Show a layout with `rows` of views, each a list of view names."""
     views = [[_view(name) for name in row] for row in rows]
     register(_LAYOUT_IDS[layout], views)
     register(_LAYOUT_IDS[layout] + 1, views, plot=True)
@@ -37,7 +37,7 @@ def showLayout(layout: ReviewLayout, rows, plot: bool) -> None:
 
 
 def showPlotBelow() -> bool:
-    """Make room for a plot below the views of the review; False where no review is shown."""
+    """Add a plot view below the views of the review; returns False if no review is shown."""
     node = layoutNode()
     if node is None or not isReviewLayout(node.GetViewArrangement()):
         return False

@@ -10,7 +10,7 @@ def showSlice(volume, index: int) -> None:
     volume.GetRASToIJKMatrix(toIJK)
     volume.GetIJKToRASMatrix(toRAS)
     for view in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
-        # The middle of the view, moved along the normal of the slices only.
+        # The centre of the view, moved only along the normal of the slices.
         point = [view.GetSliceToRAS().GetElement(row, 3) for row in range(3)]
         volume.TransformPointFromWorld(point, point)
         i, j, _k, _one = toIJK.MultiplyPoint([*point, 1])

@@ -1,4 +1,4 @@
-"""The user's layout, cross-hair and links between views while views of our own are shown, to be put back."""
+"""Saves the user's layout, crosshair and view links while our own views are shown, and restores them."""
 
 import slicer
 
@@ -6,21 +6,21 @@ from CCDNNSynthLib.Views.OwnLayouts import isOwnLayout, layoutNode
 
 
 class UserState:
-    """What views of our own change of the user's, as it was before: the layout, the cross-hair, and the links.
+    """The user's layout, crosshair and view links, as they were before our own views changed them.
 
-    The nodes that hold them are not saved with the scene meanwhile: where this module is not loaded nobody could show the layout.
+    Meanwhile, the nodes with these settings are not saved with the scene: without this module, Slicer could not show the layout.
     """
 
-    _giveWay = None  # of those whose views are shown now; there is one layout
+    _giveWay = None  # callback of the section whose views are shown; there is only one layout
 
     def __init__(self, giveWay):
-        """:param giveWay: called when others are to show their views; everything must be put back then."""
+        """:param giveWay: called before another section shows its views; it must restore everything."""
         if UserState._giveWay is not None:
             UserState._giveWay()
         UserState._giveWay = giveWay
         node = layoutNode()
         self._layout = node.SlicerLayoutFourUpView if isOwnLayout(node.GetViewArrangement()) else node.GetViewArrangement()
-        # A link that is set in one view the application sets in all.
+        # When a link is set in one view, the application sets it in all.
         self._links = [
             (composite, composite.GetLinkedControl(), composite.GetHotLinkedControl())
             for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
@@ -35,7 +35,7 @@ class UserState:
                 self._crosshair.GetCrosshairThickness(),
                 self._crosshair.GetCrosshairBehavior(),
             )
-            # The point under the mouse, with Shift held, is shown in all views, and they jump to its slice.
+            # With Shift held, the point under the mouse is shown in all views, which jump to its slice.
             self._showCrosshair(self._crosshair.ShowSmallBasic, self._crosshair.Fine, self._crosshair.OffsetJumpSlice)
 
     def putBack(self, layoutToo: bool) -> None:

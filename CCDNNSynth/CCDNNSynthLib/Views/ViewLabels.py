@@ -1,7 +1,6 @@
-"""Texts in the upper corners of slice views: what a view shows, and always that a synthetic image is synthetic.
+"""Labels in the upper corners of slice views. They say what a view shows and always mark a synthetic image as synthetic.
 
-They are drawn by text actors of their own. The view's corner annotation belongs to Data Probe, which writes all of its corners anew
-whenever a slice changes.
+The labels are separate text actors, because Data Probe rewrites all of a view's corner annotations whenever a slice changes.
 """
 
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ NO_LABEL = Label("")
 
 
 class ViewLabels:
-    """The labels in the upper left and the upper right corner of one slice view."""
+    """The labels in the upper left and upper right corners of one slice view."""
 
     def __init__(self, viewName: str):
         self._view = slicer.app.layoutManager().sliceWidget(viewName).sliceView()
@@ -38,7 +37,7 @@ class ViewLabels:
 
     @property
     def texts(self) -> tuple:
-        """What is written, left and right."""
+        """The texts, left and right."""
         return tuple(label.text for label in self._labels)
 
     def show(self, left: Label, right: Label = NO_LABEL) -> None:
@@ -66,6 +65,6 @@ def _actor(x: float):
     style.SetVerticalJustificationToTop()
     style.BoldOn()
     style.ShadowOn()
-    # Some languages need letters that VTK's own fonts lack; the application may name another.
+    # Some languages need characters that VTK's own fonts lack; the application may specify another font.
     slicer.app.applicationLogic().UseCustomFontFile(style)
     return actor

@@ -1,1 +1,1 @@
-"""What is shown: layouts and slice views of our own, labels in them, plots, and a result as it is computed."""
+"""Display: custom layouts and slice views, their labels, plots, and the result while it is computed."""

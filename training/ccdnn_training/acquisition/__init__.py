@@ -1,1 +1,1 @@
-"""What a scanner does to the ideal signal, one effect a file; each can be switched off."""
+"""What a scanner does to the ideal signal, one effect per file; each can be switched off."""

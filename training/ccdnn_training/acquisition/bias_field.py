@@ -1,4 +1,4 @@
-"""Bias field: the coil sees near tissue better than far tissue, differently in every series.
+"""Bias field: the coil receives near tissue better than far tissue, differently in every series.
 
 Arguments: coefficients of a polynomial of second order in the position, whose exponential multiplies the image.
 """

@@ -1,10 +1,10 @@
-"""Coil field: one receive coil sees the knee from where it lies, so all series of a study share its brightness falling away.
+"""Coil field: the sensitivity of one receive coil falls off with distance, and all series of a study share this shading.
 
-Measured on five real knee series the 95th percentile of such a field is 1.17 to 1.51 times its 5th; a surface coil without
-correction reaches 3.
+In five real knee series the 95th percentile of such a field is 1.17 to 1.51 times its 5th; a surface coil without correction
+reaches 3.
 
-Arguments: places of the coil's loops as shares of the volume (slice, row, column), their reach in the same unit, and the ratio of
-brightest to darkest.
+Arguments: positions of the coil's loops as fractions of the volume (slice, row, column), their reach in the same unit, and the
+ratio of brightest to darkest.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ class CoilField:
     def draw(cls, rng: np.random.Generator, largest_ratio: float = 3.0) -> CoilField:
         count = int(rng.integers(1, 4))
         loops = tuple(tuple(map(float, place)) for place in rng.uniform((0.0, -0.2, -0.2), (1.0, 1.2, 1.2), (count, 3)))
-        # Mild fields are the rule: the logarithm's density falls towards the largest ratio.
+        # Most fields are mild: the density of the log ratio falls towards the largest ratio.
         ratio = float(np.exp(np.log(largest_ratio) * rng.beta(1.0, 2.0)))
         return cls(loops, float(rng.uniform(0.35, 1.0)), ratio)
 
     def field(self, shape: tuple[int, int, int]) -> np.ndarray:
-        """The multiplicative field (slice, row, column), 1 where the coil sees best."""
+        """The multiplicative field (slice, row, column), 1 where the coil is most sensitive."""
         axes = np.meshgrid(*(np.linspace(0, 1, n, dtype=np.float32) for n in shape), indexing="ij", sparse=True)
         seen = np.zeros(shape, np.float32)
         for loop in self.loops:

@@ -1,4 +1,4 @@
-"""Fat level: how bright fat is in one series against water, by echo spacing, off-resonance or a weak fat suppression.
+"""Fat level: the brightness of fat relative to water in one series, due to echo spacing, off-resonance or weak fat suppression.
 
 Arguments: the factor on fat's signal; 1 is what the signal equation gives.
 """
@@ -18,7 +18,7 @@ class FatLevel:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> FatLevel:
-        """Near 1 as a rule; in a fifth of the series anything in `LEVELS`."""
+        """Usually near 1; in a fifth of the series any value in `LEVELS`."""
         anything, near = rng.uniform(*LEVELS), rng.uniform(0.85, 1.1)
         return cls(float(anything if rng.random() < 0.2 else near))
 

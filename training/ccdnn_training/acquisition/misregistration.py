@@ -23,7 +23,7 @@ class Misregistration:
         return cls((float(distance * np.sin(direction)), float(distance * np.cos(direction))), float(rng.uniform(-0.3, 0.3)))
 
     def apply(self, image: np.ndarray) -> np.ndarray:
-        """Every slice of a real image (slice, row, column) moved alike; cubic interpolation, so that edges stay sharp."""
+        """A real image (slice, row, column) with all slices moved alike, by cubic interpolation so that edges stay sharp."""
         angle = np.deg2rad(self.rotation)
         matrix = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
         centre = (np.array(image.shape[1:]) - 1) / 2

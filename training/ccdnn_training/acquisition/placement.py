@@ -1,7 +1,7 @@
-"""Placement: the patient moved between series, in three dimensions and by more than `misregistration` has.
+"""Placement: the patient moved between series, in three dimensions and further than in `misregistration`.
 
 Arguments: shift in mm (slice, row, column), rotation in degrees about each of these axes, through the volume's centre.
-Between slices the image is blended linearly, within them it is moved by cubic interpolation.
+Interpolation is linear between slices and cubic within them.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Placement:
         return Misregistration((rows, columns), self.rotation[0]).apply(between)
 
     def _between_slices(self, image: np.ndarray, spacing: tuple[float, float, float]) -> np.ndarray:
-        """Every voxel from a little above or below: by the shift, and by the tilt about the axes in the plane."""
+        """The image moved through the slices, by the shift and by the tilt about the in-plane axes."""
         slices, rows, columns = image.shape
         about_rows, about_columns = np.tan(np.deg2rad(self.rotation[1:]))
         y = (np.arange(rows, dtype=np.float32) - (rows - 1) / 2)[:, None] * np.float32(spacing[1])
@@ -50,7 +50,7 @@ class Placement:
             lower = np.minimum(place.astype(np.intp), max(slices - 2, 0))
             share = place - lower
             upper = np.minimum(lower + 1, slices - 1)
-            # Only the few slices near this one take part.
+            # Only the slices near this one contribute.
             result[index] = sum(
                 image[k] * np.where(lower == k, 1 - share, 0) + image[k] * np.where(upper == k, share, 0)
                 for k in range(int(lower.min()), int(upper.max()) + 1)

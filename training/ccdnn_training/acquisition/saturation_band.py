@@ -1,7 +1,7 @@
-"""Saturation band: a slab that the scanner darkens, against motion or flow, cut obliquely through the slices of one series.
+"""Saturation band: a slab that the scanner darkens to suppress motion or flow, oblique through the slices of one series.
 
-Arguments: direction of the slab's normal in degrees from the row axis, where its edge lies as a share of the image from its
-middle, over how much of it the edge is soft, and how much signal is left.
+Arguments: direction of the slab's normal in degrees from the row axis, distance of its edge from the image's centre and softness of
+the edge as fractions of the image, and the share of signal that remains.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Scanner scale: every series is written with a gain of its own, as integers; nothing relates one series' numbers to another's.
+"""Scanner scale: every series is stored as integers with its own gain, so intensities of two series are not comparable.
 
-Arguments: the value that the image's maximum gets.
+Arguments: the value of the image's maximum.
 """
 
 from __future__ import annotations

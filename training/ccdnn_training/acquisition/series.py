@@ -1,4 +1,4 @@
-"""One acquired series: the ideal signal of an anatomy, then every effect in the order a scanner adds it."""
+"""One acquired series: the ideal signal of an anatomy, then every effect in the order in which a scanner adds it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from ccdnn_training.phantom.anatomy import Anatomy
 from ccdnn_training.physics.protocol import Protocol, Sequence
 from ccdnn_training.physics.tissues import TissueValues
 
-# Of one careful scanner, as in the paper's study.
+# Effects of one well-calibrated scanner, as in the paper's study.
 EFFECTS = (
     "chemical_shift",
     "fat_phase",
@@ -39,16 +39,16 @@ EFFECTS = (
     "thermal_noise",
     "scanner_scale",
 )
-# What hospitals add, see `draw_wide_study`.
+# Further effects in studies from any hospital, see `draw_wide_study`.
 WIDE_EFFECTS = ("coil_field", "fat_level", "saturation_band", "placement", "reslicing", "spikes")
-CHANCE_OF_BAND, CHANCE_OF_RESLICING = 0.15, 0.2  # of an input
+CHANCE_OF_BAND, CHANCE_OF_RESLICING = 0.15, 0.2  # per input
 
 
 @dataclass(frozen=True)
 class Acquisition:
-    """What happens to one series: its sequence and the drawn parameters of each effect, None where it is off.
+    """How one series is acquired: its sequence and the drawn parameters of each effect, None if the effect is off.
 
-    Kept apart from applying it, so that a simulated series can be made again from its record.
+    Drawing is separate from applying, so that a simulated series can be made again from its record.
     """
 
     sequence: Sequence
@@ -71,14 +71,14 @@ class Acquisition:
 
     @classmethod
     def draw(cls, contrast: str, sequence: Sequence, rng: np.random.Generator, effects: Collection[str] = EFFECTS) -> Acquisition:
-        """Draw every effect of `EFFECTS`, then drop those not in `effects`: switching one off leaves the others as they were.
+        """Draw every effect of `EFFECTS`, then drop those not in `effects`: switching one off leaves the others unchanged.
 
         Raises:
-            ValueError: an effect that does not exist.
+            ValueError: an effect does not exist.
         """
         unknown = set(effects) - set(EFFECTS)
         if unknown:
-            raise ValueError(f"There is no effect called {', '.join(sorted(unknown))}; choose among {', '.join(EFFECTS)}.")
+            raise ValueError(f"Unknown effect: {', '.join(sorted(unknown))}; choose from {', '.join(EFFECTS)}.")
         phase_axis = int(rng.choice((-1, -2)))
         is_gradient_echo = sequence.kind == "gradient_echo"
         drawn = cls(
@@ -96,7 +96,7 @@ class Acquisition:
         return drawn.without(name for name in EFFECTS if name not in effects)
 
     def without(self, effects: Iterable[str]) -> Acquisition:
-        """The same with these effects off."""
+        """The same acquisition with these effects off."""
         return replace(self, **{name: False if name == "fat_phase" else None for name in effects})
 
     def acquire(self, anatomy: Anatomy, values: TissueValues) -> np.ndarray:
@@ -121,7 +121,7 @@ class Acquisition:
         return asdict(self)
 
     def _of_voxels(self, anatomy: Anatomy, values: TissueValues) -> np.ndarray:
-        """The signal of every voxel, real or complex, with what blood and the field do to it."""
+        """The signal of every voxel, real or complex, including the effects of flow and field."""
         water = self.sequence.signal(values.water_density, values.water_t1, values.water_t2, values.water_t2_star)
         fat_signal = self.sequence.signal(values.fat_density, values.fat_t1, values.fat_t2, values.fat_t2_star)
         if self.flow:
@@ -149,7 +149,7 @@ class Acquisition:
 
 
 def draw_study(protocol: Protocol, rng: np.random.Generator, effects: Collection[str] = EFFECTS) -> dict[str, Acquisition]:
-    """All series of a study on one careful scanner, contrast → acquisition."""
+    """All series of a study on one well-calibrated scanner, contrast → acquisition."""
     return {contrast: Acquisition.draw(contrast, sequence, rng, effects) for contrast, sequence in protocol.items()}
 
 
@@ -158,13 +158,13 @@ def draw_wide_study(
 ) -> dict[str, Acquisition]:
     """All series of a study from any hospital.
 
-    T1-w, whose grid a study is resampled onto, and STIR, which is learned, lie where the anatomy does; T2-w and GRE are moved by
-    `placement` instead of `misregistration`. Coil and field are shared by all series. The STIR has no ghosts, since a network
-    should not learn them.
+    T1-w, onto whose grid a study is resampled, and STIR, the target, are aligned with the anatomy; T2-w and GRE are moved by
+    `placement` instead of `misregistration`. All series share coil and field. The STIR has no ghosts, since a network should not
+    learn them.
 
     Args:
-        tesla: of the scanner.
-        effects: of `EFFECTS` and `WIDE_EFFECTS`; the others are off.
+        tesla: the scanner's field.
+        effects: those of `EFFECTS` and `WIDE_EFFECTS` that are on.
     """
     study_rng, *series_rngs = rng.spawn(1 + len(protocol))
     coil = CoilField.draw(study_rng)
@@ -172,7 +172,7 @@ def draw_wide_study(
     for (contrast, sequence), series_rng in zip(protocol.items(), series_rngs, strict=True):
         of_scanner = Acquisition.draw(contrast, sequence, series_rng)
         phase_axis = of_scanner.truncation.phase_axis
-        # The axis that is left is the one fat is displaced along.
+        # Fat is displaced along the remaining axis.
         shift = ChemicalShift.draw(series_rng, readout_axis=-3 - phase_axis, tesla=tesla)
         wide = replace(of_scanner, tesla=tesla, coil_field=coil, chemical_shift=shift, misregistration=None)
         if contrast == "stir":
@@ -184,7 +184,7 @@ def draw_wide_study(
 
 
 def _draw_of_input(contrast: str, rng: np.random.Generator) -> Mapping[str, Any]:
-    """What hospitals do to an input. All is drawn, so that one effect's chance leaves the others as they are."""
+    """Further effects on an input. All are drawn even if unused, so that one effect's chance does not change the others."""
     fat_level, band, spikes = FatLevel.draw(rng), SaturationBand.draw(rng), Spikes.draw(rng)
     placement, reslicing, noise = Placement.draw(rng), Reslicing.draw(rng), ThermalNoise.draw_wide(rng)
     has_band, is_resliced = rng.random(2) < (CHANCE_OF_BAND, CHANCE_OF_RESLICING)
@@ -199,7 +199,7 @@ def _draw_of_input(contrast: str, rng: np.random.Generator) -> Mapping[str, Any]
 
 
 def _on_parts(function: Callable[[np.ndarray], np.ndarray], image: np.ndarray) -> np.ndarray:
-    """`function` of a real image, for a complex one of its parts."""
+    """`function` of a real image, or of both parts of a complex one."""
     if np.iscomplexobj(image):
         return function(image.real) + 1j * function(image.imag)
     return function(image)

@@ -1,6 +1,6 @@
 """Spikes: single voxels of one series that are far too bright or dark, as vessels, calcifications and faulty pixels are.
 
-Arguments: their share of all voxels, the seed of their places and factors.
+Arguments: their share of all voxels, and the seed of their positions and factors.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Susceptibility voids: spots where the field is disturbed and a gradient echo has lost its signal (T2* shortening).
 
-Arguments: centres as shares of the volume (slice, row, column), radii in pixels, depth of 1 = nothing left.
+Arguments: centres as fractions of the volume (slice, row, column), radii in pixels, depth (1 removes all signal).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class SusceptibilityVoids:
         return cls(centres, tuple(float(r) for r in rng.uniform(2, 7, count)), float(rng.uniform(0.5, 0.95)))
 
     def apply(self, image: np.ndarray) -> np.ndarray:
-        """A darkened copy of the image (slice, row, column); a void reaches one slice."""
+        """A darkened copy of the image (slice, row, column); a void affects one slice."""
         result = image.copy()
         slices, rows, columns = image.shape
         y, x = np.ogrid[:rows, :columns]

@@ -1,6 +1,6 @@
 """Thermal noise: Rician on the magnitude image (paper, Eq. S1); STIR, with half its magnetisation spent, is the noisiest.
 
-Arguments: percent of the image's robust maximum, the standard deviation in each channel.
+Arguments: standard deviation in each channel, in per cent of the image's robust maximum.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class ThermalNoise:
 
     @classmethod
     def draw_wide(cls, rng: np.random.Generator) -> ThermalNoise:
-        """Of an input from any hospital: from half a per cent, and seldom, to `WIDEST_PERCENT`."""
+        """Noise of an input from any hospital: from half a per cent to, rarely, `WIDEST_PERCENT`."""
         spread = float(rng.beta(1.0, 1.6))
         return cls(0.5 * (WIDEST_PERCENT / 0.5) ** spread, int(rng.integers(2**31)))
 

@@ -32,6 +32,6 @@ class Truncation:
 
 
 def _window(length: int, share: float) -> np.ndarray:
-    """1 for the measured lines, with the short taper scanners apply against ringing, in FFT order."""
+    """1 for the measured lines, with the short taper that scanners apply against ringing, in FFT order."""
     frequency = np.abs(np.fft.fftfreq(length)) * 2
     return np.clip((share - frequency) / 0.06 + 0.5, 0, 1).astype(np.float32)

@@ -1,4 +1,4 @@
-"""`ccdnn-train beyond-window`: what a model's images lack because it sees a window, and what smoothness is worth to a measure."""
+"""`ccdnn-train beyond-window`: what a model loses by seeing only a window, and how much a metric rewards smoothness."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import Path
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("beyond-window", help="what a view of the whole slice, and smoothness, would add to a model")
-    parser.add_argument("cache", type=Path, help="slice cache of `ccdnn-train simulate`, whose test subjects are taken")
+    parser = commands.add_parser("beyond-window", help="measure what seeing the whole slice, or smoothness, would add to a model")
+    parser.add_argument("cache", type=Path, help="slice cache of `ccdnn-train simulate`; its test subjects are used")
     parser.add_argument("--model", help="bundled model or model file; the default model if left out")
-    parser.add_argument("-o", "--output", type=Path, help="Markdown file to write; standard output in any case")
+    parser.add_argument("-o", "--output", type=Path, help="Markdown file to write, in addition to standard output")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.set_defaults(run=run)
 
@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
     if options.output:
         command = shlex.join(["ccdnn-train", *sys.argv[1:]])
         about = (
-            f"Mean ± SD over {len(subjects)} subjects, none of whom the network or the regressor that corrects it had seen; P of "
+            f"Mean ± SD over {len(subjects)} subjects, unseen by the network and by the regressor that corrects it; P of "
             f"Wilcoxon signed-rank tests. The network sees {window} × {window} pixels."
         )
         write_text(f"{about}\n\nSubjects: `{cache.made_by}`.\n\nCommand: `{command}`\n\n{table}", options.output)

@@ -1,4 +1,4 @@
-"""`ccdnn-train bound`: what no estimator that sees one pixel can do better, for the simulation study's tuples."""
+"""`ccdnn-train bound`: the best that an estimator of one pixel can do on the simulation study's tuples."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pathlib import Path
 def add_parser(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("bound", help="the best possible PSNR of the simulation study, by nearest neighbours")
     parser.add_argument("--noise", type=float, nargs="+", default=[0, 2, 4, 7], metavar="PERCENT", help="Rician noise")
-    parser.add_argument("--tuples", type=int, default=2_000_000, help="simulated pixels of the estimate")
+    parser.add_argument("--tuples", type=int, default=2_000_000, help="simulated pixels for the estimate")
     parser.add_argument("--queries", type=int, default=100_000, help="other pixels that measure its error")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=1, help="threads")
-    parser.add_argument("-o", "--output", type=Path, help="Markdown file to write; standard output in any case")
+    parser.add_argument("-o", "--output", type=Path, help="Markdown file to write, in addition to standard output")
     parser.set_defaults(run=run)
 
 

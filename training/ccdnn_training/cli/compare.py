@@ -12,31 +12,31 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         "compare",
         help="fit and measure every method of the comparison on a cohort, and write the report (resumable)",
-        description="SOURCE is what `ccdnn-train prepare` takes: a manifest or a folder of studies; `ccdnn-train simulate-cohort` "
-        "makes one. CONFIGS is a folder with a configuration for each method, cc-dnn.yaml and so on. What OUTPUT holds already is "
-        "not done again, so a stopped command goes on, and folds or methods can be run one at a time.",
+        description="SOURCE is a manifest or a folder of studies, as for `ccdnn-train prepare`; `ccdnn-train simulate-cohort` "
+        "makes one. CONFIGS is a folder with a configuration for each method, cc-dnn.yaml and so on. Steps already finished in "
+        "OUTPUT are skipped, so a stopped command resumes, and folds or methods can be run one at a time.",
     )
     parser.add_argument("source", type=Path, help="manifest or folder of studies")
-    parser.add_argument("--configs", type=Path, required=True, help="such as training/configs/comparison/small")
-    parser.add_argument("-o", "--output", type=Path, required=True, help="folder for everything that is made")
+    parser.add_argument("--configs", type=Path, required=True, help="folder such as training/configs/comparison/small")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder for all results")
     parser.add_argument("--only-methods", nargs="+", metavar="METHOD", help="cc-dnn, multimodal, replica, pix2pix, u-net")
     parser.add_argument("--only-folds", type=int, nargs="+", metavar="FOLD", help="1, 2, …")
-    parser.add_argument("--report-only", action="store_true", help="of what is there; fit nothing")
-    parser.add_argument("--no-report", action="store_true", help="fit and measure alone, where several commands run side by side")
+    parser.add_argument("--report-only", action="store_true", help="report existing results; fit nothing")
+    parser.add_argument("--no-report", action="store_true", help="only fit and measure, when several commands run in parallel")
     parser.add_argument(
         "--volumes",
         type=Path,
         metavar="FOLDER",
-        help="write the images as volumes too, into a new folder, with the cases.csv that `ccdnn reader-study` takes",
+        help="also write the images as volumes into a new folder, with the cases.csv for `ccdnn reader-study`",
     )
     parser.add_argument(
         "--normalisation",
         choices=("volume_percentile", "dataset_minmax"),
         default="volume_percentile",
-        help="of the cohort, as in `prepare`; dataset_minmax, the paper's, is for scanners with one scale (default: %(default)s)",
+        help="as in `prepare`; dataset_minmax, the paper's, is for scanners with one scale (default: %(default)s)",
     )
-    parser.add_argument("--folds", type=int, default=4, help="parts of the cross-validation (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="of the draw of the folds (default: %(default)s)")
+    parser.add_argument("--folds", type=int, default=4, help="number of cross-validation folds (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="seed for drawing the folds (default: %(default)s)")
     parser.set_defaults(run=run)
 
 
@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
         strategy=options.normalisation,
         folds=options.folds,
         seed=options.seed,
-        made_by=f"ccdnn-train compare SOURCE {settings}",  # paths may hold names
+        made_by=f"ccdnn-train compare SOURCE {settings}",  # paths may contain names
         progress=progress,
     )
     if not options.report_only:

@@ -1,4 +1,4 @@
-"""`ccdnn-train evaluate`: a model on subjects that no training saw, beside predictors without a network."""
+"""`ccdnn-train evaluate`: a model on subjects unseen in training, compared with predictors without a network."""
 
 from __future__ import annotations
 
@@ -12,11 +12,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("evaluate", help="measure models on the test subjects of a slice cache")
     parser.add_argument("cache", type=Path, help="slice cache with test subjects")
     parser.add_argument("--train", type=Path, required=True, help="slice cache that the pixel regressor is fitted on")
-    parser.add_argument("--fold", type=int, help="of a cohort's cache: its test subjects are scored")
+    parser.add_argument("--fold", type=int, help="fold of a cohort's cache whose test subjects are scored")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for scores.csv, summary.md, results.json")
-    parser.add_argument(
-        "--model", action="append", help="bundled model or model file; the default model if left out; given again, side by side"
-    )
+    parser.add_argument("--model", action="append", help="bundled model or model file, repeatable; the default model if left out")
     parser.add_argument("--part", choices=("validation", "test"), default="test", help="which subjects (default: %(default)s)")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.set_defaults(run=run)
@@ -36,8 +34,8 @@ def run(options: argparse.Namespace) -> int:
         for card in (model.card for model in models):
             if cache.is_cohort and (fitted := card.training.get("fold")) != options.fold:
                 raise InputError(
-                    f"The model {card.name} was fitted on fold {fitted} and may have seen those tested in fold {options.fold}; "
-                    f"score it with --fold {fitted}."
+                    f"The model {card.name} was fitted on fold {fitted} and may have seen the test subjects of fold "
+                    f"{options.fold}; score it with --fold {fitted}."
                 )
             require_normalisation(cache, card)
     with progress("test subjects") as on_subject:
@@ -47,13 +45,13 @@ def run(options: argparse.Namespace) -> int:
     table = markdown_table(scores)
     if test.is_cohort:
         measured_on = f"{options.part} subjects of fold {options.fold} of a cohort"
-        command = f"ccdnn-train evaluate CACHE --train CACHE --fold {options.fold} --model MODEL"  # paths may hold names
+        command = f"ccdnn-train evaluate CACHE --train CACHE --fold {options.fold} --model MODEL"  # paths may contain names
     else:
         measured_on, command = f"simulated {options.part} subjects", shlex.join(["ccdnn-train", *sys.argv[1:]])
     write_results(scores, title_of(models[0]), measured_on, command, options.output / "results.json")
     summary = (
-        f"Subjects ({options.part}): `{test.made_by}`. Images on 0–1 by the acquired STIR's maximum; mean ± SD over subjects.\n\n"
-        f"Command: `{command}`\n\n{table}"
+        f"Subjects ({options.part}): `{test.made_by}`. Images are scaled to 0–1 by the acquired STIR's maximum; mean ± SD over "
+        f"subjects.\n\nCommand: `{command}`\n\n{table}"
     )
     (options.output / "summary.md").write_text(summary, encoding="utf-8")
     print(table)

@@ -1,4 +1,4 @@
-"""`ccdnn-train evaluate-simulation`: fits of the simulation study on its test images, beside the bounds and the paper."""
+"""`ccdnn-train evaluate-simulation`: fits of the simulation study on its test images, compared with the bounds and the paper."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         "evaluate-simulation",
         help="measure fits of the simulation study on its test images",
-        description="Each checkpoint is measured on the test images of its own setting. Scores that OUTPUT has are kept, so that a "
-        "stopped command goes on, and a later one adds fits to the table.",
+        description="Each checkpoint is measured on the test images of its own setting. Scores in OUTPUT are kept, so that a "
+        "stopped command resumes, and a later one adds fits to the table.",
     )
-    parser.add_argument("maps", type=Path, help="folder that `ccdnn-train simulate-labels` made")
-    parser.add_argument("checkpoints", type=Path, nargs="+", help="RUN/checkpoints/last.ckpt; RUN's name is the name of the scores")
+    parser.add_argument("maps", type=Path, help="folder made by `ccdnn-train simulate-labels`")
+    parser.add_argument("checkpoints", type=Path, nargs="+", help="RUN/checkpoints/last.ckpt; the scores are named after RUN")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for NAME.csv, summary.md and examples.png")
-    parser.add_argument("--images", type=int, help="the first so many test images; all if left out")
-    parser.add_argument("--tuples", type=int, default=2_000_000, help="simulated pixels that the bounds are estimated from")
-    parser.add_argument("--noisy-bound-images", type=int, default=100, help="with noise the bounds are slow: on so many images")
+    parser.add_argument("--images", type=int, help="number of test images, from the first; all if left out")
+    parser.add_argument("--tuples", type=int, default=2_000_000, help="simulated pixels for estimating the bounds")
+    parser.add_argument("--noisy-bound-images", type=int, default=100, help="images for the bounds with noise, which are slow")
     parser.add_argument("--examples", type=int, nargs="*", default=[0], metavar="IMAGE", help="images to draw")
-    parser.add_argument("--jobs", type=int, default=1, help="threads of the bounds' search")
+    parser.add_argument("--jobs", type=int, default=1, help="threads for computing the bounds")
     parser.set_defaults(run=run)
 
 
@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
     maps = LabelMaps(options.maps)
     trained = {path.resolve().parents[1].name: TrainedNetwork.load(path) for path in options.checkpoints}
     if len(trained) < len(options.checkpoints):
-        raise InputError("Two of the checkpoints belong to runs of one name; their scores would have one file.")
+        raise InputError("Two of the checkpoints belong to runs of the same name and would share a score file; rename one run.")
     make_folder(options.output)
     results = []
     for name, network in trained.items():
@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _kept(path: Path, make: Callable[..., list[ImageScore]]) -> list[ImageScore]:
-    """The scores that an earlier call left at `path`, or those that `make` finds, left there for a later one."""
+    """The scores that an earlier call wrote to `path`, or those that `make` computes, written there for a later call."""
     from ccdnn_training.cli.progress import progress
     from ccdnn_training.evaluation.simulation_report import read_scores, write_scores
 
@@ -74,7 +74,7 @@ def _kept(path: Path, make: Callable[..., list[ImageScore]]) -> list[ImageScore]
 def _score_bounds(
     network: TrainedNetwork, maps: LabelMaps, options: argparse.Namespace, on_image: Callable[[int, int], None]
 ) -> list[ImageScore]:
-    """Bounds for the images of a network's setting, which networks of other losses share."""
+    """Bounds for the images of a network's setting, shared by networks with other losses."""
     from ccdnn_training.evaluation.simulation import Bounds, score_bounds
 
     noise = network.setting.noise

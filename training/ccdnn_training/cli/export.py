@@ -1,4 +1,4 @@
-"""`ccdnn-train export`: a checkpoint becomes a model file, and on request one of the bundled models."""
+"""`ccdnn-train export`: make a model file from a checkpoint and, on request, bundle it."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 def add_parser(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("export", help="make a model file for the engine and Slicer from a checkpoint")
     parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("cache", type=Path, nargs="?", help="slice cache the network was fitted on, if it was on one")
+    parser.add_argument("cache", type=Path, nargs="?", help="slice cache the network was fitted on, if any")
     parser.add_argument("-o", "--output", type=Path, required=True, help="the model file (.safetensors)")
-    parser.add_argument("--name", required=True, help="what the model is called, for instance small")
+    parser.add_argument("--name", required=True, help="the model's name, for instance small")
     parser.add_argument("--model-version", default="1.0.0")
-    parser.add_argument("--licence", help="SPDX identifier of the weights' licence; a cohort's own model states none if left out")
+    parser.add_argument("--licence", help="SPDX identifier of the weights' licence; if left out, a cohort's own model states none")
     parser.add_argument("--results", type=Path, help="results.json of `ccdnn-train evaluate` for the card")
-    parser.add_argument("--bundle", metavar="TITLE", help="list it under this title in the models.json beside it")
+    parser.add_argument("--bundle", metavar="TITLE", help="list it under this title in the models.json next to it")
     parser.set_defaults(run=run)
 
 

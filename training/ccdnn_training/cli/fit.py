@@ -1,4 +1,4 @@
-"""`ccdnn-train fit`: fit a network by a configuration file; any setting can be overridden on the command line."""
+"""`ccdnn-train fit`: fit a network with a configuration file; any setting can be overridden on the command line."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import argparse
 def add_parser(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         "fit",
-        help="fit a network by a configuration of training/configs",
-        description="Arguments go to Lightning's command line: --config FILE, --trainer.max_epochs 2, --ckpt_path last, …",
+        help="fit a network with a configuration from training/configs",
+        description="Arguments are passed to Lightning's command line: --config FILE, --trainer.max_epochs 2, --ckpt_path last, …",
         add_help=False,
         prefix_chars="\0",  # every argument, options too, belongs to Lightning
     )

@@ -1,4 +1,4 @@
-"""`ccdnn-train lesion-limit`: how well the three inputs tell a lesion from marrow at all, with and without marrow to compare."""
+"""`ccdnn-train lesion-limit`: how well the three inputs reveal a marrow lesion, with and without marrow for comparison."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import Path
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("lesion-limit", help="what the inputs tell of a lesion of the marrow, whatever the network")
-    parser.add_argument("cache", type=Path, help="slice cache of `ccdnn-train simulate`, whose training subjects are taken")
+    parser = commands.add_parser("lesion-limit", help="measure how well the inputs reveal a marrow lesion to any network")
+    parser.add_argument("cache", type=Path, help="slice cache of `ccdnn-train simulate`; its training subjects are used")
     parser.add_argument("--lesion", default="bone-marrow edema", help="region (default: %(default)s)")
-    parser.add_argument("-o", "--output", type=Path, help="Markdown file to write; standard output in any case")
+    parser.add_argument("-o", "--output", type=Path, help="Markdown file to write, in addition to standard output")
     parser.set_defaults(run=run)
 
 
@@ -27,7 +27,7 @@ def run(options: argparse.Namespace) -> int:
     table = markdown_table(contrast_by_view(cache.part("train"), options.lesion), options.lesion)
     if options.output:
         command = shlex.join(["ccdnn-train", *sys.argv[1:]])
-        about = "Mean ± SD over subjects, none of whom the regressor had seen; 1 is as acquired, 0 not to be told from marrow."
+        about = "Mean ± SD over subjects unseen by the regressor; 1 is as acquired, 0 indistinguishable from marrow."
         write_text(f"{about}\n\nSubjects: `{cache.made_by}`.\n\nCommand: `{command}`\n\n{table}", options.output)
     print(table)
     return 0

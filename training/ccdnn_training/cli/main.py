@@ -27,7 +27,7 @@ from ccdnn_training.cli import (
 )
 
 
-def main(arguments: list[str] | None = None) -> int:
+def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="ccdnn-train", description=__doc__)
     parser.add_argument("--version", action="version", version=f"ccdnn-train {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -49,7 +49,11 @@ def main(arguments: list[str] | None = None) -> int:
         readers,
     ):
         command.add_parser(commands)
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = build_parser().parse_args(arguments)
     try:
         with stopping_like_ctrl_c():
             return options.run(options)
@@ -57,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"ccdnn-train: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("ccdnn-train: stopped; run the same command again to go on from what is there.", file=sys.stderr)
+        print("ccdnn-train: stopped; run the same command again to resume.", file=sys.stderr)
         return 130
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("readers", help="unblind a reader study: scores by region and method, agreement, tests")
-    parser.add_argument("key", type=Path, help="key.json, which the coordinator kept")
+    parser.add_argument("key", type=Path, help="the coordinator's key.json")
     parser.add_argument("scores", type=Path, nargs="+", help="the readers' CSV files")
     parser.add_argument("--against", default="CC-DNN", help="method that the others are tested against (default: CC-DNN)")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for scores.csv, agreement.csv and summary.md")

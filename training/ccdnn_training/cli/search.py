@@ -1,4 +1,4 @@
-"""`ccdnn-train search`: the loss's ratios and window by the error on validation subjects."""
+"""`ccdnn-train search`: choose the loss's ratios and window by the error on validation subjects."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         "search",
         help="choose the loss's ratios and window on validation subjects (resumable)",
-        description="Fits one network for every combination. What comes after -- goes to `ccdnn-train fit`: "
+        description="Fits one network for every combination. Arguments after -- are passed to `ccdnn-train fit`: "
         "ccdnn-train search -o runs/search -- --config training/configs/cohort/paper.yaml --data.init_args.fold 1",
     )
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the trials and the tables")
@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
     from ccdnn_training.fitting.search import best_of, search, trials_of
 
     if even := [window for window in options.window if window < 1 or window % 2 == 0]:
-        raise InputError(f"A window has a pixel in its middle: {even[0]} is not an odd number.")
+        raise InputError(f"A window needs a centre pixel, but {even[0]} is not an odd number.")
     with progress("trials") as on_trial:
         results = search(
             trials_of(options.ratio_c2, options.ratio_c3, options.window),

@@ -9,7 +9,7 @@ from pathlib import Path
 def add_parser(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         "semi-real",
-        help="T1-w, T2-w, GRE and STIR of a real multi-echo series, by the signal equations",
+        help="compute T1-w, T2-w, GRE and STIR from a real multi-echo series with the signal equations",
         description="Fits T2 and the shares of water and fat in every voxel, and writes a study that `ccdnn` and `stress` read.",
     )
     parser.add_argument("series", type=Path, help="folder of a multi-echo spin-echo series without fat suppression")
@@ -26,7 +26,7 @@ def run(options: argparse.Namespace) -> int:
     from ccdnn_training.simulate import write_study
 
     if options.output.exists():
-        raise OutputError(f"{options.output} exists; give the name of a new folder, nothing is overwritten.")
+        raise OutputError(f"{options.output} exists and is not overwritten; name a new folder.")
     times, echoes, grid = echoes_of(find_series(options.series))
     study = semi_real_study(times, echoes, grid, noise_percent=NOISE_PERCENT if options.noise is None else options.noise)
     with replacing_folder(options.output) as temporary:

@@ -1,4 +1,4 @@
-"""`ccdnn-train simulate…`: simulated knees, as study folders for the engine, as a cohort, or as a slice cache to train on."""
+"""`ccdnn-train simulate…`: simulated knees, as study folders for the engine, as a cohort, or as a slice cache for training."""
 
 from __future__ import annotations
 
@@ -18,41 +18,41 @@ from ccdnn_training.simulate import simulate_study, write_study
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
     study = commands.add_parser("simulate-study", help="one simulated subject as a folder of NRRD files")
-    study.add_argument("folder", type=Path, help="where t1, t2, gre, stir and labels .nrrd go")
+    study.add_argument("folder", type=Path, help="folder for t1, t2, gre, stir and labels .nrrd")
     study.add_argument("--seed", type=int, required=True)
-    study.add_argument("--paper-protocol", action="store_true", help="the paper's TR, TE and FA instead of drawn ones")
+    study.add_argument("--paper-protocol", action="store_true", help="the paper's TR, TE and FA instead of random ones")
     study.add_argument("--slices", type=int, default=24, help="sagittal slices of 3 mm, spread over 86 mm")
     study.add_argument("--matrix", type=int, default=384, help="rows and columns over 160 mm")
-    study.add_argument("--edema", action="store_true", help="with bone-marrow edema")
-    study.add_argument("--ganglion", action="store_true", help="with a ganglion")
+    study.add_argument("--edema", action="store_true", help="add bone-marrow edema")
+    study.add_argument("--ganglion", action="store_true", help="add a ganglion")
     study.add_argument(
         "--without", nargs="+", choices=EFFECTS, default=[], metavar="EFFECT", help=f"effects to leave out: {', '.join(EFFECTS)}"
     )
     study.set_defaults(run=run_study)
 
     cohort = commands.add_parser(
-        "simulate-cohort", help="a cohort like the paper's, with subjects with lesions, for `prepare` and `compare` (resumable)"
+        "simulate-cohort", help="a cohort like the paper's plus subjects with lesions, for `prepare` and `compare` (resumable)"
     )
-    cohort.add_argument("folder", type=Path, help="where manifest.csv and a folder for each subject go")
+    cohort.add_argument("folder", type=Path, help="folder for manifest.csv and the subjects' folders")
     cohort.add_argument("--subjects", type=int, default=12, help="healthy knees (default: the paper's %(default)s)")
     cohort.add_argument(
-        "--lesions", type=int, default=4, help="subjects with edema; as many with a ganglion (default: %(default)s)"
+        "--lesions", type=int, default=4, help="subjects with edema, and as many with a ganglion (default: %(default)s)"
     )
     cohort.add_argument(
-        "--trained-lesions", type=int, default=0, help="as many more of each, which the folds train on (default: %(default)s)"
+        "--trained-lesions", type=int, default=0, help="further subjects of each kind to train on (default: %(default)s)"
     )
     cohort.add_argument("--slices", type=int, default=24, help="sagittal slices of 3 mm, spread over 86 mm (default: %(default)s)")
     cohort.add_argument("--matrix", type=int, default=384, help="rows and columns (default: %(default)s)")
-    cohort.add_argument("--fov", type=float, default=160.0, help="mm that they span, centred on the joint (default: %(default)g)")
+    cohort.add_argument("--fov", type=float, default=160.0, help="field of view in mm, centred on the joint (default: %(default)g)")
     cohort.add_argument("--jobs", type=int, default=1, help="processes")
     cohort.set_defaults(run=run_cohort)
 
-    cache = commands.add_parser("simulate", help="a cache of simulated slices to train on (resumable)")
+    cache = commands.add_parser("simulate", help="a cache of simulated slices for training (resumable)")
     cache.add_argument("folder", type=Path)
     cache.add_argument("--train", type=int, default=160, help="number of training subjects")
     cache.add_argument("--validation", type=int, default=12, help="number of validation subjects")
     cache.add_argument("--test", type=int, default=0, help="number of test subjects")
-    cache.add_argument("--slices", type=int, default=8, help="slices a subject, spread over the knee's width")
+    cache.add_argument("--slices", type=int, default=8, help="slices per subject, spread over the knee's width")
     cache.add_argument("--matrix", type=int, nargs="+", default=[320, 384, 448], help="rows and columns a subject may have")
     cache.add_argument("--lesions", type=float, default=0.25, help="share of subjects with edema, and with a ganglion")
     cache.add_argument("--jobs", type=int, default=1, help="processes")
@@ -60,12 +60,12 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
     knees = commands.add_parser(
         "simulate-knees",
-        help="rendered knees to train on, for `fit` to acquire again and again (resumable)",
-        description="A fit can render its knees as it runs. Knees rendered beforehand save most of that time where cores are few.",
+        help="rendered knees for training, which `fit` acquires repeatedly (resumable)",
+        description="A fit can render its knees as it runs. With few cores, rendering them beforehand saves most of that time.",
     )
     knees.add_argument("folder", type=Path)
-    knees.add_argument("--knees", type=int, default=96, help="how many (default: %(default)s; 46 MB each)")
-    knees.add_argument("--slices", type=int, default=24, help="slices a knee (default: %(default)s)")
+    knees.add_argument("--knees", type=int, default=96, help="number of knees (default: %(default)s; 46 MB each)")
+    knees.add_argument("--slices", type=int, default=24, help="slices per knee (default: %(default)s)")
     knees.add_argument("--matrix", type=int, nargs="+", default=[320, 384, 448], help="rows and columns a knee may have")
     knees.add_argument(
         "--lesions", type=float, default=0.6, help="share of knees with edema, and with a ganglion (default: %(default)s)"
@@ -109,7 +109,7 @@ def run_cohort(options: argparse.Namespace) -> int:
             on_subject=on_subject,
         )
     lesions = sum(subject.lesion != "" for subject in subjects)
-    trained = f", {sum(subject.trained for subject in subjects)} of them to train on" if options.trained_lesions else ""
+    trained = f", {sum(subject.trained for subject in subjects)} of them for training" if options.trained_lesions else ""
     print(f"{manifest} lists {len(subjects) - lesions} healthy subjects and {lesions} with a lesion{trained}.")
     return 0
 
@@ -126,7 +126,7 @@ def run_cache(options: argparse.Namespace) -> int:
             on_subject=on_subject,
         )
     content = ", ".join(f"{count} {part}" for part, count in counts.items() if count)
-    print(f"The slice cache {options.folder} holds {content} subjects.")
+    print(f"The slice cache {options.folder} contains {content} subjects.")
     return 0
 
 
@@ -135,5 +135,5 @@ def run_knees(options: argparse.Namespace) -> int:
     recipe = KneeRecipe(options.slices, tuple(options.matrix), lesions=options.lesions)
     with progress("knees") as on_knee:
         make_knees(options.folder, seeds, recipe, jobs=options.jobs, on_knee=on_knee)
-    print(f"{options.folder} holds {options.knees} rendered knees.")
+    print(f"{options.folder} contains {options.knees} rendered knees.")
     return 0

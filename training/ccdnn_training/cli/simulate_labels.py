@@ -11,10 +11,8 @@ from pathlib import Path
 def add_parser(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("simulate-labels", help="label maps of random knees for the simulation study (resumable)")
     parser.add_argument("folder", type=Path)
-    parser.add_argument(
-        "--images", type=int, default=10_000, help="of all parts together: 70 %% train, 20 %% validation, 10 %% test"
-    )
-    parser.add_argument("--slices", type=int, default=10, help="images a knee gives")
+    parser.add_argument("--images", type=int, default=10_000, help="total of all parts: 70 %% train, 20 %% validation, 10 %% test")
+    parser.add_argument("--slices", type=int, default=10, help="images per knee")
     parser.add_argument("--size", type=int, default=128, help="rows and columns")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.set_defaults(run=run)
@@ -35,5 +33,5 @@ def run(options: argparse.Namespace) -> int:
             on_knee=on_knee,
         )
     content = ", ".join(f"{count * options.slices} {part}" for part, count in knees.items())
-    print(f"{options.folder} holds label maps for {content} images.")
+    print(f"{options.folder} contains label maps for {content} images.")
     return 0

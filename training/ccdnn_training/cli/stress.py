@@ -1,4 +1,4 @@
-"""`ccdnn-train stress`: models on studies that are not as their training's."""
+"""`ccdnn-train stress`: models on studies unlike their training data."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from pathlib import Path
 def add_parser(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         "stress",
-        help="what models make of changed inputs: noise, shading, movement, other planes, fields and protocols, missing series",
-        description="Changes simulated studies one thing at a time and measures every model on each. --study takes study folders "
-        "of `ccdnn-train semi-real` or `simulate-study` instead.",
+        help="test models on changed inputs: noise, shading, movement, other planes, fields and protocols, missing series",
+        description="Makes one change at a time to simulated studies and measures every model on each. --study takes study "
+        "folders of `ccdnn-train semi-real` or `simulate-study` instead.",
     )
-    parser.add_argument("models", nargs="+", metavar="MODEL", help="bundled models or model files, to hold side by side")
+    parser.add_argument("models", nargs="+", metavar="MODEL", help="bundled models or model files to compare")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for stress.md, scores.csv and stress.png")
     parser.add_argument("--studies", type=int, default=4, help="simulated studies (default: %(default)s)")
     parser.add_argument(
         "--study", type=Path, nargs="+", default=[], metavar="FOLDER", help="study folders instead of simulated ones"
     )
-    parser.add_argument("--slices", type=int, default=6, help="slices computed of each study (default: %(default)s)")
+    parser.add_argument("--slices", type=int, default=6, help="slices computed per study (default: %(default)s)")
     parser.add_argument("--matrix", type=int, default=384, help="rows and columns of simulated studies (default: %(default)s)")
     parser.set_defaults(run=run)
 

@@ -1,4 +1,4 @@
-"""Fitting a method on a fold and predicting its test subjects: whatever of it is not there yet."""
+"""Fits a method on a fold and predicts its test subjects; steps already done are skipped."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from ccdnn_training.data.folds import FOLDS
 
 @dataclass(frozen=True)
 class FitRecord:
-    """What a cell's fit took.
+    """The record of a cell's fit.
 
     Args:
-        settings: hash of the configuration and of the cohort; a fit of others is not taken for this one.
+        settings: hash of the configuration and of the cohort; a fit with another hash is refused.
         seconds, device, progress: see `Fit`.
-        peak_gigabytes: of GPU memory; without a GPU, of the process, fits before it in the same process included.
-        code: version and commit it ended with.
+        peak_gigabytes: peak GPU memory; without a GPU, that of the process, including earlier fits in it.
+        code: version and commit at the end of the fit.
     """
 
     settings: str
@@ -42,7 +42,7 @@ class FitRecord:
 
 
 def fit_cell(cell: Cell, cache: Path) -> None:
-    """Fit the cell's method, or go on with its fit, unless that is done.
+    """Fit the cell's method or resume its fit, unless it is done.
 
     Raises:
         InputError: it was fitted with other settings or on another cohort.
@@ -67,7 +67,7 @@ def fit_cell(cell: Cell, cache: Path) -> None:
 
 
 def predict_cell(cell: Cell, cache: Path, on_subject: Callable[[int, int], None] | None = None) -> None:
-    """Predict the fold's test subjects and those with a lesion, unless that is done."""
+    """Predict the fold's test subjects and those with a lesion, unless this is done."""
     slices = SliceCache(cache, cell.fold)
     subjects = subjects_of(slices)
     missing = [subject for subject in subjects if not cell.prediction(subject.name).exists()]
@@ -83,7 +83,7 @@ def predict_cell(cell: Cell, cache: Path, on_subject: Callable[[int, int], None]
 
 
 def subjects_of(slices: SliceCache) -> tuple[CachedSubject, ...]:
-    """Those that a fold's methods have not seen: its test subjects, and all with a lesion."""
+    """The subjects that a fold's methods have not seen: its test subjects, and all with a lesion."""
     return (*slices.part("test"), *slices.apart)
 
 

@@ -1,4 +1,4 @@
-"""What the paper reports for the same comparison in twelve volunteers, to stand beside ours: never to be taken for ours."""
+"""The paper's results for the same comparison in twelve volunteers, shown next to ours and always marked as the paper's."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TABLE_1: Mapping[str, Mapping[str, tuple[float, float]]] = {
     "Pix2pix": {"MSE": (1.895e-3, 0.454e-3), "PSNR": (27.45, 0.967), "SSIM": (0.796, 0.021), "MS-SSIM": (0.861, 0.021)},
 }
 
-# Section 3.2, Figure 8: CNR of CC-DNN's STIR over that of the acquired one.
+# Section 3.2, Figure 8: CNR of CC-DNN's STIR divided by that of the acquired one.
 CNR_RATIOS: Mapping[str, float] = {
     "CNR cartilage–bone": 3.6,
     "CNR cartilage–meniscus": 1.9,

@@ -1,14 +1,14 @@
-"""What a comparison leaves in its folder, and where.
+"""The files in a comparison's folder.
 
 OUT/
   cache/                    the cohort's slice cache and its folds
   fold-1/cc-dnn/            a cell: one method on one fold
-    run/                    checkpoints and logs, from which a stopped fit goes on
+    run/                    checkpoints and logs, from which a stopped fit resumes
     model.safetensors       the fitted method
-    fit.json                what the fit took
+    fit.json                time, device and memory of the fit
     predictions/SUBJECT.npy (slice, row, column) float16, normalised: test subjects, and those with a lesion
     measurements.csv        everything measured on these
-  timing.csv                milliseconds a slice
+  timing.csv                milliseconds per slice
   report/                   report.md, report.html, tables and pictures
 """
 
@@ -29,10 +29,10 @@ class Cell:
     """One method on one fold.
 
     Args:
-        name: of the method, a key of `METHODS`.
+        name: the method's name, a key of `METHODS`.
         fold: 1, 2, …
         config: the method's settings.
-        folder: for what the cell leaves.
+        folder: folder for the cell's files.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Cell:
 
     @property
     def title(self) -> str:
-        """For people."""
+        """Title for display."""
         return f"fold {self.fold}, {self.method.title}"
 
     @property
@@ -89,31 +89,31 @@ class Layout:
         return self.folder / "report"
 
     def methods(self, only: Sequence[str] | None = None) -> list[str]:
-        """The methods that have a configuration, in the order of `METHODS`; of them `only` those asked for.
+        """The methods that have a configuration, in the order of `METHODS`; `only` restricts them.
 
         Raises:
-            InputError: none has, or not one that was asked for.
+            InputError: no method has a configuration, or one of `only` has none.
         """
         configured = [name for name in METHODS if self._config(name).is_file()]
         if not configured:
-            raise InputError(f"{self.configs} holds no configuration; it should hold {', '.join(f'{n}.yaml' for n in METHODS)}.")
+            raise InputError(f"{self.configs} contains no configuration. Expected {', '.join(f'{n}.yaml' for n in METHODS)}.")
         if missing := [name for name in only or () if name not in configured]:
-            raise InputError(f"{self.configs} holds no {missing[0]}.yaml; it has {', '.join(configured)}.")
+            raise InputError(f"{self.configs} does not contain {missing[0]}.yaml; choose from {', '.join(configured)}.")
         return [name for name in configured if only is None or name in only]
 
     def folds(self, only: Sequence[int] | None = None) -> list[int]:
-        """The numbers of the cache's folds; of them `only` those asked for.
+        """The numbers of the cache's folds; `only` restricts them.
 
         Raises:
-            InputError: one that was asked for does not exist.
+            InputError: one of `only` does not exist.
         """
         count = len(read_folds(self.cache).folds)
         if missing := [number for number in only or () if not 1 <= number <= count]:
-            raise InputError(f"There is no fold {missing[0]}; the cohort has the folds 1 to {count}.")
+            raise InputError(f"Fold {missing[0]} does not exist; the cohort has folds 1 to {count}.")
         return [number for number in range(1, count + 1) if only is None or number in only]
 
     def cells(self, methods: Sequence[str], folds: Sequence[int]) -> Iterator[Cell]:
-        """Fold by fold, so that one that is finished can be looked at while others are still to come."""
+        """The cells fold by fold, so that a finished fold can be inspected while others are pending."""
         for fold in folds:
             for name in methods:
                 yield Cell(name, fold, self._config(name), self.folder / f"fold-{fold}" / name)

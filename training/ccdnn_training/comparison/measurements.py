@@ -1,7 +1,7 @@
-"""What is measured on a subject, acquired and predicted: similarity and where it is lost, CNR, lesions, overlap, a line profile.
+"""Measurements on a subject's acquired and predicted STIR: similarity, where errors lie, CNR, lesions, overlap, a line profile.
 
-Images are on 0–1 by one factor for a subject, the acquired STIR's maximum, as in `evaluation.study`. Tissues are those of the
-subject's regions; where there are none, similarity alone is measured.
+Images are scaled to 0–1 by one factor per subject, the acquired STIR's maximum, as in `evaluation.study`. Tissues are those of the
+subject's regions; without regions, only similarity is measured.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ LESION_ERROR, LESION_SIGNAL, LESION_CONTRAST = "lesion error", "lesion signal", 
 DICE = "Dice"
 PROFILE_NUMBERS = ("Pearson r", "RMSE")
 
-# Fluid and vessels, which few voxels of STIR hold and much of its squared error lies in.
+# Fluid and vessels: few voxels of STIR, but much of its squared error.
 BRIGHTEST = 0.01
 BRIGHT_SHARE, REST_PSNR, SCALED_PSNR = "squared error in the brightest 1 %", "PSNR of the other 99 %", "PSNR at the best scale"
 
-# SSIM prefers a smooth guess of a noisy image to a noisy one: with all methods smoothed alike, what is left is not of smoothness.
+# SSIM prefers a smooth estimate of a noisy image. With all methods smoothed alike, remaining differences have other causes.
 SMOOTHING = 1.0  # pixels, the standard deviation of a Gaussian
 SMOOTHED_SSIM = f"SSIM after a Gaussian of {SMOOTHING:g} pixel"
 
-# Around the meniscus, in mm: what a magnified picture of it shows.
+# Margin around the meniscus in mm, as a magnified picture of it shows.
 MENISCUS_SURROUNDINGS = 3.0
-# Of the line through the joint, in mm to either side of the cartilage.
+# Length of the line through the joint, in mm to either side of the cartilage.
 LINE_REACH = 25.0
 
 
@@ -48,9 +48,9 @@ class Row:
     """One number of one image of one subject.
 
     Args:
-        lesion: of the subject, or "".
+        lesion: the subject's lesion, or "".
         image: `ACQUIRED`, or the title of the method that predicted it.
-        value: NaN where it could not be measured; `note` says why.
+        value: NaN if it could not be measured; `note` gives the reason.
     """
 
     subject: str
@@ -67,7 +67,7 @@ class Row:
 
 @dataclass(frozen=True, eq=False)
 class Stirs:
-    """A subject's acquired and one predicted STIR on 0–1, and its tissues."""
+    """A subject's acquired STIR and a predicted one, scaled to 0–1, and its tissues."""
 
     subject: CachedSubject
     acquired: np.ndarray
@@ -82,7 +82,7 @@ class Stirs:
 
     @property
     def lesion(self) -> np.ndarray | None:
-        """(slice, row, column) bool; None of a healthy subject, and where nobody has drawn it."""
+        """(slice, row, column) bool; None for a healthy subject, or if the lesion is not drawn."""
         return self.regions.get(tissue_name(self.subject.lesion))
 
 
@@ -110,7 +110,7 @@ def measure_subject(stirs: Stirs, fold: int, method: str) -> list[Row]:
 
 
 def joint_line(subject: CachedSubject, regions: Mapping[str, np.ndarray]) -> np.ndarray | None:
-    """(2, 3) ends, in mm of `_in_mm`, of a vertical line through the cartilage where a slice shows most of it; None without."""
+    """(2, 3) ends, in mm of `_in_mm`, of a vertical line through the cartilage in the slice with most of it; None without any."""
     if "cartilage" not in regions:
         return None
     index = int(regions["cartilage"].sum(axis=(1, 2)).argmax())
@@ -124,7 +124,7 @@ def joint_line(subject: CachedSubject, regions: Mapping[str, np.ndarray]) -> np.
 
 
 def profiles_of(stirs: Stirs) -> LineProfiles | None:
-    """Both images along the `joint_line`; None where there is none."""
+    """Both images along the `joint_line`; None if there is none."""
     ends = joint_line(stirs.subject, stirs.regions)
     if ends is None:
         return None
@@ -133,12 +133,12 @@ def profiles_of(stirs: Stirs) -> LineProfiles | None:
 
 
 def spacing_of(subject: CachedSubject) -> tuple[float, float, float]:
-    """In mm along columns, rows and slices."""
+    """Voxel spacing in mm along columns, rows and slices."""
     return tuple(subject.provenance["spacing_mm"])
 
 
 def meniscus_surroundings(stirs: Stirs) -> np.ndarray | None:
-    """(slice, row, column) bool: the menisci and what is near them in their slices; None where there are none."""
+    """(slice, row, column) bool: the menisci and their surroundings in the same slices; None if there are none."""
     meniscus = stirs.regions.get("meniscus")
     if meniscus is None:
         return None
@@ -154,7 +154,7 @@ def _contrast_to_noise(image: np.ndarray, regions: Mapping[str, np.ndarray], les
 
 
 def _errors(stirs: Stirs, method: str) -> Iterator[Measurement]:
-    """Whether the error is one of few bright voxels, or of the scale of the whole image."""
+    """Whether the error lies in few bright voxels, or in the scale of the whole image."""
     squared = np.square(stirs.predicted.astype(np.float64) - stirs.acquired)
     bright = stirs.acquired >= np.quantile(stirs.acquired, 1 - BRIGHTEST)
     share = float(squared[bright].sum() / squared.sum()) if squared.any() else math.nan
@@ -200,5 +200,5 @@ def _profile(stirs: Stirs) -> Iterator[Measurement]:
 
 
 def _in_mm(array: np.ndarray, subject: CachedSubject) -> Volume:
-    """On axes of its own, since a cache keeps no place in the patient: mm along columns, rows and slices."""
+    """A volume with axes in mm along columns, rows and slices, since a cache does not store the position in the patient."""
     return Volume(array, np.diag([*spacing_of(subject), 1.0]), name=subject.name)

@@ -1,4 +1,4 @@
-"""The comparison's pictures, after the paper's Figures 5 to 8 and S3. Every STIR but the acquired one is synthetic, and says so."""
+"""The comparison's pictures, after the paper's Figures 5 to 8 and S3. All STIR but the acquired one are labelled as synthetic."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ INSET = 0.11
 
 
 def draw_examples(examples: Sequence[tuple[Mapping[str, Stirs], int, tuple[int, int]]], path: Path) -> None:
-    """Figures 5 and 6: acquired and synthetic slices, a row an example, each with a magnified square.
+    """Figures 5 and 6: acquired and synthetic slices, one row per example, each with a magnified square.
 
     Args:
         examples: STIRs of one subject by method, the slice, and the (row, column) to magnify.
@@ -63,7 +63,7 @@ def draw_examples(examples: Sequence[tuple[Mapping[str, Stirs], int, tuple[int, 
 
 
 def draw_subjects(measured: Measured, path: Path) -> None:
-    """Every subject's four figures, a line a method."""
+    """Every subject's four metrics, one line per method."""
     figure = _figure(11, 6)
     subjects = sorted({subject for method in measured.methods for subject in measured.of("MSE", method)})
     for axis, metric in zip(figure.subplots(2, 2).ravel(), METRICS, strict=True):
@@ -136,7 +136,7 @@ def validation_curves(cells: Iterable[Cell]) -> dict[Cell, tuple[list[int], list
 
 
 def draw_validation(curves: Mapping[Cell, tuple[list[int], list[float]]], path: Path) -> None:
-    """After Figure S3: the `validation_curves`, a line a fold."""
+    """After Figure S3: the `validation_curves`, one line per fold."""
     titles = list(dict.fromkeys(cell.method.title for cell in curves))
     figure = _figure(3 * len(titles), 3.2)
     for axis, title in zip(np.atleast_1d(figure.subplots(1, len(titles), sharey=True)), titles, strict=True):
@@ -155,7 +155,7 @@ def draw_validation(curves: Mapping[Cell, tuple[list[int], list[float]]], path: 
 
 
 def place_to_magnify(stirs: Stirs, index: int) -> tuple[int, int]:
-    """Row and column of the middle of the lesion, else of the cartilage, else of the slice."""
+    """Row and column of the centre of the lesion, else of the cartilage, else of the slice."""
     for region in (stirs.lesion, stirs.regions.get("cartilage")):
         if region is not None and region[index].any():
             return tuple(int(np.median(found)) for found in np.nonzero(region[index]))
@@ -163,7 +163,7 @@ def place_to_magnify(stirs: Stirs, index: int) -> tuple[int, int]:
 
 
 def slice_to_show(stirs: Stirs) -> int:
-    """That with most of the lesion, else of the cartilage, else the middle one."""
+    """The slice with most of the lesion, else of the cartilage, else the middle one."""
     for region in (stirs.lesion, stirs.regions.get("cartilage")):
         if region is not None:
             return int(region.sum(axis=(1, 2)).argmax())
@@ -171,7 +171,7 @@ def slice_to_show(stirs: Stirs) -> int:
 
 
 def _validation_of(cell: Cell) -> tuple[list[int], list[float]] | None:
-    """Epochs and errors of all starts and resumptions of a fit; None of a method that has no epochs."""
+    """Epochs and errors of all starts and resumptions of a fit; None for a method without epochs."""
     found: dict[int, float] = {}
     logs = sorted((cell.run / "csv").glob("version_*"), key=lambda folder: int(folder.name.removeprefix("version_")))
     for log in logs:
@@ -207,7 +207,7 @@ def _figure(width: float, height: float) -> Figure:
 
 def _save(figure: Figure, path: Path, note: str = SYNTHETIC_NOTE) -> None:
     if note:
-        # Of seven points' letters 18 fit into an inch with room to spare; a narrow figure takes several lines.
+        # At 7 points, 18 letters fit into an inch with room to spare; a narrow figure needs several lines.
         figure.supxlabel(textwrap.fill(note, round(18 * figure.get_figwidth())), fontsize=7)
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=110, format="png")

@@ -1,4 +1,4 @@
-"""The report of a comparison: what the paper shows in Table 1 and Figures 5 to 8, of this cohort, as Markdown and HTML.
+"""The report of a comparison: the paper's Table 1 and Figures 5 to 8 for this cohort, as Markdown and HTML.
 
 report/
   report.md report.html
@@ -28,7 +28,7 @@ from ccdnn_training.data.cache import CachedSubject, SliceCache
 from ccdnn_training.evaluation.significance import STARS_IN_WORDS
 from ccdnn_training.records import read_records, write_records
 
-EXAMPLES = 4  # healthy subjects that are shown, as in Figure 5
+EXAMPLES = 4  # number of healthy subjects shown, as in Figure 5
 
 _STYLE = """\
 body { font: 15px/1.45 Helvetica, Arial, "Liberation Sans", sans-serif; color: #222; max-width: 72rem; margin: 2rem auto;
@@ -41,17 +41,17 @@ img { max-width: 100%; }
 
 
 def write_comparison(layout: Layout, command: str, progress: Progress) -> Path:
-    """Write the report of all cells that are done, in the place of an earlier one; returns the Markdown.
+    """Write the report of all finished cells, replacing an earlier one; returns the Markdown file.
 
     Args:
-        command: that asked for it, as it is to be repeated.
+        command: the command line that makes it.
 
     Raises:
-        InputError: no cell is done, or one is damaged.
+        InputError: no cell is finished, or one is damaged.
     """
     cells = layout.measured_cells()
     if not cells:
-        raise InputError(f"{layout.folder} holds no method that was fitted and measured yet; run without --report-only.")
+        raise InputError(f"{layout.folder} contains no fitted and measured method yet; run without --report-only.")
     times = _times(layout, cells, progress)
     rows = [row for cell in cells for row in read_records(Row, cell.measurements)]
     make_folder(layout.report)
@@ -74,9 +74,9 @@ def _sections(layout: Layout, cells: Sequence[Cell], measured: Measured, times: 
         yield f"**Not complete**: {missing}\n"
     yield "## Quality (Table 1)\n"
     yield (
-        "Mean ± SD over test subjects, each predicted by a method that was fitted without it. Images on 0–1 by the acquired STIR's "
-        f"maximum. Wilcoxon signed-rank test against {AGAINST}: {STARS_IN_WORDS}. The paper's figures are of other subjects, in "
-        "vivo.\n"
+        "Mean ± SD over test subjects, each predicted by a method that was fitted without it. Images are scaled to 0–1 by the "
+        f"acquired STIR's maximum. Wilcoxon signed-rank test against {AGAINST}: {STARS_IN_WORDS}. The paper's figures are of other "
+        "subjects, in vivo.\n"
     )
     yield tables.markdown(tables.quality_table(measured))
     yield tables.markdown(tables.margin_table(measured))
@@ -84,13 +84,13 @@ def _sections(layout: Layout, cells: Sequence[Cell], measured: Measured, times: 
     yield "## Where the errors lie\n"
     yield (
         "The brightest voxels of the acquired STIR are fluid and vessels. The best scale is that of a least-squares fit to the "
-        "acquired image, which undoes what series of unknown scale leave open.\n"
+        "acquired image, which removes the unknown scale of the series.\n"
     )
     yield tables.markdown(tables.error_table(measured))
     if measured.names(SMOOTHED_SSIM):
         yield (
-            "SSIM prefers a smooth guess of a noisy image to a noisy one. With all methods' images smoothed alike, what is left of "
-            "its differences is not of smoothness.\n"
+            "SSIM prefers a smooth estimate of a noisy image. With all methods' images smoothed alike, the remaining differences "
+            "have other causes.\n"
         )
         yield tables.markdown(tables.smoothness_table(measured))
     if healthy := _healthy(layout, cells):
@@ -99,8 +99,8 @@ def _sections(layout: Layout, cells: Sequence[Cell], measured: Measured, times: 
     if measured.lesions():
         yield "## Subjects with a lesion, in no fold (Figure 6)\n"
         yield (
-            "Every subject was predicted by the methods of all folds; the picture shows one fold's. The CNR has no sign. "
-            "The contrast to bone has: 1 is as acquired, 0 not to be seen, negative a lesion that is dark.\n"
+            "Every subject was predicted by the methods of all folds; the picture shows one fold's. The CNR is unsigned. "
+            "The contrast to bone is signed: 1 is as acquired, 0 invisible, negative a dark lesion.\n"
         )
     for lesion in measured.lesions():
         yield f"### {lesion[:1].upper()}{lesion[1:]}\n"
@@ -135,7 +135,7 @@ def _page(text: str) -> str:
 
 
 def _times(layout: Layout, cells: Sequence[Cell], progress: Progress) -> list[SliceTime]:
-    """Measured once for the same methods: of the first fold of each, on a slice of its first test subject."""
+    """Measured once for the same methods: the first fold of each, on a slice of its first test subject."""
     first = {cell.name: cell for cell in reversed(cells)}
     timed = [first[name] for name in layout.methods() if name in first]
     if layout.timing.exists():
@@ -150,7 +150,7 @@ def _times(layout: Layout, cells: Sequence[Cell], progress: Progress) -> list[Sl
 
 
 def _without_repeats(rows: Sequence[Row]) -> list[Row]:
-    """What is measured on the acquired STIR is the same for all methods of a fold."""
+    """Drop repeats, since measurements on the acquired STIR are the same for all methods of a fold."""
     seen: dict[tuple, Row] = {}
     for row in rows:
         seen.setdefault((row.subject, row.image, row.name, row.fold), row)
@@ -166,7 +166,7 @@ def _healthy(layout: Layout, cells: Sequence[Cell]) -> list[tuple[Mapping[str, S
 
 
 def _with_lesion(layout: Layout, cells: Sequence[Cell], lesion: str) -> list[tuple[Mapping[str, Stirs], int, tuple[int, int]]]:
-    """Subjects with the lesion, by the methods of the first fold that has their images."""
+    """Subjects with the lesion, predicted by the methods of the first fold that has their images."""
     for fold in dict.fromkeys(cell.fold for cell in cells):
         subjects = [subject for subject in SliceCache(layout.cache, fold).apart if subject.lesion == lesion][:EXAMPLES]
         if all(_images_there(cells, fold, subject) for subject in subjects):
@@ -175,7 +175,7 @@ def _with_lesion(layout: Layout, cells: Sequence[Cell], lesion: str) -> list[tup
 
 
 def _images_there(cells: Sequence[Cell], fold: int, subject: CachedSubject) -> bool:
-    """Predictions may be removed to save space once they are measured."""
+    """Whether the predictions exist; they may be removed to save space once they are measured."""
     return all(cell.prediction(subject.name).exists() for cell in cells if cell.fold == fold)
 
 
@@ -196,7 +196,7 @@ def _cohort_in_words(layout: Layout) -> str:
 
 
 def _missing(layout: Layout, cells: Sequence[Cell]) -> str:
-    """Cells that are still to come, by method."""
+    """Unfinished cells, by method."""
     done = {(cell.name, cell.fold) for cell in cells}
     folds = layout.folds()
     return "; ".join(

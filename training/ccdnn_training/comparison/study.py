@@ -1,4 +1,4 @@
-"""The comparison as a whole: the cohort's cache, then cell by cell fit, predict and measure, each step only where it is missing."""
+"""The comparison as a whole: the cohort's cache, then fit, predict and measure cell by cell; finished steps are skipped."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from ccdnn_training.data.manifest import read_source
 from ccdnn_training.data.prepare import prepare_cohort
 from ccdnn_training.records import write_records
 
-# A bar for what it is called with, moved by (done, total).
+# Makes a progress bar with the given title, moved by calling it with (done, total).
 Progress = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
 
 
 def prepare(layout: Layout, source: Path, *, strategy: str, folds: int, seed: int, made_by: str, progress: Progress) -> None:
-    """Make the cohort's cache, unless it is there.
+    """Make the cohort's cache, unless it exists.
 
     Raises:
-        InputError: see `prepare_cohort`; the cache that is there is of other subjects.
+        InputError: see `prepare_cohort`; or the existing cache is of other subjects.
     """
     if layout.cache.exists():
         _require_same_subjects(layout, source)
@@ -33,7 +33,7 @@ def prepare(layout: Layout, source: Path, *, strategy: str, folds: int, seed: in
 
 
 def run_cells(layout: Layout, methods: Sequence[str], folds: Sequence[int], progress: Progress) -> None:
-    """Fit, predict and measure every cell, whatever of it is missing."""
+    """Fit, predict and measure every cell, skipping what is done."""
     for cell in layout.cells(methods, folds):
         print(f"{cell.title}: {'fitted' if cell.record.exists() else 'fitting'}", flush=True)
         fit_cell(cell, layout.cache)
@@ -45,7 +45,7 @@ def run_cells(layout: Layout, methods: Sequence[str], folds: Sequence[int], prog
 
 
 def measure_cell(cell: Cell, cache: Path, on_subject: Callable[[int, int], None]) -> list[Row]:
-    """Everything measured on what the cell predicted."""
+    """Measure everything the cell predicted."""
     subjects = subjects_of(SliceCache(cache, cell.fold))
     rows = []
     for done, subject in enumerate(subjects, start=1):
@@ -57,4 +57,4 @@ def measure_cell(cell: Cell, cache: Path, on_subject: Callable[[int, int], None]
 def _require_same_subjects(layout: Layout, source: Path) -> None:
     cache = SliceCache(layout.cache, 1)
     if {subject.name for subject in (*cache.subjects, *cache.apart)} != {subject.name for subject in read_source(source).subjects}:
-        raise InputError(f"{layout.folder} holds a comparison of other subjects than {source}; name another output folder.")
+        raise InputError(f"{layout.folder} contains a comparison of subjects other than {source}; name another output folder.")

@@ -1,7 +1,7 @@
 """The comparison's tables, from the rows that were measured.
 
-A subject counts once in every mean: what several folds have measured of it (a subject with a lesion is predicted by the methods of
-all folds) is averaged first.
+A subject counts once in every mean: its measurements from several folds (a subject with a lesion is predicted by the methods of all
+folds) are averaged first.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ AGAINST = METHODS["cc-dnn"].title
 
 @dataclass(frozen=True)
 class Metric:
-    """A column of Table 1 and how its numbers are written."""
+    """A column of Table 1 and the format of its numbers."""
 
     name: str
     title: str
@@ -64,7 +64,7 @@ METRICS = (
 
 
 class Measured:
-    """All rows, asked for by name, image and subject."""
+    """All rows, looked up by name, image and subject."""
 
     def __init__(self, rows: Iterable[Row]) -> None:
         values: dict[tuple[str, str], dict[str, list[float]]] = {}
@@ -82,11 +82,11 @@ class Measured:
         return [method.title for method in METHODS.values() if method.title in there]
 
     def lesions(self) -> list[str]:
-        """What the subjects have, each once."""
+        """The subjects' lesions, each once."""
         return sorted({lesion for lesion in self._lesions.values() if lesion})
 
     def names(self, start: str) -> list[str]:
-        """The names that begin so, in the order in which they came."""
+        """The names that begin with `start`, in the order of the rows."""
         return list(dict.fromkeys(name for name, _ in self._values if name.startswith(start)))
 
     def of(self, name: str, image: str, lesion: str = "") -> dict[str, float]:
@@ -119,7 +119,7 @@ class Spread:
 
 
 def quality_table(measured: Measured) -> Table:
-    """Table 1, the paper's row under each of ours."""
+    """Table 1, with the paper's row under each of ours."""
     rows = []
     for method in measured.methods:
         cells: list[Cell] = [method, len(measured.of("MSE", method))]
@@ -136,7 +136,7 @@ def quality_table(measured: Measured) -> Table:
 
 
 def margin_table(measured: Measured) -> Table:
-    """How far CC-DNN is ahead of each other method, subject by subject; the paper's difference of means beside."""
+    """How far CC-DNN is ahead of each other method, subject by subject, with the paper's difference of means."""
     rows = []
     for method in (title for title in measured.methods if title != AGAINST):
         for metric in METRICS:
@@ -171,7 +171,7 @@ def error_table(measured: Measured) -> Table:
 
 
 def smoothness_table(measured: Measured) -> Table:
-    """SSIM as it is and with all methods' images smoothed, and how far CC-DNN is ahead then."""
+    """SSIM before and after smoothing all methods' images alike, and how far CC-DNN is ahead after smoothing."""
     rows = []
     for method in measured.methods:
         texts = [Spread.of(measured.of(name, method).values()).text(3) for name in ("SSIM", SMOOTHED_SSIM)]
@@ -184,9 +184,9 @@ def smoothness_table(measured: Measured) -> Table:
 
 
 def lesion_table(measured: Measured, lesion: str) -> Table:
-    """Figure 6 in numbers: the lesion's CNR to marrow in the acquired and each synthetic STIR, and how far the lesion is off.
+    """Figure 6 in numbers: the lesion's CNR to marrow in the acquired and each synthetic STIR, and the lesion's error.
 
-    The CNR has no sign; the contrast that is kept has one: 1 as acquired, 0 not to be seen, negative where the lesion is dark.
+    The CNR is unsigned; the contrast is signed: 1 is as acquired, 0 invisible, negative a dark lesion.
     """
     (name, *_) = [n for n in measured.names("CNR ") if measured.of(n, ACQUIRED, lesion)] or ["CNR"]
     rows = []
@@ -223,7 +223,7 @@ def structure_table(measured: Measured) -> Table:
 
 
 def cnr_table(measured: Measured) -> Table:
-    """Figure 8 in numbers; ratios are of CC-DNN's mean to the acquired one's."""
+    """Figure 8 in numbers; ratios are CC-DNN's mean divided by the acquired one's."""
     rows = []
     for name in (n for n in measured.names("CNR ") if measured.of(n, ACQUIRED)):
         means = {image: Spread.of(measured.of(name, image).values()) for image in (ACQUIRED, *measured.methods)}
@@ -242,7 +242,7 @@ def cnr_table(measured: Measured) -> Table:
 
 
 def time_table(times: Sequence[SliceTime]) -> Table:
-    """A slice of every method, and how many times CC-DNN's it takes on the same device."""
+    """The time of every method for a slice, and its multiple of CC-DNN's on the same device."""
     ours = {found.device: found.median_ms for found in times if found.method == AGAINST}
     rows = tuple(
         (
@@ -256,15 +256,15 @@ def time_table(times: Sequence[SliceTime]) -> Table:
     )
     size, runs = f"{times[0].columns} × {times[0].rows}", times[0].runs
     note = (
-        f"{size} pixels, networks in plain float32, {runs} runs of each by turns. "
+        f"{size} pixels, networks in plain float32, {runs} interleaved runs of each. "
         f"The paper: {SECONDS_A_SLICE:g} s for CC-DNN at 384 × 384 on a GeForce GTX 1080 Ti."
     )
-    columns = ("method", "median ms a slice", "fastest–slowest", f"of {AGAINST}'s", "on")
+    columns = ("method", "median ms per slice", "fastest–slowest", f"of {AGAINST}'s", "on")
     return Table("Time for a slice", tuple(map(Column, columns)), rows, (note,))
 
 
 def cost_table(records: Mapping[StudyCell, FitRecord]) -> Table:
-    """What the fits took, method by method."""
+    """The cost of the fits, method by method."""
     rows = []
     for method in METHODS.values():
         found = [record for cell, record in records.items() if cell.method is method]
@@ -276,7 +276,7 @@ def cost_table(records: Mapping[StudyCell, FitRecord]) -> Table:
             codes = ", ".join(dict.fromkeys(record.code for record in found))
             rows.append((method.title, len(found), progress, f"{hours:.2f}", devices, f"{peak:.1f}", codes))
     columns = ("method", "fits", "each", "hours in all", "on", "peak memory (GB)", "code")
-    note = "Hours of fitting and validating. Memory: of the GPU; without one, of the process, fits before it included."
+    note = "Hours of fitting and validation. Memory: of the GPU; without one, of the process, including earlier fits in it."
     return Table("What the fits took", tuple(map(Column, columns)), tuple(rows), (note,))
 
 

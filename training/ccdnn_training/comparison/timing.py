@@ -1,4 +1,4 @@
-"""How long a slice takes, all methods by turns in one run, so that whatever else the machine does meets all of them."""
+"""The time for a slice, with the methods interleaved in one run, so that other load on the machine affects all of them alike."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ccdnn_training.methods.network import device_in_words
 
 @dataclass(frozen=True)
 class SliceTime:
-    """Milliseconds for one slice of one method; networks in plain float32, images to and from the GPU included."""
+    """Milliseconds for one slice of one method; networks in plain float32, including transfers to and from the GPU."""
 
     method: str
     rows: int
@@ -36,7 +36,7 @@ def time_slices(
 
     Args:
         inputs: (contrast, 1, row, column).
-        runs: of each method; one more before them is not counted.
+        runs: runs per method, after one that is not counted.
         on_run: called with (runs done, runs).
     """
     methods = {cell.method.title: cell.method.load(cell.model) for cell in cells}

@@ -1,7 +1,7 @@
-"""The comparison's images as volumes, to look at and for a reader study.
+"""The comparison's images as volumes, for viewing and for a reader study.
 
 FOLDER/
-  cases.csv                   what `ccdnn reader-study` takes: a row a subject, a column a method
+  cases.csv                   the input of `ccdnn reader-study`: one row per subject, one column per method
   knee-01/t1.nrrd … stir.nrrd the acquired series on the STIR's grid
   knee-01/cc-dnn.nrrd …       the synthetic ones, in the acquired STIR's intensities
 """
@@ -34,13 +34,13 @@ CASES = "cases.csv"
 def write_volumes(layout: Layout, source: Path, folder: Path, progress: Progress) -> Path:
     """Write the volumes of every subject that all measured methods have predicted; returns the list of cases.
 
-    A subject with a lesion, which the methods of all folds have predicted, is shown by those of the first.
+    A subject with a lesion is predicted by the methods of all folds; the volumes are those of the first.
 
     Args:
-        source: the cohort, which knows where the subjects' grids lie.
+        source: the cohort, from which the subjects' grids are read.
 
     Raises:
-        InputError: there is no such subject.
+        InputError: no subject has been predicted by all methods.
         OutputError: `folder` exists or cannot be written.
     """
     if folder.exists():

@@ -1,1 +1,1 @@
-"""Slices to train on: simulated or a cohort's own, checked, normalised and cached."""
+"""Slices for training: simulated or a cohort's own, checked, normalised and cached."""

@@ -1,16 +1,16 @@
-"""A cache of slices: one memory-mapped array a subject, and an index that says how they were made.
+"""A cache of slices: one memory-mapped array per subject, and an index that records how they were made.
 
     cache/
-      index.json        contrasts, normalisation, and for each subject what is known of it
+      index.json        contrasts, normalisation, and what is known of each subject
       <subject>.npy     (contrast, slice, row, column), contrasts in the order of the index
-      regions/<subject>.npy   (slice, row, column), labels of the tissues; of a cohort, where they were drawn
+      regions/<subject>.npy   (slice, row, column), labels of the tissues; for a cohort, only if they were drawn
       folds.json        a cohort's folds, see `ccdnn_training.data.folds`
 
-Simulated knees are kept normalised, as float16, and the index says to which part (train, validation, test) each belongs. A cohort
-is kept in the units it was read in, as float32: what normalises it may depend on the training part, and that on the fold.
-`SliceCache(folder, fold=2)` gives every subject its part and normalises while reading.
+Simulated knees are stored normalised, as float16, and the index states the part (train, validation, test) of each. A cohort is
+stored in its original units, as float32, because its normalisation may depend on the training part, and thus on the fold.
+`SliceCache(folder, fold=2)` assigns every subject its part and normalises while reading.
 
-A subject belongs to one part: nothing of it can cross into another. One with a lesion belongs to none and is kept apart.
+A subject belongs to one part, so none of its data can leak into another. A subject with a lesion belongs to none and is kept apart.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from ccdnn_training.data.folds import PARTS, Fold, read_folds
 INDEX = "index.json"
 AS_READ, NORMALISED = "as read", "normalised"
 
-# Of the robust maximum of T1-w: above it lies the patient, below it air.
+# Share of T1-w's robust maximum that separates the patient (above) from air (below).
 TISSUE_THRESHOLD = 0.2
 
 
@@ -41,9 +41,9 @@ class CachedSubject:
     """One subject's slices.
 
     Args:
-        provenance: how it was made or measured; nothing that names a patient.
-        tissue_threshold: what T1-w exceeds in the patient and not in air, normalised.
-        offsets, scales: by contrast, what normalises the stored values; None where they are stored normalised.
+        provenance: how it was made or measured; does not name a patient.
+        tissue_threshold: normalised T1-w intensity that separates the patient from air.
+        offsets, scales: normalisation of the stored values, by contrast; None if they are stored normalised.
     """
 
     name: str
@@ -61,7 +61,7 @@ class CachedSubject:
 
     @property
     def lesion(self) -> str:
-        """What its lesion is called among the regions; "" for a healthy subject."""
+        """The name of its lesion among the regions; "" for a healthy subject."""
         return self.provenance.get("lesion", "")
 
     def regions(self) -> dict[str, np.ndarray]:
@@ -79,7 +79,7 @@ class CachedSubject:
 class NormalisedArray:
     """A view of `stored`, (contrast, slice, row, column), whose values are (stored − offset) / scale of their contrast.
 
-    It is indexed and converted like the array it stands for, and computes what is asked for alone.
+    It is indexed and converted like an array, and computes only the values asked for.
     """
 
     def __init__(self, stored: np.ndarray, offsets: Sequence[float], scales: Sequence[float]) -> None:
@@ -109,11 +109,11 @@ class SliceCache:
     """An existing cache: `subjects` of all parts, and those `apart`, which have a lesion.
 
     Args:
-        fold: of a cohort, 1, 2, …; simulated knees have no folds.
+        fold: fold of a cohort, 1, 2, …; simulated knees have no folds.
 
     Raises:
-        InputError: there is no cache at `folder`, a subject's file is missing or does not fit the index, or `fold` is not one
-            of the cache's.
+        InputError: there is no cache at `folder`, a subject's file is missing or does not match the index, or the cache does not
+            have this `fold`.
     """
 
     def __init__(self, folder: str | Path, fold: int | None = None) -> None:
@@ -131,7 +131,7 @@ class SliceCache:
                 self.apart = tuple(subject for subject in everybody if subject.part is None and subject.lesion)
             else:
                 if fold is not None:
-                    raise InputError(f"{self.folder} holds simulated knees with fixed parts and has no folds; leave out the fold.")
+                    raise InputError(f"{self.folder} is a cache of simulated knees, which has no folds; leave out the fold.")
                 self.fold, self.apart = None, ()
                 self.normalisation = Normalisation.from_card(index["normalisation"])
                 self.subjects = tuple(
@@ -139,7 +139,7 @@ class SliceCache:
                 )
         except FileNotFoundError as error:
             raise InputError(
-                f"{self.folder} holds no slice cache; make one with `ccdnn-train prepare` (own data) or `ccdnn-train simulate`."
+                f"{self.folder} is not a slice cache; make one with `ccdnn-train prepare` (own data) or `ccdnn-train simulate`."
             ) from error
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{self.folder / INDEX} is not the index of a slice cache ({error}); make the cache again.") from error
@@ -173,7 +173,7 @@ class SliceCache:
 
 
 def _fold_normalisation(index: Mapping[str, Any], fold: Fold) -> Normalisation:
-    """`dataset_minmax` with the constants of the fold's training part, so that no other subject has a say in them."""
+    """`dataset_minmax` with the constants of the fold's training part, so that no other subject influences them."""
     entry = index["normalisation"]
     if entry["strategy"] != DatasetMinMax.strategy:
         return Normalisation.from_card(entry)
@@ -193,7 +193,7 @@ def _check(subject: CachedSubject, contrasts: int) -> None:
 
 
 def write_subject(folder: Path, name: str, array: np.ndarray, dtype: type[np.floating] = np.float16) -> Path:
-    """Write one subject's slices, (contrast, slice, row, column), whole or not at all."""
+    """Write one subject's slices, (contrast, slice, row, column), atomically."""
     path = folder / f"{name}.npy"
     partial = path.with_suffix(".partial")
     with partial.open("wb") as file:
@@ -203,7 +203,7 @@ def write_subject(folder: Path, name: str, array: np.ndarray, dtype: type[np.flo
 
 
 def write_regions(folder: Path, name: str, labels: np.ndarray) -> None:
-    """Write one subject's labels, (slice, row, column) whole numbers, whole or not at all."""
+    """Write one subject's labels, (slice, row, column) whole numbers, atomically."""
     path = _regions_path(folder, name)
     make_folder(path.parent)
     with replacing(path) as partial:
@@ -228,7 +228,7 @@ def write_cohort_index(
 
     Args:
         subjects: {"name", "series": {contrast: {"minimum", "maximum", "robust_maximum", …}}, …}.
-        normalisation: a card's entry; `dataset_minmax` without constants, which are each fold's own.
+        normalisation: a card's entry; `dataset_minmax` without constants, since each fold has its own.
     """
     _write(folder, subjects, contrasts=contrasts, normalisation=normalisation, made_by=made_by, intensities=AS_READ)
 

@@ -1,4 +1,4 @@
-"""How epochs are read: which items of an epoch are whose, and the settings of the loaders."""
+"""How epochs are read: the items of each process, and the settings of the loaders."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from torch.utils.data import Dataset, DistributedSampler
 
 
 class EpochSampler(DistributedSampler):
-    """The (epoch, item) of one process's share of an epoch: of `processes`, process `rank` gets every n-th item, none twice.
+    """The (epoch, item) of one process's share of an epoch: of `processes`, process `rank` gets every n-th item, without repeats.
 
-    Lightning tells it the epoch (`set_epoch`) and leaves it in place because it is distributed already.
+    Lightning sets the epoch (`set_epoch`) and does not replace this sampler, because it is distributed already.
     """
 
     def __init__(self, dataset: Dataset, processes: int = 1, rank: int = 0) -> None:
@@ -28,6 +28,6 @@ def share_of(trainer: Trainer | None) -> tuple[int, int]:
 
 
 def reading(trainer: Trainer | None, workers: int) -> dict[str, Any]:
-    """Settings of a `DataLoader` with so many processes of its own."""
+    """Settings of a `DataLoader` with this many worker processes."""
     on_gpu = trainer is not None and trainer.strategy.root_device.type == "cuda"
     return {"num_workers": workers, "persistent_workers": workers > 0, "pin_memory": on_gpu}

@@ -1,6 +1,6 @@
 """Cross-validation by subject (section 2.6): every subject is tested once, by a network that never saw it.
 
-folds.json lists the names in each part of each fold, so that a split can be read, cited, or replaced by one's own.
+folds.json lists the names in each part of each fold, so that a split can be read, cited, or replaced by your own.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ccdnn.errors import InputError
 FOLDS = "folds.json"
 PARTS = ("train", "validation", "test")
 
-# Two of the paper's nine: it does not say how many of them it validated on.
+# Two of the paper's nine; the paper does not state how many were used for validation.
 VALIDATION_SHARE = 0.2
 
 
@@ -36,16 +36,16 @@ class Fold:
     def __post_init__(self) -> None:
         names = [name for part in PARTS for name in getattr(self, part)]
         if crossing := sorted({name for name in names if names.count(name) > 1}):
-            raise InputError(f"{crossing[0]} is more than once among the parts of one fold; a subject belongs to one part.")
+            raise InputError(f"{crossing[0]} appears more than once in a fold; a subject belongs to one part.")
 
     def part_of(self, name: str) -> str | None:
-        """The part that holds the subject, None where the fold leaves it out."""
+        """The part that contains the subject, None if the fold leaves it out."""
         return next((part for part in PARTS if name in getattr(self, part)), None)
 
 
 @dataclass(frozen=True)
 class Folds:
-    """All folds of a cohort, and the seed that drew them (None for a split of one's own)."""
+    """All folds of a cohort, and the seed that drew them (None for a custom split)."""
 
     folds: tuple[Fold, ...]
     seed: int | None = None
@@ -54,12 +54,12 @@ class Folds:
         """Fold 1, 2, …
 
         Raises:
-            InputError: there is none of this number.
+            InputError: the fold does not exist.
         """
         if number is None or not 1 <= number <= len(self.folds):
-            asked = "no fold was named" if number is None else f"there is no fold {number}"
+            asked = "no fold was chosen" if number is None else f"fold {number} does not exist"
             raise InputError(
-                f"The cohort has the folds 1 to {len(self.folds)} and {asked}; choose one, as in --data.init_args.fold 1."
+                f"The cohort has folds 1 to {len(self.folds)}, but {asked}; choose one, as in --data.init_args.fold 1."
             )
         return self.folds[number - 1]
 
@@ -70,7 +70,7 @@ def make_folds(persons: Mapping[str, str], count: int = 4, seed: int = 0, valida
     Args:
         persons: subject to person; two knees, or two visits, of one person are two subjects.
         count: number of folds; each person is in the test part of exactly one.
-        validation_share: of the persons that are not in the test part, at least one.
+        validation_share: share of the persons outside the test part, at least one of them.
 
     Raises:
         InputError: too few persons for a training, a validation and a test part in every fold.
@@ -107,7 +107,7 @@ def read_folds(folder: Path, subjects: Collection[str] | None = None) -> Folds:
     """The folds of a cohort's cache.
 
     Args:
-        subjects: of the cache; None to leave unchecked whether the folds name others.
+        subjects: subjects of the cache; None skips the check for unknown ones.
 
     Raises:
         InputError: the file is missing or damaged, a subject is unknown or in two parts, or a training or validation part is empty.
@@ -126,5 +126,5 @@ def read_folds(folder: Path, subjects: Collection[str] | None = None) -> Folds:
         if unknown := sorted(named - (named if subjects is None else set(subjects))):
             raise InputError(f"Fold {number} of {path} names {unknown[0]}, which is not in the cache.")
         if not fold.train or not fold.validation:
-            raise InputError(f"Fold {number} of {path} has no subject to train or none to validate on.")
+            raise InputError(f"Fold {number} of {path} has no training or no validation subjects.")
     return Folds(folds, seed)

@@ -1,4 +1,4 @@
-"""What a model's card says of data: in words, the protocol of every contrast, and whether a cache is normalised as it says."""
+"""A model card's facts about data: a description, the protocol of every contrast, and a check of a cache's normalisation."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class DataFacts:
-    """What a card says of the data of a fit.
+    """A card's facts about the data of a fit.
 
     Args:
         contrasts: the inputs and, last, the target: nominal parameters and the ranges that training covered.
         description: one paragraph; no subject is named.
         made_by: the command that made the data.
-        licence: SPDX identifier of a model fitted on it, unless its maker says otherwise.
+        licence: SPDX identifier of a model fitted on it, unless its maker states another.
     """
 
     contrasts: tuple[Contrast, ...]
@@ -54,7 +54,7 @@ def facts_of_cache(cache: SliceCache) -> DataFacts:
 
 
 def facts_of_simulated_patches(settings: Mapping[str, Any]) -> DataFacts:
-    """Of a fit on `data.module.SimulatedPatches` with these settings."""
+    """The facts of a fit on `data.module.SimulatedPatches` with these settings."""
     shares = {kind: share for kind, share in settings["shares"].items() if share}
     ranges = PARAMETER_RANGES if set(shares) == {PAPER_LIKE} else WIDE_RANGES
     total = sum(shares.values())
@@ -71,10 +71,10 @@ def facts_of_simulated_patches(settings: Mapping[str, Any]) -> DataFacts:
 def require_normalisation(cache: SliceCache, card: ModelCard) -> None:
     """
     Raises:
-        InputError: the cache is not normalised as the card's model needs it.
+        InputError: the cache is not normalised as the card's model requires.
     """
     if cache.normalisation.to_card() != dict(card.normalisation):
-        raise InputError(f"{cache.folder} is normalised otherwise than the model {card.name}; make the cache again.")
+        raise InputError(f"{cache.folder} is not normalised as the model {card.name} requires; make the cache again.")
 
 
 def _description(cache: SliceCache) -> str:
@@ -87,11 +87,11 @@ def _description(cache: SliceCache) -> str:
     fold = cache.fold
     text = (
         f"{train} subjects of a cohort of {len(cache.subjects)} that the maker of this model prepared; "
-        f"{len(fold.validation)} more to validate on and {len(fold.test)} left for testing."
+        f"{len(fold.validation)} more for validation and {len(fold.test)} for testing."
     )
     unknown = [Role(contrast).label for contrast in cache.contrasts if not _is_stated(cache, contrast)]
     if unknown:
-        text += f" The files did not say how {' and '.join(unknown)} were acquired; the paper's protocol stands in its place."
+        text += f" The files did not state how {' and '.join(unknown)} were acquired; the paper's protocol is assumed."
     return text
 
 
@@ -118,6 +118,6 @@ def _is_stated(cache: SliceCache, contrast: str) -> bool:
 
 
 def _stated(cache: SliceCache, contrast: str, name: str) -> list[float]:
-    """The values of a parameter in the training subjects whose files say it."""
+    """The values of a parameter in the training subjects whose files state it."""
     protocols = (subject.provenance["series"][contrast]["protocol"] for subject in cache.part("train"))
     return [protocol[name] for protocol in protocols if protocol[name]]

@@ -1,4 +1,4 @@
-"""Rendered knees, kept so that they can be acquired again and again with other tissues, protocols and effects.
+"""Rendered knees, stored so that they can be acquired repeatedly with other tissues, protocols and effects.
 
 knees/
   <seed>/tissues.npy, amounts.npy, labels.npy    an `Anatomy`
@@ -26,7 +26,7 @@ from ccdnn_training.phantom.render import label_map, render, sagittal_grid
 INDEX = "knees.json"
 WIDTH_MM = 86.4  # from side to side of a knee
 
-# More than four tissues meet in one voxel of a thousand.
+# Only one voxel in a thousand contains more than four tissues.
 LAYERS = 4
 
 
@@ -35,10 +35,10 @@ class KneeRecipe:
     """How knees to train on are made.
 
     Args:
-        slices: from side to side of the knee; fewer slices, more different knees.
+        slices: slices from side to side of the knee; fewer slices allow more different knees.
         matrix: rows and columns a knee may have.
         fov: lowest and highest field of view in mm.
-        lesions: share of knees with bone-marrow edema, and, drawn apart, with a ganglion (none in the paper, section 3.2).
+        lesions: share of knees with bone-marrow edema, and, drawn independently, with a ganglion (none in the paper, section 3.2).
     """
 
     slices: int = 24
@@ -55,7 +55,7 @@ class KneeRecipe:
         return grid, edema, ganglion
 
     def anatomy(self, seed: int) -> Anatomy:
-        """The knee of `seed`: the one that `simulate_study` has for it."""
+        """The knee of `seed`, the same as in `simulate_study`."""
         grid, edema, ganglion = self.draw(seed)
         anatomy_seed = np.random.SeedSequence(seed).generate_state(4)[0]
         amounts = render(Knee(int(anatomy_seed), edema=edema, ganglion=ganglion), grid)
@@ -70,7 +70,7 @@ def make_knees(
     jobs: int = 1,
     on_knee: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Render what is missing of the knees of `seeds`; a stopped command goes on when it is run again.
+    """Render the missing knees of `seeds`; a stopped command resumes when it is run again.
 
     Args:
         on_knee: called with (knees done, knees).
@@ -95,10 +95,10 @@ def _make(folder: Path, recipe: KneeRecipe, seed: int) -> None:
 
 
 class Knees:
-    """Knees to acquire: those of a folder that `make_knees` filled, read as needed, or, without one, each rendered anew.
+    """Knees to acquire: read as needed from a folder that `make_knees` filled, or, without one, each rendered anew.
 
     Raises:
-        InputError: the folder holds no knees.
+        InputError: the folder does not contain knees.
     """
 
     def __init__(self, folder: str | Path | None, recipe: KneeRecipe, first_seed: int) -> None:
@@ -110,7 +110,7 @@ class Knees:
                 self._recipe = KneeRecipe(**index["recipe"])
             except (OSError, KeyError, TypeError, ValueError) as error:
                 raise InputError(
-                    f"{self._folder} holds no knees ({error}); make them with `ccdnn-train simulate-knees`."
+                    f"{self._folder} does not contain knees ({error}); make them with `ccdnn-train simulate-knees`."
                 ) from error
 
     @property
@@ -118,7 +118,7 @@ class Knees:
         return self._recipe
 
     def anatomy(self, number: int) -> Anatomy:
-        """Knee `number`, 0, 1, …: of a folder one after the other, again and again; else a new one for each number."""
+        """Knee `number`, 0, 1, …: those of a folder in turn, repeatedly; without one, a new knee for each number."""
         if self._folder is None:
             return self._recipe.anatomy(self._first_seed + number)
         folder = self._folder / str(self._seeds[number % len(self._seeds)])

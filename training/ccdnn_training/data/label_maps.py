@@ -6,7 +6,7 @@
 
 A region is a connected piece of one tissue, the unit that has a tuple; air is 0.
 
-Parts share no knee. A part is written knee by knee to `<part>.partial`, so that a stopped run goes on from there.
+Parts share no knee. A part is written knee by knee to `<part>.partial`, from which a stopped run resumes.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from ccdnn_training.phantom.render import render, sagittal_grid
 
 SHARES = {"train": 0.7, "validation": 0.2, "test": 0.1}  # section 2.2
 
-# Apart from each other and from the seeds of `data.simulated`, so that a knee of one part is a knee of no other.
+# Distinct from each other and from the seeds of `data.simulated`, so that no knee is in two parts.
 FIRST_KNEE = {"train": 1_000_000, "validation": 2_000_000, "test": 3_000_000}
 
-KNEE_WIDTH = 86.4  # mm from side to side that hold the slices
+KNEE_WIDTH = 86.4  # mm from side to side that the slices cover
 SMALLEST_REGION = 20  # pixels
-MOST_REGIONS = 200  # so that a byte holds their numbers
+MOST_REGIONS = 200  # so that their numbers fit into a byte
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class MapRecipe:
 
     Args:
         size: rows and columns (128 in the paper).
-        slices: images a knee gives, spread over its width from a random start.
+        slices: images per knee, spread over its width from a random start.
         fov: lowest and highest field of view in mm.
     """
 
@@ -66,7 +66,7 @@ class MapRecipe:
 def dominant_tissue(amounts: np.ndarray) -> np.ndarray:
     """The tissue that fills most of each pixel, (slice, row, column) uint8, from amounts (tissue, slice, row, column).
 
-    Air, index 0, fills what the tissues leave.
+    Air, index 0, fills the rest.
     """
     shares = amounts.astype(np.float32)
     shares[0] = 1 - shares[1:].sum(axis=0)
@@ -76,7 +76,7 @@ def dominant_tissue(amounts: np.ndarray) -> np.ndarray:
 def regions_of(tissues: np.ndarray) -> np.ndarray:
     """Numbers of the connected regions of an image of tissues (row, column), uint8; air is 0.
 
-    Specks of less than `SMALLEST_REGION` pixels, and what comes after the `MOST_REGIONS` largest, share a number by tissue.
+    Specks of less than `SMALLEST_REGION` pixels, and regions beyond the `MOST_REGIONS` largest, share a number by tissue.
     """
     regions = label(tissues, background=0, connectivity=1)
     sizes = np.bincount(regions.ravel())
@@ -84,7 +84,7 @@ def regions_of(tissues: np.ndarray) -> np.ndarray:
     speck = (sizes < SMALLEST_REGION) | (rank >= MOST_REGIONS)
     speck[0] = False
     regions = np.where(speck[regions], len(sizes) + tissues.astype(int), regions)
-    # With a zero put in front, air is number 0 even where an image has none.
+    # With a leading zero, air is number 0 even if an image has none.
     numbers = np.unique(np.append(0, regions.ravel()), return_inverse=True)[1]
     return numbers[1:].reshape(tissues.shape).astype(np.uint8)
 
@@ -97,7 +97,7 @@ def knees_of(images: int, slices: int) -> dict[str, int]:
     """
     knees = {part: round(images * share / slices) for part, share in SHARES.items()}
     if min(knees.values()) < 1:
-        raise InputError(f"{images} images of {slices} a knee leave a part without a knee; make at least {10 * slices}.")
+        raise InputError(f"{images} images at {slices} per knee leave a part without a knee; make at least {10 * slices}.")
     return knees
 
 
@@ -110,7 +110,7 @@ def make_label_maps(
     jobs: int = 1,
     on_knee: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Fill `folder` with the label maps of `knees` (part to number), going on from what is there.
+    """Fill `folder` with the label maps of `knees` (part to number), resuming an earlier run.
 
     Args:
         made_by: the command, kept in the index.
@@ -118,7 +118,7 @@ def make_label_maps(
         on_knee: called with (knees done, knees).
 
     Raises:
-        InputError: the folder holds maps made otherwise.
+        InputError: the folder contains maps made with other settings.
         OutputError: the folder or a file cannot be written.
     """
     make_folder(folder)
@@ -133,18 +133,18 @@ def make_label_maps(
 
 
 def _claim(folder: Path, content: dict, made_by: str) -> None:
-    """Write the index, or find that the one there says the same."""
+    """Write the index, or check that the existing one is the same."""
     path = folder / INDEX
     if path.exists():
         there = _read_index(path)
         if {key: there.get(key) for key in content} != content:
-            raise InputError(f"{folder} holds label maps made by `{there.get('made_by')}`; choose another folder.")
+            raise InputError(f"{folder} contains label maps made by `{there.get('made_by')}`; choose another folder.")
     else:
         write_text(json.dumps({"made_by": made_by, **content}, indent=1) + "\n", path)
 
 
 def _make_part(folder: Path, part: str, knees: int, recipe: MapRecipe, pool: ProcessPoolExecutor) -> Iterator[None]:
-    """Yields once for every knee of the part, those found done first."""
+    """Yields once for every knee of the part, first for those already done."""
     finished, partial_path = folder / f"{part}.npy", folder / f"{part}.partial"
     if finished.exists():
         yield from [None] * knees
@@ -152,7 +152,7 @@ def _make_part(folder: Path, part: str, knees: int, recipe: MapRecipe, pool: Pro
     shape = (recipe.slices, recipe.size, recipe.size)
     with partial_path.open("ab") as file:
         there = file.tell() // int(np.prod(shape))
-        file.truncate(there * int(np.prod(shape)))  # a knee that was cut off is made again
+        file.truncate(there * int(np.prod(shape)))  # an incomplete knee is made again
         yield from [None] * there
         seeds = range(FIRST_KNEE[part] + there, FIRST_KNEE[part] + knees)
         for maps in pool.map(recipe.make, seeds):
@@ -175,13 +175,13 @@ class LabelMaps:
     """An existing pool of label maps.
 
     Raises:
-        InputError: `folder` holds no finished pool.
+        InputError: `folder` does not contain a finished pool.
     """
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         if not (self.folder / INDEX).exists():
-            raise InputError(f"{self.folder} holds no label maps; make them with `ccdnn-train simulate-labels {self.folder}`.")
+            raise InputError(f"{self.folder} has no label maps; make them with `ccdnn-train simulate-labels {self.folder}`.")
         index = _read_index(self.folder / INDEX)
         self.made_by = str(index.get("made_by", ""))
 
@@ -189,15 +189,15 @@ class LabelMaps:
         """The maps of `train`, `validation` or `test`, (image, row, column) uint8, read from disk as needed.
 
         Raises:
-            InputError: the part is not there, or not whole.
+            InputError: the part is missing or incomplete.
         """
         if part not in PARTS:
-            raise InputError(f"There is no part {part!r}; the parts are {', '.join(PARTS)}.")
+            raise InputError(f"Unknown part {part!r}; the parts are {', '.join(PARTS)}.")
         path = self.folder / f"{part}.npy"
         try:
             maps = np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError) as error:
-            raise InputError(f"{path} cannot be read ({error}); run `{self.made_by}` to its end.") from error
+            raise InputError(f"{path} cannot be read ({error}); run `{self.made_by}` to completion.") from error
         if maps.ndim != 3 or maps.dtype != np.uint8:
-            raise InputError(f"{path} holds {maps.dtype} {maps.shape}, not uint8 (image, row, column); make the maps again.")
+            raise InputError(f"{path} contains {maps.dtype} {maps.shape}, not uint8 (image, row, column); make the maps again.")
         return maps

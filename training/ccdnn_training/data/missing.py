@@ -13,11 +13,11 @@ class MissingInputs:
     """Which inputs of a patch are left out.
 
     Args:
-        rates: contrast → share of the patches without it; each is drawn apart, and one input always stays.
+        rates: contrast → share of the patches without it; each is drawn independently, and one input always stays.
         contrasts: the inputs, in order.
 
     Raises:
-        InputError: an input that does not exist, a rate that is not from 0 to below 1, or no input without one.
+        InputError: an unknown input, a rate that is not from 0 to below 1, or a rate for every input.
     """
 
     def __init__(self, rates: Mapping[str, float] | None, contrasts: Sequence[str]) -> None:
@@ -25,12 +25,12 @@ class MissingInputs:
         for name, rate in rates.items():
             if name not in contrasts or not 0 <= rate < 1:
                 raise InputError(
-                    f"missing: {name} {rate:g} should name one of {', '.join(contrasts)} and a share from 0 to below 1."
+                    f"missing: {name} {rate:g} is not valid; name one of {', '.join(contrasts)} and a share from 0 to below 1."
                 )
         self._rates = np.array([rates.get(name, 0.0) for name in contrasts])
         if len(contrasts) == np.count_nonzero(self._rates):
-            raise InputError("missing: every input has a rate; leave out the one that a study always has.")
+            raise InputError("missing: every input has a rate; leave out the one that every study has.")
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
-        """(contrast,) bool, true for what is left out."""
+        """(contrast,) bool, true for the inputs left out."""
         return rng.random(len(self._rates)) < self._rates

@@ -1,4 +1,4 @@
-"""The data of one fit, as Lightning wants it: patches of cached slices, or of studies simulated during the fit."""
+"""The data of one fit as Lightning data modules: patches of cached slices, or of studies simulated during the fit."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ccdnn_training.physics.protocol import CONTRASTS, INPUT_CONTRASTS
 
 
 class _Resumable(LightningDataModule):
-    """Knows the epoch a resumed fit begins with: Lightning tells a sampler only after worker processes have read ahead."""
+    """Stores the first epoch of a resumed fit, since Lightning sets a sampler's epoch only after workers have read ahead."""
 
     first_epoch = 0
 
@@ -38,16 +38,16 @@ class CachedSlices(_Resumable):
     """Patches of the training subjects, whole slices of the validation subjects.
 
     Args:
-        cache: folder that `ccdnn-train prepare` or `ccdnn-train simulate` made.
-        fold: of a cohort's cache, 1, 2, …; simulated knees have none.
+        cache: folder made by `ccdnn-train prepare` or `ccdnn-train simulate`.
+        fold: fold of a cohort's cache, 1, 2, …; simulated knees have none.
         patch_size: rows and columns; the network sees 27 × 27 pixels.
-        batch_size: patches a step, in each of the processes where there are several.
-        steps_per_epoch: steps that make an epoch, since random patches have no natural end.
+        batch_size: patches per step and process.
+        steps_per_epoch: steps per epoch, since random patches have no natural end.
         scale_jitter: see `PatchDataset`.
         validation_every: use every n-th validation slice.
-        seed: of the patches.
+        seed: for the patches.
         focus: region → share of the patches cut around it, see `PatchDataset`.
-        workers: processes that cut patches beside the one that trains; 0 where that one has time for it.
+        workers: additional processes that cut patches; 0 lets the training process cut them.
         missing: contrast → share of the patches without it, see `MissingInputs`.
     """
 
@@ -72,7 +72,7 @@ class CachedSlices(_Resumable):
         self._cache = SliceCache(self.hparams.cache, self.hparams.fold)
 
     def train_dataloader(self) -> DataLoader:
-        """Every epoch has patches of its own; with n processes an epoch has n times as many of them, in as many steps."""
+        """Every epoch has its own patches; with n processes an epoch has n times as many of them in the same number of steps."""
         settings, (processes, rank) = self.hparams, share_of(self.trainer)
         dataset = PatchDataset(
             self._cache.part("train"),
@@ -95,22 +95,22 @@ class CachedSlices(_Resumable):
 
 
 class SimulatedPatches(_Resumable):
-    """Patches of studies that are simulated while the network trains, so that no image comes twice; whole slices to validate on.
+    """Patches of studies that are simulated while the network trains, so that no image repeats; whole slices for validation.
 
     Args:
-        validation: name → slice cache whose validation subjects are looked at, or a study folder of `ccdnn-train semi-real`. The
-            first decides which epoch was best; a network that learns well from its own images may still do poorly on real ones.
+        validation: name → slice cache whose validation subjects are used, or a study folder of `ccdnn-train semi-real`. The first
+            decides which epoch was best; a network that learns its own images well may still do poorly on real ones.
         shares: kind of study → share of the slices, see `data.studies`.
-        knees: folder that `ccdnn-train simulate-knees` filled; None renders every knee anew, which takes cores.
-        lesions: share of the knees rendered anew that have edema, and a ganglion.
+        knees: folder made by `ccdnn-train simulate-knees`; None renders every knee anew, which needs many cores.
+        lesions: share of the newly rendered knees that have edema, and a ganglion.
         patch_size: rows and columns; at least the network's window.
-        batch_size: patches a step, in each of the processes where there are several.
-        steps_per_epoch: steps that make an epoch.
+        batch_size: patches per step and process.
+        steps_per_epoch: steps per epoch.
         pool_slices, patches_per_slice, scale_jitter, focus: see `data.pool.PatchSettings`.
         missing: contrast → share of the patches without it, see `MissingInputs`.
         validation_every: use every n-th validation slice.
-        seed: of studies and patches.
-        workers: processes that simulate beside the one that trains.
+        seed: for studies and patches.
+        workers: additional processes that simulate studies.
     """
 
     def __init__(
@@ -163,7 +163,7 @@ class SimulatedPatches(_Resumable):
 
     @property
     def validation_names(self) -> tuple[str, ...]:
-        """What the loaders of `val_dataloader` are called, in order."""
+        """The names of the loaders of `val_dataloader`, in order."""
         return tuple(self.hparams.validation)
 
     def val_dataloader(self) -> list[DataLoader]:

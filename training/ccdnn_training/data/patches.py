@@ -1,4 +1,4 @@
-"""Patches to train on: random places of random slices, reproducible from (seed, epoch, item)."""
+"""Patches for training: random positions in random slices, reproducible from (seed, epoch, item)."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class PatchDataset(Dataset[tuple[Tensor, Tensor]]):
     Args:
         subjects: whose slices to cut from; the last contrast is the label.
         size: rows and columns of a patch.
-        length: patches an epoch.
-        seed: with epoch and item it decides the patch, whatever was read before it, so that a resumed run sees what an
-            uninterrupted one would have seen.
+        length: patches per epoch.
+        seed: determines the patch together with epoch and item alone, so that a resumed run sees the same patches as an
+            uninterrupted one.
         scale_jitter: standard deviation of the logarithm of a random gain on each input: a robust maximum is an estimate.
         missing: which inputs are left out of a patch; None leaves none out.
-        background: normalised intensity of zero, which takes the place of an input that is left out.
-        focus: region → share of the patches that are cut around a voxel of it, so that what is rare is seen often enough. What a
-            network has hardly seen, such as a lesion, it takes for the likeliest tissue of these intensities.
+        background: normalised intensity of zero, which replaces an input that is left out.
+        focus: region → share of the patches cut around one of its voxels, so that rare tissue is seen often enough. A network
+            mistakes tissue it has rarely seen, such as a lesion, for the likeliest tissue of these intensities.
 
     Raises:
         InputError: a patch does not fit into a subject's slices, or no subject has a region of the focus.
@@ -108,7 +108,7 @@ def _places(subjects: Sequence[CachedSubject], names: Sequence[str]) -> list[dic
                 found[number] = np.argwhere(regions[name])
     for name, found in zip(names, places, strict=True):
         if not found:
-            raise InputError(f"No training subject has the region {name!r} that patches should focus on; take it out of the focus.")
+            raise InputError(f"No training subject has the region {name!r} that patches should focus on; remove it from the focus.")
     return places
 
 

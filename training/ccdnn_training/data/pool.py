@@ -1,4 +1,4 @@
-"""Slices held on a device, where patches are cut from them while new studies take the place of old ones."""
+"""Slices held on a device, where patches are cut from them while new studies replace old ones."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from ccdnn_training.data.missing import MissingInputs
 from ccdnn_training.data.studies import NORMALISATION, SimulatedStudies
 from ccdnn_training.phantom.render import LABELS
 
-# Places in tissue are noted at every so many rows and columns.
+# Step in rows and columns at which positions in tissue are recorded.
 _STRIDE = 8
-# Patches whose middle may lie in air: edges of the body, and nothing at all, have to be learned too.
+# Share of patches whose centre may lie in air, since the body's edges and empty air must be learned too.
 _ANYWHERE = 0.1
 
 
@@ -28,11 +28,11 @@ class PatchSettings:
 
     Args:
         size: rows and columns of a patch.
-        batch: patches a step.
+        batch: patches per step.
         pool_slices: slices held at a time.
-        patches_per_slice: how many patches each slice gives, on average, before its study leaves.
+        patches_per_slice: average number of patches cut from each slice before its study leaves.
         scale_jitter: standard deviation of the logarithm of a random gain on each input: a robust maximum is an estimate.
-        focus: region → share of the patches cut around a voxel of it, where the pool has any.
+        focus: region → share of the patches cut around one of its voxels, if the pool has any.
         missing: which inputs are left out.
     """
 
@@ -47,7 +47,7 @@ class PatchSettings:
 
 @dataclass(frozen=True, eq=False)
 class _Held:
-    """One study in the pool: its slices on the device, and where in them tissue and the regions of the focus lie."""
+    """One study in the pool: its slices on the device, and the positions of tissue and of the focus regions in them."""
 
     contrasts: Tensor  # (contrast, slice, row, column)
     tissue: np.ndarray  # (place, 3): slice, row, column
@@ -55,7 +55,7 @@ class _Held:
 
 
 class _Studies(Dataset[tuple[Tensor, Tensor]]):
-    """Studies by number, made in the processes of a `DataLoader`."""
+    """Studies by number, made in the worker processes of a `DataLoader`."""
 
     def __init__(self, studies: SimulatedStudies) -> None:
         self._studies = studies
@@ -69,17 +69,17 @@ class PatchStream:
     """Batches (inputs (patch, contrast, row, column), label (patch, 1, row, column)) float32 on a device, epoch after epoch.
 
     Which studies are in the pool at a step, and what is cut from them, depends on the seed and the step alone: a resumed fit sees
-    what an uninterrupted one would have seen.
+    the same patches as an uninterrupted one.
 
     Args:
         studies: simulated studies by number.
         settings: how patches are cut.
-        steps: of an epoch.
-        first_step: how many steps were taken before.
-        seed: of the cuts.
+        steps: steps per epoch.
+        first_step: number of steps taken before.
+        seed: for the cuts.
         device: where the slices are held.
-        workers: processes that make studies beside the one that trains; 0 makes them in between.
-        processes, rank: of a fit on several devices; each has every n-th study.
+        workers: additional processes that make studies; 0 makes them in the training process.
+        processes, rank: for a fit on several devices; each gets every n-th study.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class PatchStream:
             self._step += 1
 
     def _renew(self) -> None:
-        """Bring the pool to what it is at this step."""
+        """Update the pool to this step."""
         if self._held is None:
             self._schedule.advance(self._step * self._settings.batch)
             loader = DataLoader(
@@ -164,14 +164,14 @@ class PatchStream:
         return torch.where(left_out, torch.full_like(inputs, NORMALISATION.background), inputs * gain), label
 
     def _place(self, rng: np.random.Generator, weights: np.ndarray) -> tuple[_Held, tuple[int, int, int]]:
-        """A study, and the slice, row and column of a patch's middle: in a region of the focus, in tissue, or anywhere."""
+        """A study, and the slice, row and column of a patch's centre: in a region of the focus, in tissue, or anywhere."""
         drawn, half = rng.random(), self._settings.size // 2
         for name, share in self._settings.focus.items():
             having = [held for held in self._held if name in held.regions]
             if drawn < share and having:
                 held = having[int(rng.integers(len(having)))]
                 index, row, column = held.regions[name][int(rng.integers(len(held.regions[name])))]
-                # Anywhere in the patch, not always in its middle.
+                # The voxel may lie anywhere in the patch, not only at its centre.
                 return held, (int(index), *(int(v + rng.integers(-half, half)) for v in (row, column)))
             drawn -= share
         held = self._held[int(rng.choice(len(self._held), p=weights))]
@@ -183,10 +183,10 @@ class PatchStream:
 
 
 class _Schedule:
-    """Which studies, counted as they arrive, are in the pool after so many patches. It needs their sizes alone.
+    """Which studies, numbered by arrival, are in the pool after a number of patches. It needs only their sizes.
 
     Attributes:
-        numbers: of the studies in the pool, the oldest first.
+        numbers: the studies in the pool, oldest first.
     """
 
     def __init__(self, slices: Callable[[int], int], settings: PatchSettings) -> None:
@@ -198,7 +198,7 @@ class _Schedule:
         self._due = self._patches_per_slice * slices(self._arrived)
 
     def advance(self, patches: int) -> tuple[int, int]:
-        """Go on to so many patches in all; how many studies came, and how many left."""
+        """Advance to `patches` patches in total; returns how many studies arrived and how many left."""
         came = left = 0
         while patches >= self._due:
             self._arrive()
@@ -216,7 +216,7 @@ class _Schedule:
 
 
 class _Numbers:
-    """Every `step`-th number from `first` on, without an end."""
+    """Every `step`-th number from `first` on, without end."""
 
     def __init__(self, first: int, step: int) -> None:
         self._first, self._step = first, step

@@ -1,9 +1,9 @@
-"""A cohort's own studies, checked and brought onto one grid a subject, as a slice cache with its folds.
+"""A cohort's own studies, checked and resampled onto one grid per subject, as a slice cache with its folds.
 
-The reference grid is the STIR's: the label is what the scanner measured, never interpolated; T1-w, T2-w and GRE are, as
-`ccdnn synthesize` does it. Where an input has no voxels all four are 0, as a synthetic volume is there.
+The reference grid is the STIR's, so the label is never interpolated; T1-w, T2-w and GRE are, as in `ccdnn synthesize`. Where an
+input has no voxels all four are 0, like a synthetic volume.
 
-Everything is checked before anything is left behind: the cache is written beside its place and renamed, and only without problems.
+Everything is checked first: the cache is written next to its destination, and renamed only if there are no problems.
 """
 
 from __future__ import annotations
@@ -41,18 +41,21 @@ LABEL = CONTRASTS[-1]
 # As for the simulated knees: the 90th percentile of the foreground is muscle or fat in every contrast.
 PERCENTILE = VolumePercentile(percentile=90.0, foreground_fraction=0.2)
 
-# Filters and resampling of a scanner undershoot a little; a subtraction, a phase image or a CT goes far below zero.
+# A scanner's filters and resampling undershoot a little; a subtraction, a phase image or a CT goes far below zero.
 _LOWEST_SHARE = -0.05
+
+# Knees on one scale differ by their fat and fluid; a scanner that scales every series separately differs by far more.
+_LARGEST_SCALE_RATIO = 2.0
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What was made.
+    """Summary of a prepared cohort.
 
     Args:
         shapes: (slices, rows, columns) by subject.
         apart: subjects with a lesion, which are in no fold.
-        warnings: what to look at, a sentence each.
+        warnings: one sentence for each thing to check.
     """
 
     folds: Folds
@@ -75,24 +78,24 @@ def prepare_cohort(
 
     Args:
         strategy: of normalisation, `dataset_minmax` (the paper; constants from each fold's training part) or
-            `volume_percentile` (for scanners that scale every series on their own).
+            `volume_percentile` (for scanners that scale every series separately).
         folds, seed: see `make_folds`.
         made_by: the command, kept in the index and later on the model's card; it should name no path.
         on_subject: called with (subjects done, subjects).
 
     Raises:
-        InputError: a sentence for each problem of each subject; nothing was written.
-        OutputError: `folder` holds something already, or cannot be written.
+        InputError: there are problems; one sentence for each. Nothing is written.
+        OutputError: `folder` is not empty, or cannot be written.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise OutputError(f"{folder} holds something already; name a new folder for the cache, or remove it first.")
+        raise OutputError(f"{folder} exists and is not empty; name a new folder for the cache, or remove it first.")
     found = read_source(source)
     problems = [*found.problems, *_shared_files(found.subjects), *_lesions_trained_on(found.subjects)]
     drawn: Folds | None = None
     try:
         drawn = make_folds({subject.name: subject.person for subject in found.subjects if not subject.lesion}, folds, seed)
     except InputError as error:
-        if not found.problems:  # else some subjects are only missing for their own problems
+        if not found.problems:  # otherwise some subjects are missing only because of their own problems
             problems.append(str(error))
     partial = _beside(folder)
     try:
@@ -105,14 +108,16 @@ def prepare_cohort(
         problems += preparation.same_voxels()
         if problems:
             count = f"{len(problems)} problems" if len(problems) > 1 else "a problem"
-            raise InputError(f"{source} has {count}, nothing was written:", problems)
+            raise InputError(f"{source} has {count}; nothing was written:", problems)
+        if strategy == DatasetMinMax.strategy:
+            preparation.warnings += scales_that_differ(preparation.entries)
         minmax = {"strategy": DatasetMinMax.strategy, "constants": None}  # each fold has its own
         normalisation = minmax if strategy == DatasetMinMax.strategy else PERCENTILE.to_card()
         write_cohort_index(partial, preparation.entries, contrasts=CONTRASTS, normalisation=normalisation, made_by=made_by)
         write_folds(drawn, partial)
         folder.parent.mkdir(parents=True, exist_ok=True)
         if folder.exists():
-            folder.rmdir()  # empty; not every system renames onto a folder
+            folder.rmdir()  # empty; not every system can rename onto a folder
         partial.rename(folder)
     except OSError as error:
         raise OutputError(f"{folder} cannot be written: {error.strerror}.") from error
@@ -129,7 +134,7 @@ def _beside(folder: Path) -> Path:
 
 
 def _lesions_trained_on(subjects: Iterable[SubjectSource]) -> Iterator[str]:
-    """A sentence for every subject with a lesion of whom a fold would train on the other knee, or another visit."""
+    """One sentence for every subject with a lesion whose other knee or other visit a fold would train on."""
     healthy = {subject.person: subject.name for subject in subjects if not subject.lesion}
     for subject in subjects:
         if subject.lesion and subject.person in healthy:
@@ -137,7 +142,7 @@ def _lesions_trained_on(subjects: Iterable[SubjectSource]) -> Iterator[str]:
 
 
 def _shared_files(subjects: Iterable[SubjectSource]) -> Iterator[str]:
-    """A sentence for every series that is given twice."""
+    """One sentence for every series that is given twice."""
     uses = defaultdict(list)
     for subject in subjects:
         for contrast, series in subject.series.items():
@@ -146,6 +151,19 @@ def _shared_files(subjects: Iterable[SubjectSource]) -> Iterator[str]:
     for places in uses.values():
         if len(places) > 1:
             yield f"{' and '.join(places)} are the same files; every series belongs to one subject and one contrast."
+
+
+def scales_that_differ(entries: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """One sentence for each contrast whose scale differs too much between subjects for one minimum and maximum."""
+    entries = list(entries)
+    for contrast in CONTRASTS:
+        scales = {entry["name"]: entry["series"][contrast]["robust_maximum"] for entry in entries}
+        dark, bright = min(scales, key=scales.__getitem__), max(scales, key=scales.__getitem__)
+        if scales[bright] > _LARGEST_SCALE_RATIO * scales[dark]:
+            yield (
+                f"the {Role(contrast).label} of {bright} is {scales[bright] / scales[dark]:.1f} times as bright as that of {dark}; "
+                "if the scanner scales every series separately, use --normalisation volume_percentile."
+            )
 
 
 class _Preparation:
@@ -176,7 +194,7 @@ class _Preparation:
         for places in self._digests.values():
             if len(places) > 1:
                 yield (
-                    f"{' and '.join(places)} have the same voxels: a copy under another name would cross from training to test; "
+                    f"{' and '.join(places)} have the same voxels: a copy under another name would leak from training to test; "
                     "remove it."
                 )
 
@@ -185,7 +203,7 @@ class _Preparation:
         lowest, highest = float(volume.array.min()), float(volume.array.max())
         if highest <= 0 or lowest < _LOWEST_SHARE * highest:
             raise InputError(
-                f"its intensities go from {lowest:g} to {highest:g}; a magnitude image has none below zero "
+                f"its intensities range from {lowest:g} to {highest:g}; a magnitude image has none below zero "
                 "(is this a phase, subtraction or CT image?)."
             )
         if lowest < 0:
@@ -222,7 +240,7 @@ class _Preparation:
                 contrast: {
                     "minimum": float(image.min()),
                     "maximum": float(image.max()),
-                    # Of all the series, as the engine takes it.
+                    # Over the whole series, as in the engine.
                     "robust_maximum": robust_maximum(
                         moved[contrast].volume.array, PERCENTILE.percentile, PERCENTILE.foreground_fraction
                     ),
@@ -233,7 +251,7 @@ class _Preparation:
                 for contrast, image in zip(CONTRASTS, array, strict=True)
             }
         except InputError as error:
-            self._problems.append(f"{subject.name}: where all four series overlap there is no image ({error})")
+            self._problems.append(f"{subject.name}: the overlap of all four series contains no image ({error})")
             return
         labels = self._labels(subject, reference.grid)
         if not self._problems:
@@ -249,7 +267,7 @@ class _Preparation:
         self.shapes[subject.name] = reference.grid.shape
 
     def _labels(self, subject: SubjectSource, grid: Grid) -> Labels | None:
-        """The subject's tissues, None where there are none or they cannot be used."""
+        """The subject's tissues, None if there are none or they cannot be used."""
         if subject.regions is None:
             return None
         names = subject.regions.with_name(f"{stem_of(subject.regions)}.json")

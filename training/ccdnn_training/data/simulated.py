@@ -1,4 +1,4 @@
-"""A slice cache of simulated knees, made in parallel and resumable: a subject that is there is not made again."""
+"""A slice cache of simulated knees, made in parallel and resumable: existing subjects are not made again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ccdnn_training.phantom.render import LABELS
 from ccdnn_training.physics.protocol import CONTRASTS
 from ccdnn_training.simulate import simulate_study
 
-# Seeds of the parts lie far apart, so that no subject of one can be a subject of another.
+# The parts' seeds lie far apart, so that no subject is in two parts.
 FIRST_SEED = {"train": 10_000, "validation": 20_000, "test": 30_000}
 
 

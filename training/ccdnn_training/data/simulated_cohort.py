@@ -1,7 +1,7 @@
 """A simulated cohort like the paper's (section 2.3): studies of healthy knees, others with a lesion, and the manifest of both.
 
 FOLDER/
-  manifest.csv                subject, t1, t2, gre, stir, regions, lesion: what `ccdnn-train prepare` and `compare` take
+  manifest.csv                subject, t1, t2, gre, stir, regions, lesion: the input of `ccdnn-train prepare` and `compare`
   knee-01/ … knee-12/         t1, t2, gre, stir, labels .nrrd and how they were made
   edema-1/ … ganglion-1/ …    the same with a lesion; the manifest names it, so no fold trains on them
   trained-edema-1/ …          the same with a lesion that the manifest does not name, so the folds train on them
@@ -28,17 +28,17 @@ from ccdnn_training.simulate import Study, simulate_study, write_study
 
 MANIFEST = "manifest.csv"
 
-# Far from every other simulated subject's, and from each other.
+# Seeds far from those of all other simulated subjects, and from each other.
 FIRST_HEALTHY_SEED, FIRST_LESION_SEED, FIRST_TRAINED_LESION_SEED = 50_000, 60_000, 70_000
 
 LESIONS = {"edema": LABELS[13], "ganglion": LABELS[14]}
-# A lesion can lie outside a small field of view; then the knee whose seed is this much higher takes its place.
+# A lesion can lie outside a small field of view; the knee is then replaced by the one whose seed is this much higher.
 NEXT_DRAW, DRAWS = 100, 9
 
 
 @dataclass(frozen=True)
 class CohortSubject:
-    """A subject of the cohort; `lesion` is a key of `LESIONS`, or "". Where it is trained on, the manifest does not name it."""
+    """A subject of the cohort; `lesion` is a key of `LESIONS`, or "". If it is trained on, the manifest does not name it."""
 
     name: str
     seed: int
@@ -73,10 +73,10 @@ def simulate_cohort(
     jobs: int = 1,
     on_subject: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """Make what is missing of the cohort: the paper's protocol, all effects of acquisition. Returns the manifest.
+    """Make the missing subjects of the cohort, with the paper's protocol and all acquisition effects. Returns the manifest.
 
     Args:
-        slices: from side to side, over 86 mm.
+        slices: slices from side to side, over 86 mm.
         matrix: rows and columns over the field of view, `fov` in mm, centred on the joint.
         jobs: processes.
         on_subject: called with (subjects done, subjects).
@@ -116,4 +116,4 @@ def _with_its_lesion(subject: CohortSubject, grid: Grid) -> Study:
         study = simulate_study(seed, grid=grid, edema=subject.lesion == "edema", ganglion=subject.lesion == "ganglion")
         if not subject.lesion or LESIONS[subject.lesion] in {LABELS.get(value) for value in np.unique(study.labels.array)}:
             return study
-    raise InputError(f"No knee of {DRAWS} shows its {subject.lesion} in so small a field of view; take a larger --fov.")
+    raise InputError(f"None of {DRAWS} knees shows its {subject.lesion} in such a small field of view; use a larger --fov.")

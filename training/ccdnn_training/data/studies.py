@@ -1,8 +1,8 @@
-"""Simulated studies to train on: of several kinds, in an order and with all chances that depend on a seed and a number alone.
+"""Simulated studies for training, of several kinds; their order and all random draws depend only on a seed and a number.
 
 | kind | anatomy | tissues | scanner |
 |---|---|---|---|
-| paper-like | a knee | the knee's | one careful scanner, a protocol around the paper's |
+| paper-like | a knee | the knee's | one well-calibrated scanner, a protocol around the paper's |
 | hospital | a knee | the knee's, at 0.3, 1.5 or 3 T | any hospital's, see `acquisition.series.draw_wide_study` |
 | any-tissue | a knee | any that are physical, in parts of the knee's regions | any hospital's |
 | regions | random regions | any that are physical | any hospital's |
@@ -28,16 +28,16 @@ from ccdnn_training.physics.tissues import MARROW, TISSUE_NAMES, TissueValues, d
 
 PAPER_LIKE, HOSPITAL, ANY_TISSUE, REGIONS = KINDS = ("paper-like", "hospital", "any-tissue", "regions")
 
-# The 90th percentile of the foreground is muscle or fat in every contrast; a higher one depends on how much fluid a knee holds.
+# The 90th percentile of the foreground is muscle or fat in every contrast; a higher one depends on the amount of fluid.
 NORMALISATION = VolumePercentile(percentile=90.0, foreground_fraction=0.2)
 
 FIELDS = {0.3: 0.15, 1.5: 0.4, 3.0: 0.45}  # tesla: share of the studies
-# Of the voxels of random regions, as in most bodies.
+# Shares of the voxels of random regions, as in most bodies.
 CLASSES = {FAT_LIKE: 0.42, MUSCLE_LIKE: 0.28, ANYTHING: 0.30}
 PARTS = 8  # of a knee, whose tissues differ from part to part
 
 REGIONS_SLICES, REGIONS_MATRIX = 8, (224, 256, 320)
-# The trabeculae's texture reaches this far from their mean, in the marrow and in other tissues of a hospital's knee.
+# Largest SD of the texture relative to the mean, in the marrow and in other tissues of a hospital's knee.
 _MARROW_TEXTURE, _TEXTURE = 0.2, 0.06
 
 
@@ -62,7 +62,7 @@ class SimulatedStudies:
     Args:
         knees: the anatomies of all kinds but `regions`.
         shares: kind → share of the slices.
-        seed: of all chances.
+        seed: for all random draws.
     """
 
     def __init__(self, knees: Knees, shares: Mapping[str, float], seed: int) -> None:
@@ -112,7 +112,7 @@ class SimulatedStudies:
 
 
 def textured(anatomy: Anatomy, rng: np.random.Generator) -> Anatomy:
-    """The anatomy with a rougher texture, alike in all series: coarse trabeculae in marrow, a little in every tissue."""
+    """The anatomy with a rougher texture, the same in all series: coarse trabeculae in marrow, a little in every tissue."""
     lengths = np.exp(rng.uniform(np.log(0.25), np.log(1.2), 3)) / np.array(anatomy.spacing)
     noise = ndimage.gaussian_filter(rng.standard_normal(anatomy.shape, dtype=np.float32), lengths)
     noise /= max(float(noise.std()), 1e-6)
@@ -123,11 +123,11 @@ def textured(anatomy: Anatomy, rng: np.random.Generator) -> Anatomy:
 
 
 def in_parts(anatomy: Anatomy, rng: np.random.Generator) -> Anatomy:
-    """The anatomy with every tissue numbered anew in each of `PARTS` parts of the body, so that it can have other values there."""
+    """The anatomy with tissues renumbered in each of `PARTS` parts of the body, so that their values can differ between parts."""
     part = np.zeros(anatomy.shape, np.uint8)
     axes = np.meshgrid(*(np.arange(n) * d for n, d in zip(anatomy.shape, anatomy.spacing, strict=True)), indexing="ij", sparse=True)
     for bit in range(3):
-        length = rng.uniform(15, 60)  # mm, half of a wave
+        length = rng.uniform(15, 60)  # mm, half a wavelength
         phase, direction = rng.uniform(0, 2 * np.pi), rng.normal(size=3)
         wave = sum(a * d for a, d in zip(axes, direction / np.linalg.norm(direction), strict=True)) * np.pi / length + phase
         part |= (np.sin(wave) > 0).astype(np.uint8) << bit

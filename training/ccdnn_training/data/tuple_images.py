@@ -1,7 +1,7 @@
-"""The images of the simulation study: a label map whose regions each have a tuple, seen by the four sequences.
+"""The images of the simulation study: a label map whose regions each have a tuple, imaged with the four sequences.
 
 Image i of a part is always the same: its tuples, shifts and noise come from streams of (seed, part, i), so that a change of one
-leaves the others as they are. 10,000 images in the paper, 70 % train, 20 % validation and 10 % test (section 2.2).
+leaves the others unchanged. 10,000 images in the paper, 70 % train, 20 % validation and 10 % test (section 2.2).
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ class TupleImages(Dataset[tuple[Tensor, Tensor]]):
         seed: of all parts.
         noise: standard deviation of the Rician noise's channels, in per cent of what each contrast reaches on the whole grid of
             tuples: that maximum is also the data range of PSNR, so that noise alone gives the PSNRs of the paper's percentages.
-        shift: every input is displaced, along rows and along columns, by up to so many whole pixels; the label stays.
+        shift: every input is displaced, along rows and along columns, by up to this many whole pixels; the label is not.
     """
 
     def __init__(self, maps: np.ndarray, part: str, *, seed: int = 0, noise: float = 0.0, shift: int = 0) -> None:
         if noise < 0 or shift < 0:
-            raise InputError(f"Noise and shift are 0 or more, not {noise} % and {shift} pixels.")
+            raise InputError(f"Noise and shift must be 0 or more, not {noise} % and {shift} pixels.")
         self._maps, self._key = maps, (seed, PARTS.index(part))
         self._sigmas, self._shift = noise / 100 * signal_maxima(), shift
 
@@ -73,7 +73,7 @@ class TupleImages(Dataset[tuple[Tensor, Tensor]]):
         return signals
 
     def tuples(self, item: int) -> np.ndarray:
-        """S0, T1, T2 and T2* (ms) of every region of an image, (region, 4); air's mean nothing."""
+        """S0, T1, T2 and T2* (ms) of every region of an image, (region, 4); those of air are meaningless."""
         return draw_tuples(self._stream(item, _TUPLES), int(self.regions(item).max()) + 1)
 
     def _stream(self, item: int, purpose: int) -> np.random.Generator:
@@ -81,7 +81,7 @@ class TupleImages(Dataset[tuple[Tensor, Tensor]]):
 
 
 def displaced(regions: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """An image moved down by `rows` and right by `columns` pixels; the border repeats itself into what comes free."""
+    """An image moved down by `rows` and right by `columns` pixels; border pixels fill the gap."""
     height, width = regions.shape
     row = np.clip(np.arange(height) - rows, 0, height - 1)
     column = np.clip(np.arange(width) - columns, 0, width - 1)
@@ -89,16 +89,16 @@ def displaced(regions: np.ndarray, rows: int, columns: int) -> np.ndarray:
 
 
 class TrainingView(Dataset[tuple[Tensor, Tensor]]):
-    """Training images in random order, on request a random square of each, by (epoch, item), see `data.epochs.EpochSampler`.
+    """Training images in random order, optionally a random square of each, by (epoch, item), see `data.epochs.EpochSampler`.
 
-    Epochs follow each other through permutations of all images, so that none comes twice before all have come. The order depends
-    on seed, epoch and item alone: a resumed run sees what an uninterrupted one would have seen.
+    Epochs run through permutations of all images, so that no image repeats before all have been seen. The order depends on seed,
+    epoch and item alone: a resumed run sees the same images as an uninterrupted one.
 
     Args:
         images: the training part.
-        seed: of the order and the squares.
-        length: images an epoch; all, if None.
-        crop: rows and columns of the square; the whole image, if None.
+        seed: for the order and the squares.
+        length: images per epoch; None for all.
+        crop: rows and columns of the square; None for the whole image.
     """
 
     def __init__(self, images: TupleImages, *, seed: int, length: int | None = None, crop: int | None = None) -> None:
@@ -119,7 +119,7 @@ class TrainingView(Dataset[tuple[Tensor, Tensor]]):
         return inputs[square], label[square]
 
 
-@lru_cache(maxsize=2)  # a batch may have images of the end of one pass and of the beginning of the next
+@lru_cache(maxsize=2)  # a batch may span the end of one pass and the beginning of the next
 def _order(seed: int, number: int, count: int) -> np.ndarray:
     """The order of all images in pass `number` through them."""
     return np.random.default_rng((seed, number)).permutation(count)
@@ -129,14 +129,14 @@ class SimulationImages(LightningDataModule):
     """The data of the simulation study.
 
     Args:
-        maps: folder that `ccdnn-train simulate-labels` made.
+        maps: folder made by `ccdnn-train simulate-labels`.
         noise, shift: see `TupleImages`; for training, validation and test alike.
-        batch_size: images a step, in each of the processes where there are several.
-        crop: train on random squares of so many pixels, instead of whole images.
-        images_per_epoch: all training images, if None.
-        validation_images: the first so many; all, if None.
+        batch_size: images per step and process.
+        crop: side length of random squares to train on, instead of whole images.
+        images_per_epoch: None for all training images.
+        validation_images: number of validation images, from the first; None for all.
         workers: processes that make images while the network computes.
-        seed: of the images and of their order.
+        seed: for the images and their order.
     """
 
     def __init__(
@@ -162,7 +162,7 @@ class SimulationImages(LightningDataModule):
         return TupleImages(self._maps.part(part), part, seed=settings.seed, noise=settings.noise, shift=settings.shift)
 
     def train_dataloader(self) -> DataLoader:
-        """Every epoch has an order of its own; processes share its images among them."""
+        """Every epoch has its own order; processes share its images among them."""
         settings = self.hparams
         view = TrainingView(self.images("train"), seed=settings.seed, length=settings.images_per_epoch, crop=settings.crop)
         sampler = EpochSampler(view, *share_of(self.trainer))

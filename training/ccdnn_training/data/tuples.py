@@ -3,7 +3,7 @@
 A tuple is (S0, T1, T2, T2*): S0 from 0.01 to 1 by 0.01, and in steps of 10 ms T1 from 10 to 4000, T2 from 10 to 2000 and T2*
 from 10 to 1000 ms, with T1 > T2 > T2*.
 
-Signals are magnitudes in units of the largest S0, so all four contrasts share one scale and lie between 0 and 1 as they are: the
+Signals are magnitudes in units of the largest S0, so all four contrasts share one scale and lie between 0 and 1: the
 paper's normalisation, one minimum and one maximum for all of the data, with the constants 0 and 1.
 """
 
@@ -20,7 +20,7 @@ STEP = (0.01, 10.0, 10.0, 10.0)  # 1, ms, ms, ms
 
 
 def draw_tuples(rng: np.random.Generator, count: int) -> np.ndarray:
-    """`count` tuples (tuple, 4) float64 of S0, T1, T2, T2* (ms), evenly from all that the grid and the constraint allow."""
+    """`count` tuples (tuple, 4) float64 of S0, T1, T2, T2* (ms), uniformly from all grid points that meet the constraint."""
     found = np.empty((0, 4))
     while len(found) < count:
         # About half of the grid meets the constraint.
@@ -40,7 +40,7 @@ def signals_of(tuples: np.ndarray) -> np.ndarray:
 def signal_maxima() -> np.ndarray:
     """The largest magnitude of each contrast over the whole grid, (contrast,) float32.
 
-    S0 and T2* only scale a signal up, so the largest of each that is allowed stands for all.
+    A signal only grows with S0 and T2*, so their largest allowed values suffice.
     """
     t1, t2 = (axis.ravel() for axis in np.meshgrid(np.arange(10.0, 4001, 10), np.arange(20.0, 2001, 10)))
     allowed = t1 > t2

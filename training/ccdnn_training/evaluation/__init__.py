@@ -1,1 +1,1 @@
-"""How well a model does on subjects that no training saw, beside simpler predictors."""
+"""Evaluation of models on subjects unseen in training, compared with simpler predictors."""

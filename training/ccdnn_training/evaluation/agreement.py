@@ -1,4 +1,4 @@
-"""How far readers agree: the intraclass correlation of two-way random effects, absolute agreement, of one or of the mean reader.
+"""Reader agreement: intraclass correlation (two-way random effects, absolute agreement) of a single reader or the readers' mean.
 
 Shrout and Fleiss 1979 (ICC(2,1) and ICC(2,k)); confidence intervals of McGraw and Wong 1996, cases A,1 and A,k.
 """
@@ -16,7 +16,7 @@ INTERPRETATION = ((0.75, "excellent"), (0.60, "good"), (0.40, "fair"))
 
 @dataclass(frozen=True)
 class Agreement:
-    """An intraclass correlation with its confidence interval, and how many targets and readers it is of."""
+    """An intraclass correlation, its confidence interval, and the numbers of targets and readers."""
 
     value: float
     low: float
@@ -26,20 +26,20 @@ class Agreement:
 
     @property
     def interpretation(self) -> str:
-        """In the paper's words."""
+        """The paper's term for this level of agreement."""
         if not np.isfinite(self.value):
             return "not defined"
         return next((word for least, word in INTERPRETATION if self.value >= least), "poor")
 
 
 def intraclass_correlation(scores: np.ndarray, confidence: float = 0.95) -> tuple[Agreement, Agreement]:
-    """ICC(2,1), of a single reader, and ICC(2,k), of the mean of all.
+    """ICC(2,1) for a single reader and ICC(2,k) for the mean of all readers.
 
     Args:
-        scores: (target, reader), each reader having scored each target; at least two of both.
+        scores: (target, reader); every reader scored every target; at least two of each.
 
     Returns:
-        NaN where all scores are equal, for then there is no variation to agree on.
+        NaN if all scores are equal, because agreement is then undefined.
 
     Raises:
         ValueError: fewer than two targets or readers, or a missing score.
@@ -65,7 +65,7 @@ def intraclass_correlation(scores: np.ndarray, confidence: float = 0.95) -> tupl
 def _interval(
     single: float, of_targets: float, of_readers: float, residual: float, n: int, k: int, confidence: float
 ) -> tuple[float, float]:
-    if residual <= 0 and of_readers <= 0:  # the readers agree in everything
+    if residual <= 0 and of_readers <= 0:  # the readers agree on everything
         return 1.0, 1.0
     a = k * single / (n * (1 - single))
     b = 1 + k * single * (n - 1) / (n * (1 - single))
@@ -79,5 +79,5 @@ def _interval(
 
 
 def _of_mean(single: float, k: int) -> float:
-    """Spearman and Brown: the agreement of the mean of k readers."""
+    """The agreement of the mean of k readers, by the Spearman–Brown formula."""
     return float(single * k / (1 + single * (k - 1)))

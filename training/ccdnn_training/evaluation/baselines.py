@@ -1,4 +1,4 @@
-"""Predictors without a network, to hold one against: each input scaled to fit best, and a regressor that sees one pixel."""
+"""Baselines without a network: the best affine fit of each input, and a regressor that sees a single pixel."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from ccdnn_training.data.cache import CachedSubject
 
 
 def best_affine_fit(image: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """a · image + b with the a and b that leave the least squared error to `target`: more than a scaling can do unseen."""
+    """a · image + b with the least squared error to `target`. No scaling chosen without the target can do better."""
     x, y = image.astype(np.float64), target.astype(np.float64)
     spread = x.var()
-    slope = np.mean((x - x.mean()) * (y - y.mean())) / spread if spread else 0.0  # an image of one value: the target's mean
+    slope = np.mean((x - x.mean()) * (y - y.mean())) / spread if spread else 0.0  # a constant image gives the target's mean
     return (slope * (x - x.mean()) + y.mean()).astype(np.float32)
 
 
 class PixelRegressor:
-    """Gradient boosting from the three normalised intensities of a pixel to its STIR: no neighbourhood, no position.
+    """Gradient boosting from a pixel's three normalised intensities to its STIR, without neighbourhood or position.
 
     Args:
         subjects: training subjects of a slice cache.
-        pixels: how many pixels to fit on, drawn evenly over the subjects; a tenth of them from air.
-        seed: of the draw and of the fit.
+        pixels: number of pixels to fit on, drawn evenly over the subjects; a tenth of them are air.
+        seed: for the draw and the fit.
     """
 
     def __init__(self, subjects: tuple[CachedSubject, ...], pixels: int = 1_000_000, seed: int = 0) -> None:
@@ -41,7 +41,7 @@ class PixelRegressor:
 
 
 def _draw_pixels(subject: CachedSubject, count: int, rng: np.random.Generator) -> np.ndarray:
-    """(count, contrast) float32, nine tenths of it where T1-w shows tissue."""
+    """(count, contrast) float32; nine tenths of the pixels are where T1-w shows tissue."""
     array = np.asarray(subject.array())
     flat = array.reshape(len(array), -1)
     tissue = flat[0] > subject.tissue_threshold

@@ -1,9 +1,9 @@
-"""What holds a network's images back: what lies outside its window, and the noise that a smoother image lacks.
+"""What limits a network's images: information outside its window, and the noise that a smoother image lacks.
 
-A network sees a window of the slice, 27 × 27 pixels for CC-DNN. The shading of a coil, the level of a series and where in the joint
-a pixel lies show in the whole. Regressors tell how much that is worth: one corrects the network's image by features of the window
-alone, one by those and features of the slice, on subjects that neither has seen. What the second gains over the first, a network
-that sees the slice could gain. And the network's image, smoothed, tells whether a measure rewards smoothness by itself.
+A network sees a window of the slice, 27 × 27 pixels for CC-DNN. Coil shading, the level of a series and the position of a pixel in
+the joint are visible only in the whole slice. Two regressors measure their worth on subjects that neither has seen: one corrects
+the network's image by features of the window, the other also by features of the slice. The gain of the second over the first is
+what a network that sees the slice could gain. The smoothed network image shows whether a metric rewards smoothness alone.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from ccdnn_training.evaluation.study import METRICS, Score, summarise
 from ccdnn_training.parallel import fresh_processes
 
 WITH_WINDOW, WITH_SLICE, SMOOTHED = "corrected by its window", "corrected by the slice, too", "smoothed, Gaussian of 1 pixel"
-WIDER = (3, 9)  # times the window: where the slice is averaged to tell shading
+WIDER = (3, 9)  # multiples of the window over which the slice is averaged to show shading
 LEVELS = (25, 50, 75, 90)  # percentiles of a slice's tissue
-PIXELS = 20_000  # of each subject, to fit on
+PIXELS = 20_000  # per subject, to fit on
 FOLDS = 4
 DIGITS = {"PSNR": 2, "SSIM": 3, "MS-SSIM": 3}  # PSNR in dB
 
@@ -49,18 +49,18 @@ def predictions(
 def score_corrections(
     name: str, images: Sequence[np.ndarray], subjects: Sequence[CachedSubject], window: int, *, seed: int = 0
 ) -> list[Score]:
-    """Score a network's images as they are, corrected by either regressor, and smoothed, against the acquired STIR.
+    """Score a network's images against the acquired STIR: unchanged, corrected by each regressor, and smoothed.
 
     Args:
-        name: of the network.
+        name: the network's name.
         images: its STIR of each of the `subjects`, (slice, row, column), in the normalisation of their cache.
-        window: pixels that the network sees along a side.
+        window: side length of the network's window in pixels.
 
     Raises:
         InputError: there are fewer subjects than folds.
     """
     if len(subjects) < FOLDS:
-        raise InputError(f"{len(subjects)} test subjects are too few to fit and test regressors on; {FOLDS} are needed.")
+        raise InputError(f"{len(subjects)} test subjects are too few to fit and test regressors on; at least {FOLDS} are needed.")
     scores = [
         score
         for image, subject in zip(images, subjects, strict=True)
@@ -77,10 +77,10 @@ def score_corrections(
 
 
 def markdown_table(scores: Sequence[Score]) -> str:
-    """Mean ± SD over subjects; then smoothed and corrected images less the network's, and what the slice adds to the window."""
+    """Mean ± SD over subjects, then the gain from smoothing and correction, and what the slice adds to the window."""
     rows = dict(summarise(list(scores)))
     network, first_row = next(iter(rows.items()))
-    shown = {metric: digits for metric, digits in DIGITS.items() if np.isfinite(first_row[metric][0])}  # small slices: no MS-SSIM
+    shown = {metric: digits for metric, digits in DIGITS.items() if np.isfinite(first_row[metric][0])}  # MS-SSIM needs large slices
     lines = [_line("image", *shown), "|---" * (1 + len(shown)) + "|"]
     for method, row in rows.items():
         lines.append(
@@ -98,7 +98,7 @@ def _line(*cells: str) -> str:
 
 
 def _difference(scores: Sequence[Score], first: str, second: str, metric: str) -> tuple[str, str]:
-    """Mean ± SD of the differences by subject, and their P."""
+    """Mean ± SD of the differences by subject, and their P value."""
     of_first, of_second = ({s.subject: s.value for s in scores if (s.method, s.metric) == (m, metric)} for m in (first, second))
     pairs = np.array([(value, of_second[subject]) for subject, value in of_first.items()])
     differences, p = pairs[:, 0] - pairs[:, 1], signed_rank_p(pairs[:, 0], pairs[:, 1])
@@ -143,7 +143,7 @@ def _fit(
 def _error(
     regressor: HistGradientBoostingRegressor, subject: CachedSubject, image: np.ndarray, window: int, whole: bool
 ) -> np.ndarray:
-    """Acquired less network, (slice, row, column), as the regressor expects it; 0 in air, of which it was shown nothing."""
+    """Acquired minus network, (slice, row, column), as predicted by the regressor; 0 in air, on which it was not fitted."""
     array = subject.array()
     found = np.zeros_like(image)
     for n, shown in enumerate(image):
@@ -156,8 +156,8 @@ def _error(
 
 
 def _features(inputs: np.ndarray, image: np.ndarray, threshold: float, window: int, whole: bool) -> np.ndarray:
-    """(pixel, feature) of a slice that shows tissue: the network's value and the inputs' means in its window; of the slice, if
-    `whole`, the means of tissue in wider ones and its percentiles, and where a pixel lies in the patient."""
+    """(pixel, feature) of a slice that shows tissue: the network's value and the inputs' means in its window. With `whole`, also
+    the tissue means in wider windows, the slice's percentiles, and the pixel's position in the patient."""
     features = [image, *(uniform_filter(i, width) for i in inputs for width in (1, 5, window))]
     tissue = inputs[0] > threshold
     if whole:

@@ -1,13 +1,13 @@
 """The bound of the simulation study: no estimator that sees one pixel has a smaller squared error than the conditional mean
 E[STIR | T1-w, T2-w, GRE].
 
-The mean is taken over the nearest neighbours among many simulated pixels. With noise there are two bounds:
+The mean is estimated over the nearest neighbours among many simulated pixels. With noise there are two bounds:
 
 - **one pixel**: the conditional mean given the three noisy intensities of a pixel;
-- **regions known**: an oracle that averages the noise of the inputs away within each region; it has the conditional mean given the
-  inputs without noise, and is left with that error and with the noise of the image it is held against.
+- **regions known**: an oracle that averages out the inputs' noise within each region. It has the conditional mean given the
+  noise-free inputs, so only that error and the noise of the reference image remain.
 
-A network lies between the two: it sees neighbours, but not where regions end.
+A network lies between the two: it sees neighbours, but does not know where regions end.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ccdnn_training.data.tuples import draw_tuples, signal_maxima, signals_of
 from ccdnn_training.physics.noise import add_rician_noise, rician_mean
 
 TUPLES = 2_000_000
-STIR = -1  # the last contrast is what is estimated from the others
+STIR = -1  # the last contrast, estimated from the others
 
 
 class NearestNeighbourMean:
@@ -31,8 +31,8 @@ class NearestNeighbourMean:
     Args:
         inputs: (sample, feature).
         targets: (sample,).
-        neighbours: few leave the mean noisy, many reach to where the mean is another.
-        workers: threads of a query; −1 for all cores.
+        neighbours: too few leave the mean noisy, too many blur it.
+        workers: threads per query; −1 for all cores.
     """
 
     def __init__(self, inputs: np.ndarray, targets: np.ndarray, neighbours: int, workers: int = 1) -> None:
@@ -58,12 +58,12 @@ def conditional_mean(
     """E[STIR | T1-w, T2-w, GRE] over tuples of the study.
 
     Args:
-        input_noise, target_noise: Rician noise of the inputs and of the STIR that is estimated, in per cent as in
-            `TupleImages`. The STIR's noise enters by its mean, which is known, and not as a draw.
+        input_noise, target_noise: Rician noise of the inputs and of the estimated STIR, in per cent as in
+            `TupleImages`. The STIR's noise enters through its known mean, not as a random draw.
         air: share of pixels without signal.
-        tuples: how many to draw.
-        neighbours: 24 without noise in the inputs, 96 with, unless given; the conditional mean is smooth on the scale of the noise.
-        seed: of the draw.
+        tuples: number of tuples to draw.
+        neighbours: by default 24 without input noise and 96 with it, as the conditional mean is smooth on the scale of the noise.
+        seed: for the draw.
         workers: see `NearestNeighbourMean`.
     """
     rng = np.random.default_rng((seed, 1))
@@ -81,8 +81,8 @@ class Bound:
 
     Args:
         noise: per cent.
-        one_pixel: of an estimator that sees one pixel.
-        regions_known: of the oracle.
+        one_pixel: for an estimator that sees one pixel.
+        regions_known: for the oracle.
     """
 
     noise: float
@@ -91,11 +91,11 @@ class Bound:
 
 
 def bound_over_tuples(noise: float, *, tuples: int = TUPLES, queries: int = 100_000, seed: int = 0, workers: int = 1) -> Bound:
-    """Both bounds for tuples drawn as the study draws them, every tuple equally often and no air.
+    """Both bounds for tuples drawn as in the study, all equally likely and without air.
 
     Args:
         noise: Rician noise of inputs and STIR in per cent.
-        tuples: of the estimate; `queries` others measure its error.
+        tuples: number of tuples for the estimate; `queries` others measure its error.
     """
     rng = np.random.default_rng((seed, 2))
     clean = signals_of(draw_tuples(rng, queries))

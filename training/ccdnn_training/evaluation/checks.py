@@ -1,4 +1,4 @@
-"""What can be wrong with a synthetic STIR that an average over all voxels does not show.
+"""Checks for faults of a synthetic STIR that an average over all voxels does not show.
 
 All images are (slice, row, column) in one unit; regions are masks of that shape, named as by `ccdnn.measure.cnr.tissue_name`.
 """
@@ -19,14 +19,14 @@ from ccdnn_training.evaluation.lesions import MARROW, contrast_kept
 EDEMA = LESIONS["edema"]
 FAT, MUSCLE, FLUID = "fat", "muscle", "synovial fluid"
 
-# Streaks are looked for at this distance from the skin, in pixels: nearer lies the edge's own blur.
+# Streaks are measured at this distance from the skin, in pixels; closer to it, the edge itself is blurred.
 STREAKS_FROM, STREAKS_TO = 6, 20
-# Marrow beside cortical bone, in pixels, where partial volume of a crossing plane lies.
+# Width of the marrow beside cortical bone, in pixels, where a series in another plane causes partial volume.
 SUBCHONDRAL = 6
 
 
 def body_of(t1: np.ndarray, threshold: float = TISSUE_THRESHOLD) -> np.ndarray:
-    """Where the patient is, by a normalised T1-w: its largest part in each slice, with holes filled."""
+    """Mask of the patient from a normalised T1-w: the largest part in each slice, with holes filled."""
     body = np.zeros(t1.shape, bool)
     for index, image in enumerate(t1):
         parts, count = ndimage.label(ndimage.binary_opening(image > threshold, iterations=2))
@@ -37,7 +37,7 @@ def body_of(t1: np.ndarray, threshold: float = TISSUE_THRESHOLD) -> np.ndarray:
 
 
 def correlation(synthetic: np.ndarray, acquired: np.ndarray, where: np.ndarray) -> float:
-    """Pearson's r of the voxels `where`; 0 where one image is constant."""
+    """Pearson's r of the voxels `where`; 0 if one image is constant."""
     one, other = synthetic[where].astype(np.float64), acquired[where].astype(np.float64)
     return float(np.corrcoef(one, other)[0, 1]) if one.std() and other.std() else 0.0
 
@@ -53,10 +53,10 @@ def streaks_in_air(synthetic: np.ndarray, body: np.ndarray) -> float:
 def marrow_checks(
     synthetic: np.ndarray, acquired: np.ndarray, regions: Mapping[str, np.ndarray], edema_contrast: float
 ) -> dict[str, float]:
-    """The SD of healthy marrow over the acquired one, and the share of it that is falsely bright.
+    """The SD of healthy marrow divided by the acquired one, and the share of this marrow that is falsely bright.
 
     Args:
-        edema_contrast: difference of edema and marrow in acquired images; half of it above marrow's mean is bright.
+        edema_contrast: difference of edema and marrow in acquired images; bright is more than half of it above marrow's mean.
     """
     marrow = regions.get(MARROW)
     if marrow is None:
@@ -67,7 +67,7 @@ def marrow_checks(
 
 
 def lesion_checks(synthetic: np.ndarray, acquired: np.ndarray, regions: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """For each lesion that is there: the contrast to marrow that is kept, and the CNR to marrow."""
+    """For each lesion of the subject: the share of its contrast to marrow that is kept, and its CNR to marrow."""
     found = {}
     for lesion in LESIONS.values():
         if lesion in regions and MARROW in regions:
@@ -77,7 +77,7 @@ def lesion_checks(synthetic: np.ndarray, acquired: np.ndarray, regions: Mapping[
 
 
 def brightness_checks(synthetic: np.ndarray, acquired: np.ndarray, regions: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """How bright fluid, muscle and marrow are against fat, over the same in the acquired image; 1 is as acquired."""
+    """Brightness of fluid, muscle and marrow relative to fat, divided by the same in the acquired image; 1 is as acquired."""
     if FAT not in regions:
         return {}
     found = {}
@@ -89,10 +89,10 @@ def brightness_checks(synthetic: np.ndarray, acquired: np.ndarray, regions: Mapp
 
 
 def crescent(changed: np.ndarray, unchanged: np.ndarray, regions: Mapping[str, np.ndarray], edema_contrast: float) -> float:
-    """The brightest that a change of the inputs made marrow near its border, over an edema's contrast.
+    """How much a change of the inputs brightens marrow near its border, relative to an edema's contrast.
 
     Args:
-        changed, unchanged: what one network makes of the changed inputs and of the inputs as they were.
+        changed, unchanged: one network's results from the changed and from the original inputs.
     """
     marrow = regions.get(MARROW)
     if marrow is None:
@@ -104,7 +104,7 @@ def crescent(changed: np.ndarray, unchanged: np.ndarray, regions: Mapping[str, n
 
 
 def edema_contrast_of(acquired: np.ndarray, regions: Mapping[str, np.ndarray]) -> float:
-    """Difference of the means of edema and marrow, NaN where there is no edema."""
+    """Difference of the means of edema and marrow; NaN without edema."""
     if EDEMA not in regions or MARROW not in regions:
         return math.nan
     return float(acquired[regions[EDEMA]].mean() - acquired[regions[MARROW]].mean())

@@ -1,7 +1,7 @@
-"""What the three inputs tell of a lesion of the marrow, by regressors that see marrow and the lesion alone, on unseen subjects.
+"""How well the three inputs reveal a marrow lesion, by regressors that see only marrow and the lesion, on unseen subjects.
 
-A network must tell the lesion from marrow by what its window shows. In the middle of a lesion wider than the window that is the
-lesion's intensities and nothing to compare them with; a wider view would have the marrow around. Both are tried here.
+A network must distinguish the lesion from marrow by what its window shows. In the middle of a lesion wider than the window, it sees
+the lesion's intensities without marrow to compare them with; a wider view would show marrow too. Both cases are tested here.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from ccdnn_training.data.cache import CachedSubject
 from ccdnn_training.evaluation.lesions import MARROW, contrast_kept
 
 WINDOW = 5  # pixels: the mean over it leaves little noise
-VOXELS = 500  # of each subject, that many of the lesion and of marrow at most
-FEWEST = 50  # voxels of a lesion worth the name
+VOXELS = 500  # per subject, at most this many each of the lesion and of marrow
+FEWEST = 50  # voxels; smaller lesions are ignored
 FOLDS = 5
 ABSOLUTE, RELATIVE = "intensities alone", "intensities of the knee's own marrow for comparison"
 
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """Voxels of one subject: `inputs` (voxel, contrast) and `stir` (voxel,), in units of the cache; which are of the lesion."""
+    """Voxels of one subject: `inputs` (voxel, contrast) and `stir` (voxel,), in units of the cache, and which are lesion."""
 
     inputs: np.ndarray
     stir: np.ndarray
@@ -39,9 +39,9 @@ class Sample:
 
 
 def contrast_by_view(subjects: Sequence[CachedSubject], lesion: str, *, seed: int = 0) -> dict[str, list[float]]:
-    """For each view, the lesion's contrast that is kept in each subject that has it (`evaluation.lesions.contrast_kept`).
+    """For each view, the share of the lesion's contrast kept in each subject that has it (`evaluation.lesions.contrast_kept`).
 
-    Half of the voxels that a regressor is fitted on are the lesion's, far more than any network sees. Folds are of subjects.
+    Half of the voxels that a regressor is fitted on are lesion, far more than any network sees. Folds are split by subject.
 
     Raises:
         InputError: fewer subjects than folds have the lesion and marrow.
@@ -49,7 +49,7 @@ def contrast_by_view(subjects: Sequence[CachedSubject], lesion: str, *, seed: in
     rng = np.random.default_rng(seed)
     samples = [sample for subject in subjects if (sample := _draw(subject, lesion, rng))]
     if len(samples) < FOLDS:
-        raise InputError(f"{len(samples)} subjects show {lesion}, and {FOLDS} are needed; simulate more, with --lesions 1.")
+        raise InputError(f"{len(samples)} subjects show {lesion}, but {FOLDS} are needed; simulate more with --lesions 1.")
     kept: dict[str, list[float]] = {ABSOLUTE: [], RELATIVE: []}
     for fitted, tested in KFold(FOLDS, shuffle=True, random_state=seed).split(samples):
         for view, values in kept.items():

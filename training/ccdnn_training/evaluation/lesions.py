@@ -10,9 +10,9 @@ MARROW = "bone"  # bone marrow, as the paper calls it (Figure 8)
 
 
 def contrast_kept(synthetic: np.ndarray, acquired: np.ndarray, lesion: np.ndarray, marrow: np.ndarray) -> float:
-    """Difference of the means of lesion and marrow in the synthetic STIR, of that in the acquired one.
+    """Difference of the means of lesion and marrow in the synthetic STIR, divided by that in the acquired one.
 
-    1 is a lesion as bright as acquired, 0 one that cannot be seen, negative one that is dark; NaN where the acquired shows none.
+    1 is a lesion as bright as acquired, 0 an invisible one, negative a dark one; NaN if the acquired STIR shows none.
 
     Args:
         synthetic, acquired: (slice, row, column), in one unit.

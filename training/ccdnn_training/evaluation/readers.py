@@ -15,7 +15,7 @@ from ccdnn.readers.study import Key, read_key
 from ccdnn_training.evaluation.agreement import intraclass_correlation
 from ccdnn_training.evaluation.significance import signed_rank_p
 
-# Reader, case (the coordinator's name), method, region in words.
+# Reader, case (the coordinator's name), method, region as text.
 Item = tuple[str, str, str, str]
 
 
@@ -44,7 +44,7 @@ def read_study(key_path: Path, score_paths: Sequence[Path]) -> Reading:
     """Unblind the readers' files.
 
     Raises:
-        InputError: key or scores cannot be read or are of different studies, two files are of one reader, or scores are missing.
+        InputError: the key or scores cannot be read or belong to different studies, a reader has two files, or scores are missing.
     """
     key = read_key(key_path)
     scores: dict[Item, int] = {}
@@ -52,11 +52,11 @@ def read_study(key_path: Path, score_paths: Sequence[Path]) -> Reading:
     for path in score_paths:
         reader, items = read_scores(path, key.identifier)
         if reader in readers:
-            raise InputError(f"{path} and {readers[reader]} are both of {reader}; leave one of them out.")
+            raise InputError(f"{path} and {readers[reader]} both contain the scores of {reader}; leave one of them out.")
         readers[reader] = path
         scores.update({_unblinded(key, reader, item, path): score for item, score in items.items()})
     if not readers:
-        raise InputError("There are no files of scores; give those of the readers.")
+        raise InputError("No score files were given; name the readers' CSV files.")
     cases, regions = (tuple(dict.fromkeys(item[index] for item in scores)) for index in (1, 3))
     methods = tuple(sorted(set(key.methods.values())))
     cases = tuple(sorted(set(key.names.values()) | set(cases)))
@@ -64,18 +64,18 @@ def read_study(key_path: Path, score_paths: Sequence[Path]) -> Reading:
     if missing:
         reader = missing[0][0]
         count = sum(item[0] == reader for item in missing)
-        raise InputError(f"{readers[reader]} lacks {count} scores of {reader}; let that reader finish, or leave the file out.")
+        raise InputError(f"{readers[reader]} is missing {count} scores of {reader}; let that reader finish, or leave the file out.")
     return Reading(tuple(readers), cases, methods, regions, scores)
 
 
 def scores_table(reading: Reading, against: str) -> Table:
-    """Mean ± SD by region and method, as Table 2, with the Wilcoxon signed-rank test of every method against one.
+    """Mean ± SD by region and method, as in Table 2, with the Wilcoxon signed-rank test of every method against one.
 
-    A pair of the test is one reader's scores of two methods in one region of one case. Such pairs are not independent (a reader
-    scores many), so small P values say less than they seem to.
+    A pair is one reader's scores of two methods in one region of one case. These pairs are not independent, because a reader
+    scores many of them, so small P values overstate the evidence.
 
     Raises:
-        InputError: `against` is no method of the study.
+        InputError: `against` is not a method of the study.
     """
     if against not in reading.methods:
         raise InputError(f"The study has no method {against}; it has {', '.join(reading.methods)}.")
@@ -96,9 +96,9 @@ def scores_table(reading: Reading, against: str) -> Table:
         rows.append(tuple(cells))
     count = len(reading.readers) * len(reading.cases)
     notes = (
-        f"Scores from 1 (bad) to 5 (excellent); {len(reading.readers)} readers, {len(reading.cases)} cases, n = {count} a region; "
-        "SD with n − 1.",
-        f"P: Wilcoxon signed-rank test against {against}, two-sided, paired by reader, case and region; no number where all pairs "
+        f"Scores from 1 (bad) to 5 (excellent); {len(reading.readers)} readers, {len(reading.cases)} cases; n = {count} for "
+        "a region; SD with n − 1.",
+        f"P: Wilcoxon signed-rank test against {against}, two-sided, paired by reader, case and region; no number if all pairs "
         "are equal. Pairs of one reader or case are not independent.",
     )
     return Table("Scores by region and method", tuple(columns), tuple(rows), notes)
@@ -108,10 +108,10 @@ def agreement_table(reading: Reading) -> Table:
     """ICC(2,1) and ICC(2,k) of every method, over all cases and regions as targets, with the paper's interpretation.
 
     Raises:
-        InputError: the study has one reader only.
+        InputError: the study has only one reader.
     """
     if len(reading.readers) < 2:
-        raise InputError("Agreement is between readers, and the study has one; give the scores of another.")
+        raise InputError("Agreement needs at least two readers, but the study has one; add the scores of another.")
     columns = ("method", "form", "ICC", "95 % from", "95 % to", "agreement", "targets", "readers")
     rows = []
     for method in reading.methods:
@@ -130,7 +130,7 @@ def _unblinded(key: Key, reader: str, item: tuple[str, str, str], path: Path) ->
     try:
         return reader, key.names[case], key.methods[case, letter], region
     except KeyError:
-        raise InputError(f"{path} scores image {letter} of {case}, which the key does not know.") from None
+        raise InputError(f"{path} scores image {letter} of {case}, which is not in the key.") from None
 
 
 def _all(readers: Mapping[str, Path], cases: Sequence[str], methods: Sequence[str], regions: Sequence[str]) -> list[Item]:

@@ -1,8 +1,8 @@
-"""Semi-real studies: a real multi-echo series seen through the signal equations, so that its STIR is known.
+"""Semi-real studies, computed from a real multi-echo series with the signal equations, so that the STIR is known.
 
 The echoes of one series give the T2 of every voxel and its shares of water and fat; T1 and T2* follow from the kind of tissue.
 Equations 1 to 3 then give the four contrasts of a protocol. Anatomy, texture, noise and the coil's shading are real, and the
-STIR is exactly consistent with the inputs, which is true of no acquired study.
+STIR is exactly consistent with the inputs, unlike in any acquired study.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from ccdnn_training.physics.protocol import CONTRASTS, PAPER_FAT_T1, PAPER_PROTO
 from ccdnn_training.simulate import Study
 
 LEAST_ECHOES = 4
-# Short T2 of water in tissue, in ms; fluid's is longer than a series of echoes can tell.
+# T2 of water in tissue, in ms; the T2 of fluid is too long to measure with a series of echoes.
 _WATER_T2 = np.geomspace(12.0, 80.0, 20)
 _FLUID_T2 = 500.0
 _FLUID_FROM = 1.6  # times fat's T2
 # T1 of water at 3 T by its T2 (ms): tendon and meniscus, ligament, cartilage and muscle (`physics.tissues`), wet tissue, fluid.
 _T1_OF_T2 = ((12, 22, 32, 60, 80, _FLUID_T2), (800, 950, 1400, 1500, 2000, 3600))
-# Static disturbance of the field, T2' in ms: for water, and for fat, most of which lies among trabeculae or is as inhomogeneous.
+# T2' from static field disturbance, in ms: of water, and of fat, most of which lies among trabeculae or is as inhomogeneous.
 _T2_PRIME = {"water": 50.0, "fat": 25.0}
 _FOREGROUND = 0.08
 _REGRESSOR_PIXELS = 300_000
@@ -40,7 +40,7 @@ NOISE_PERCENT = 1.0  # added to each contrast, since the echoes' own noise is th
 
 @dataclass(frozen=True, eq=False)
 class Tissue:
-    """What was fitted, each (slice, row, column) float32: densities in the units of the series, T2 in ms, and fat's T2."""
+    """The fitted values, each (slice, row, column) float32: densities in the units of the series, T2 in ms; and fat's T2."""
 
     water: np.ndarray
     water_t2: np.ndarray
@@ -52,17 +52,17 @@ def echoes_of(series: Sequence[Series]) -> tuple[np.ndarray, np.ndarray, Volume]
     """Echo times in ms, the echoes (echo, slice, row, column), and the first of them as a volume.
 
     Args:
-        series: all that was found at a path; those on the grid that most echoes share are taken.
+        series: all series found at a path; those on the grid shared by most echoes are used.
 
     Raises:
-        InputError: there are fewer than `LEAST_ECHOES`.
+        InputError: there are fewer than `LEAST_ECHOES` echoes.
     """
     candidates = [one for one in series if one.problem is None and one.protocol.te_ms]
     groups = [[other for other in candidates if other.grid.same_as(one.grid)] for one in candidates]
     chosen = {one.protocol.te_ms: one for one in max(groups, key=len, default=[])}
     if len(chosen) < LEAST_ECHOES:
         raise InputError(
-            f"{len(chosen)} echoes on one grid were found, and {LEAST_ECHOES} are needed: give the folder of a multi-echo series "
+            f"Found {len(chosen)} echoes on one grid, but {LEAST_ECHOES} are needed; give the folder of a multi-echo series "
             "whose files state their echo times."
         )
     times = np.array(sorted(chosen))
@@ -71,9 +71,9 @@ def echoes_of(series: Sequence[Series]) -> tuple[np.ndarray, np.ndarray, Volume]
 
 
 def fit_tissue(times: np.ndarray, echoes: np.ndarray) -> Tissue:
-    """Water with a T2 of its own and fat with one T2 for the whole series, in every voxel; where T2 is very long, fluid alone.
+    """Fit every voxel: water with its own T2 and fat with one T2 for the whole series, or only fluid where T2 is very long.
 
-    The first echo is left out where there are more than five: refocusing that is not perfect makes it too small.
+    With more than five echoes the first is left out, because imperfect refocusing makes it too small.
 
     Args:
         times: ms, ascending.
@@ -94,7 +94,7 @@ def fit_tissue(times: np.ndarray, echoes: np.ndarray) -> Tissue:
     water, water_t2, fat = (np.zeros(signal.shape[1], np.float32) for _ in range(3))
     for chosen, second_t2 in ((body & ~fluid, fat_t2), (body & fluid, _FLUID_T2)):
         short, t2, second = _two_components(times, signal[:, chosen], smooth[:, chosen], second_t2)
-        if second_t2 == _FLUID_T2:  # one water, whose T2 is between the two
+        if second_t2 == _FLUID_T2:  # one water component, with a T2 between the two
             total = short + second
             t2 = np.where(total > 0, (short * t2 + second * _FLUID_T2) / np.maximum(total, 1e-6), t2)
             short, second = total, np.zeros_like(second)
@@ -111,13 +111,13 @@ def semi_real_study(
     noise_percent: float = NOISE_PERCENT,
     seed: int = 0,
 ) -> Study:
-    """The study that a scanner with this protocol would have made of the body in the `echoes`.
+    """The study that a scanner with this protocol would have acquired from the body in the `echoes`.
 
     Args:
-        times, echoes, grid: as `echoes_of` gives them.
+        times, echoes, grid: as returned by `echoes_of`.
         protocol: of the four contrasts.
         noise_percent: of each contrast's robust maximum, see `physics.noise.add_rician_noise`.
-        seed: of the noise.
+        seed: for the noise.
     """
     tissue = fit_tissue(times, echoes)
     rng = np.random.default_rng(seed)
@@ -144,7 +144,7 @@ def semi_real_study(
 
 
 def _labels(tissue: Tissue) -> np.ndarray:
-    """Fat, muscle and fluid where the fit is plain; what else there is cannot be told from T2."""
+    """Fat, muscle and fluid where the fit is unambiguous; T2 does not identify other tissues."""
     codes: Mapping[str, int] = {name: code for code, name in LABELS.items()}
     total = tissue.water + tissue.fat
     share = np.divide(tissue.fat, total, out=np.zeros_like(total), where=total > 0)
@@ -161,7 +161,7 @@ def _t2_star(t2: np.ndarray | float, kind: str) -> np.ndarray:
 
 
 def _single_t2(times: np.ndarray, signal: np.ndarray) -> np.ndarray:
-    """T2 in ms of one exponential through (echo, voxel), by the logarithm, weighted with the signal."""
+    """T2 in ms of one exponential fitted to (echo, voxel), by linear regression of the logarithm weighted by the signal."""
     weight = np.square(signal)
     log = np.log(np.maximum(signal, 1e-6))
     total = weight.sum(axis=0)
@@ -174,9 +174,9 @@ def _single_t2(times: np.ndarray, signal: np.ndarray) -> np.ndarray:
 def _two_components(
     times: np.ndarray, signal: np.ndarray, smooth: np.ndarray, second_t2: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Amounts, none negative, of a first component and its T2 (ms, of `_WATER_T2`), and of a second of known T2: the best fit.
+    """The best fit of a first component and its T2 (ms, from `_WATER_T2`) and a second of known T2, with non-negative amounts.
 
-    The T2 is that of the `smooth` signal, since noise of single voxels would scatter it over all of `_WATER_T2`.
+    The T2 is fitted to the `smooth` signal, since noise of single voxels would scatter it over all of `_WATER_T2`.
     """
     decays = [np.exp(-times[:, None] / np.array([candidate, second_t2])) for candidate in _WATER_T2]
     errors = np.stack([np.square(smooth - basis @ _amounts(basis, smooth)).sum(axis=0) for basis in decays])
@@ -188,17 +188,17 @@ def _two_components(
 
 
 def _amounts(basis: np.ndarray, signal: np.ndarray) -> np.ndarray:
-    """Least squares of (echo, voxel) in two components, (2, voxel), neither negative."""
+    """Non-negative least squares of (echo, voxel) with two components, (2, voxel)."""
     both = np.linalg.pinv(basis) @ signal
     alone = np.maximum((basis.T @ signal) / np.square(basis).sum(axis=0)[:, None], 0)
     return np.where(both[0] < 0, alone * [[0], [1]], np.where(both[1] < 0, alone * [[1], [0]], both))
 
 
 def regressors_r(images: Mapping[str, np.ndarray], seed: int = 0) -> str:
-    """How well STIR follows from single pixels of this very study: r of a gradient boosting fitted on every other slice.
+    """How well single pixels of this study predict its STIR: r of a gradient boosting fitted on every other slice, as text.
 
-    It knows the study's protocol and tissues, which no model does: what it reaches, the inputs tell. In words, with all inputs and
-    without the GRE.
+    Unlike a model, it is fitted to the study's own protocol and tissues, so it shows how much information the inputs contain.
+    The text has r with all inputs and without the GRE.
     """
     from sklearn.ensemble import HistGradientBoostingRegressor
 

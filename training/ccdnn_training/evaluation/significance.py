@@ -1,4 +1,4 @@
-"""The paper's test of differences between methods (section 2.8), and its marks."""
+"""The paper's test of differences between methods (section 2.8), and its marks of significance."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ STARS_IN_WORDS = "\\* P < .05; \\*\\* P < .01; \\*\\*\\* P < .001"  # for Markdo
 
 
 def signed_rank_p(first: np.ndarray, second: np.ndarray) -> float | None:
-    """P of the two-sided Wilcoxon signed-rank test of pairs; None where all pairs are equal."""
+    """P of the two-sided Wilcoxon signed-rank test of pairs; None if all pairs are equal."""
     difference = np.asarray(first, np.float64) - np.asarray(second, np.float64)
     return float(wilcoxon(difference).pvalue) if np.any(difference) else None
 

@@ -1,7 +1,7 @@
-"""Networks of the simulation study on its test images, beside the bounds and the paper's figures (section 3.1, Figures 3 and 4).
+"""Networks of the simulation study on its test images, with the bounds and the paper's figures (section 3.1, Figures 3 and 4).
 
-Images are divided by the largest STIR of the whole grid of tuples before they are compared, which makes it the data range: one
-scale for all images, as one normalisation of the data set gives. MS-SSIM is not defined at 128 pixels: five scales take 176.
+Images are divided by the largest STIR of the whole grid of tuples before comparison. This maximum is the data range, so all images
+share one scale, as in one normalisation of the data set. MS-SSIM is not defined at 128 pixels: five scales need 176.
 
 An image's PSNR is unbounded where its few tuples happen to be easy, so the mean of the images' PSNRs lies far above the PSNR of
 the mean squared error; both are reported, and the latter is what training minimises.
@@ -34,12 +34,12 @@ BATCH = 10
 
 @dataclass(frozen=True)
 class Setting:
-    """What one fit of the study was made for; two fits with the same setting differ in seed and size alone.
+    """What a fit of the study was made for; two fits with the same setting differ only in seed and size.
 
     Args:
         noise: Rician noise in per cent.
         shift: largest displacement of the inputs in pixels.
-        losses: in words.
+        losses: as text.
     """
 
     noise: float
@@ -75,8 +75,8 @@ class TrainedNetwork:
     Args:
         network: in evaluation mode.
         setting: what it was made for.
-        seed: of the fit's images.
-        size: the fit's size in words.
+        seed: seed of the fit's images.
+        size: the fit's size as text.
     """
 
     network: CCDNN
@@ -88,7 +88,7 @@ class TrainedNetwork:
     def load(cls, checkpoint: Path) -> TrainedNetwork:
         """
         Raises:
-            ModelError: the checkpoint cannot be read or is of no fit on `SimulationImages`.
+            ModelError: the checkpoint cannot be read or is not from a fit on `SimulationImages`.
         """
         fitted = read_checkpoint(checkpoint)
         try:
@@ -96,10 +96,10 @@ class TrainedNetwork:
             size = f"{fitted.network.branch_width} maps, {fitted.steps} steps of {_batch(fitted.data)}"
             return cls(fitted.network, setting, fitted.data["seed"], size)
         except KeyError as error:
-            raise ModelError(f"{checkpoint} is of a fit on other data than SimulationImages (it has no {error}).") from error
+            raise ModelError(f"{checkpoint} is from a fit on data other than SimulationImages (it has no {error}).") from error
 
     def images(self, maps: LabelMaps, **changes: int) -> TupleImages:
-        """The test images of the setting, or with a `shift` of one's own."""
+        """The test images of the setting, optionally with another `shift`."""
         setting = {"noise": self.setting.noise, "shift": self.setting.shift, **changes}
         return TupleImages(maps.part("test"), "test", seed=self.seed, **setting)
 
@@ -126,7 +126,7 @@ def _batch(data: dict[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class ImageScore:
-    """One method on one test image, scaled by the STIR's maximum; `psnr` is with that maximum as data range."""
+    """One method on one test image, scaled by the STIR's maximum, which is the data range of `psnr`."""
 
     image: int
     method: str
@@ -136,11 +136,11 @@ class ImageScore:
 
 
 class Bounds:
-    """Both bounds as methods on images of one level of noise. Slow with noise: every pixel is a query of its own.
+    """Both bounds as methods on images of one noise level. Slow with noise, because every pixel is a separate query.
 
     Args:
         noise: per cent.
-        air: share of the images' pixels that is air, of which the estimators know.
+        air: share of the images' pixels that is air, which the estimators know.
         tuples: see `conditional_mean`.
         workers: threads.
     """
@@ -167,10 +167,10 @@ class Bounds:
 def score_network(
     trained: TrainedNetwork, maps: LabelMaps, *, count: int | None = None, on_image: Callable[[int, int], None] | None = None
 ) -> list[ImageScore]:
-    """Scores of a network on the test images of its own setting; one fitted on shifted inputs also without shifts.
+    """Scores of a network on the test images of its own setting; a network fitted on shifted inputs is also scored without shifts.
 
     Args:
-        count: the first so many test images; all, if None.
+        count: number of test images to use, from the first; None for all.
         on_image: called with (images done, images).
     """
     images = trained.images(maps)
@@ -193,7 +193,7 @@ def score_network(
 def score_bounds(
     bounds: Bounds, images: TupleImages, *, count: int | None = None, on_image: Callable[[int, int], None] | None = None
 ) -> list[ImageScore]:
-    """Scores of both bounds on images that are not shifted; the arguments are those of `score_network`."""
+    """Scores of both bounds on unshifted images; the arguments are those of `score_network`."""
     count = min(count or len(images), len(images))
     scores: list[ImageScore] = []
     for item in range(count):

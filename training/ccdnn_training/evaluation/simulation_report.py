@@ -1,4 +1,4 @@
-"""What the simulation study shows: raw scores, a table beside the paper's figures, and pictures like Figures 3 and 4."""
+"""The reports of the simulation study: raw scores, a table with the paper's figures, and pictures like Figures 3 and 4."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COLUMNS = ("image", "method", "MSE", "PSNR", "SSIM")
 
 @dataclass(frozen=True)
 class SettingScores:
-    """The scores of one checkpoint and of the bounds of its setting; `size` is the fit's."""
+    """The scores of one checkpoint and of the bounds of its setting; `size` describes the fit."""
 
     setting: Setting
     size: str
@@ -30,7 +30,7 @@ class SettingScores:
 
 
 def write_scores(scores: list[ImageScore], path: Path) -> None:
-    """A row an image and method."""
+    """Write one row per image and method."""
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
@@ -38,21 +38,21 @@ def write_scores(scores: list[ImageScore], path: Path) -> None:
 
 
 def read_scores(path: Path) -> list[ImageScore]:
-    """What `write_scores` wrote.
+    """Read the scores that `write_scores` wrote.
 
     Raises:
-        InputError: the file cannot be read or holds something else.
+        InputError: the file cannot be read or is not a score file.
     """
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
         return [ImageScore(int(r["image"]), r["method"], float(r["MSE"]), float(r["PSNR"]), float(r["SSIM"])) for r in rows]
     except (OSError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path} does not hold scores of `ccdnn-train evaluate-simulation` ({error}).") from error
+        raise InputError(f"{path} is not a score file of `ccdnn-train evaluate-simulation` ({error}).") from error
 
 
 def markdown_table(results: Sequence[SettingScores]) -> str:
-    """A row a setting and method; the paper's figure after the last method of each setting."""
+    """One row per setting and method; the paper's figure follows the last method of each setting."""
     lines = [
         "| setting | method | n | MSE · 10⁴ | PSNR of the mean MSE (dB) | PSNR, mean ± SD over images | SSIM, mean ± SD |",
         "|---|---|---|---|---|---|---|",
@@ -65,7 +65,7 @@ def markdown_table(results: Sequence[SettingScores]) -> str:
         for method, scores in by_method.items():
             error = _mean_error(scores.values())
             name = f"{method} ({result.size})" if method == NETWORK else method
-            # A bound of some of the images is to be held against the network on the same ones.
+            # A bound of some of the images is compared with the network on the same images.
             same = (
                 f"; network on these {psnr_of(_mean_error([network[i] for i in scores])):.2f}" if len(scores) < len(network) else ""
             )
@@ -80,7 +80,7 @@ def markdown_table(results: Sequence[SettingScores]) -> str:
 
 
 def ablation_table(results: Sequence[SettingScores]) -> str:
-    """What the second loss adds to c1, image by image, for each pair of `ABLATIONS` that is among the results; "" if none is."""
+    """What the second loss adds to c1, image by image, for each pair of `ABLATIONS` in the results; "" if there is none."""
     lines = [
         "| ablation | method | n | PSNR of the mean MSE (dB) | PSNR, mean ± SD over images | SSIM, mean ± SD |",
         "|---|---|---|---|---|---|",
@@ -113,7 +113,7 @@ def _spread(values: list[float], digits: int) -> str:
 
 
 def write_summary(results: Sequence[SettingScores], data: str, command: str, path: Path) -> None:
-    """The table with what it was measured on.
+    """Write the tables with a description of their data.
 
     Args:
         data: the command that made the label maps.
@@ -128,10 +128,10 @@ def write_summary(results: Sequence[SettingScores], data: str, command: str, pat
 
 
 def draw_examples(trained: Sequence[TrainedNetwork], maps: LabelMaps, items: Sequence[int], path: Path) -> None:
-    """Inputs, label, output and difference for some test images, a row a network and image.
+    """Inputs, label, output and difference for some test images, one row per network and image.
 
     Args:
-        trained: whose outputs; each sees the images of its own setting.
+        trained: the networks to run; each sees the images of its own setting.
         items: images to show.
         path: a PNG.
     """

@@ -1,6 +1,6 @@
-"""What a model makes of studies that are not as its training's: one change at a time, of its inputs alone or of the whole scanner.
+"""Stress test: a model on studies unlike its training data, with one change at a time, to its inputs or to the whole scanner.
 
-A change of inputs leaves the study's own STIR as what the result is held against. Other scanners' STIR is their own.
+If only inputs change, the result is compared with the study's original STIR; another scanner has its own STIR.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ from ccdnn_training.physics.noise import add_rician_noise
 from ccdnn_training.physics.protocol import CONTRASTS, INPUT_CONTRASTS, PAPER_FAT_T1, PAPER_PROTOCOL
 from ccdnn_training.physics.tissues import TissueValues, draw_tissue_values
 
-# Apart from every seed of training, validation and test (`data.simulated.FIRST_SEED`).
+# Distinct from all seeds of training, validation and test (`data.simulated.FIRST_SEED`).
 FIRST_STRESS_SEED = 80_000
 UNCHANGED = "none"
 
-Images = dict[str, np.ndarray]  # contrast → (slice, row, column); an input that is not there is missing
+Images = dict[str, np.ndarray]  # contrast → (slice, row, column); missing inputs are left out
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,9 +56,9 @@ class Subject:
 
     Args:
         images: contrast → (slice, row, column) in any unit, inputs and STIR.
-        labels: (slice, row, column), see `phantom.render.LABELS`; all 0 where nothing is known.
+        labels: (slice, row, column), see `phantom.render.LABELS`; all 0 if unknown.
         spacing: mm from voxel to voxel, (slice, row, column).
-        anatomy, values, acquisitions: what a simulated study was made of, so that a change can begin there.
+        anatomy, values, acquisitions: the sources of a simulated study, so that it can be acquired again with a change.
     """
 
     name: str
@@ -75,7 +75,7 @@ class Subject:
         return {name: mask for name, mask in found.items() if mask.any()}
 
     def acquired_anew(self, **changes: Mapping[str, object]) -> Images:
-        """The images with fields of some series' acquisition replaced.
+        """The images acquired again, with fields of some series' acquisition replaced.
 
         Raises:
             NotApplicable: the study was not simulated.
@@ -95,8 +95,8 @@ class Change:
     """One row of the table.
 
     Args:
-        name: in words.
-        apply: the images of a subject, changed.
+        name: title of the row.
+        apply: returns a subject's changed images.
     """
 
     name: str
@@ -104,7 +104,7 @@ class Change:
 
 
 def simulated_subject(seed: int, recipe: KneeRecipe) -> Subject:
-    """A knee with the paper's protocol on one careful scanner."""
+    """A knee with the paper's protocol on one well-calibrated scanner."""
     anatomy = recipe.anatomy(seed)
     rng = np.random.default_rng((seed, 2))
     values = draw_tissue_values(rng)
@@ -114,16 +114,16 @@ def simulated_subject(seed: int, recipe: KneeRecipe) -> Subject:
 
 
 def read_subject(folder: Path) -> Subject:
-    """A study folder as `ccdnn-train semi-real` and `simulate-study` write it.
+    """Read a study folder that `ccdnn-train semi-real` or `simulate-study` wrote.
 
     Raises:
-        InputError: a file is missing or lies on another grid.
+        InputError: a file is missing or has another grid.
     """
     volumes = {name: read_volume(folder / f"{name}.nrrd") for name in (*CONTRASTS, "labels")}
     first = volumes["t1"]
     for name, volume in volumes.items():
         if not volume.grid.same_as(first.grid):
-            raise InputError(f"{folder / name}.nrrd lies on another grid than t1.nrrd; the stress test needs one grid.")
+            raise InputError(f"{folder / name}.nrrd is not on the grid of t1.nrrd; the stress test needs one grid.")
     images = {contrast: volumes[contrast].array for contrast in CONTRASTS}
     return Subject(folder.name, images, volumes["labels"].array.astype(np.uint8), first.grid.spacing[::-1])
 
@@ -157,7 +157,7 @@ def _noisier(percent: float) -> Callable[[np.ndarray, Subject], np.ndarray]:
 
 
 def _moved(*pixels: float) -> Callable[[np.ndarray, Subject], np.ndarray]:
-    """By so many pixels (slice, row, column)."""
+    """Move by `pixels` (slice, row, column)."""
 
     def apply(image: np.ndarray, subject: Subject) -> np.ndarray:
         shift = tuple(p * s for p, s in zip(pixels, subject.spacing, strict=True))
@@ -200,7 +200,7 @@ def _with_sequence(contrast: str, **parameters: float) -> Callable[[Subject], Im
 
 
 def _at(tesla: float) -> Callable[[Subject], Images]:
-    """The whole study on a scanner of another field, its STIR nulling the same share of fat."""
+    """The whole study on a scanner with another field; its STIR nulls the same share of fat."""
 
     def apply(subject: Subject) -> Images:
         if subject.values is None:
@@ -260,7 +260,7 @@ CHANGES = (
 
 @dataclass(frozen=True)
 class StressScore:
-    """One figure of one model on one changed study."""
+    """One measure of one model on one changed study."""
 
     change: str
     subject: str
@@ -287,8 +287,8 @@ class StressTest:
     """Runs models over changed studies.
 
     Args:
-        models: to hold beside each other; all with one normalisation.
-        slices: how many slices of each study are computed, those with a lesion among them.
+        models: models to compare, all with the same normalisation.
+        slices: number of slices computed per study, including those with a lesion.
         changes: rows of the table.
     """
 
@@ -296,7 +296,7 @@ class StressTest:
         normalisations = {str(model.model.card.normalisation) for model in models}
         if len(normalisations) > 1:
             raise InputError(
-                "The models normalise their inputs in different ways, so their results cannot be held beside each other."
+                "The models normalise their inputs in different ways, so their results cannot be compared; run them separately."
             )
         self._models = {title_of(model.model.card): model for model in models}
         self._normalisation = Normalisation.from_card(models[0].model.card.normalisation)
@@ -331,11 +331,11 @@ class StressTest:
         return scores, shown
 
     def _normalised(self, image: np.ndarray) -> np.ndarray:
-        """All zeros is what the row "GRE := zeros" means by an image."""
+        """An image of zeros stays zero, as the row "GRE := zeros" needs it."""
         return self._normalisation.apply(image) if image.any() else np.zeros_like(image, np.float32)
 
     def _result(self, model: Synthesizer, images: Images) -> np.ndarray | None:
-        """(slice, row, column), or None where the model refuses to do without an input."""
+        """(slice, row, column), or None if the model requires an input that is missing."""
         card = model.model.card
         if any(role not in images for role in card.required):
             return None
@@ -358,7 +358,7 @@ def _measures(
 
 
 def _chosen_slices(subject: Subject, count: int) -> np.ndarray:
-    """So many slices: those with most of a lesion, and others spread over the rest."""
+    """`count` slices: those with most of a lesion, and others spread over the rest."""
     total = len(subject.labels)
     codes = [code for code, name in LABELS.items() if name in ("bone-marrow edema", "ganglion")]
     lesion = np.isin(subject.labels, codes).sum(axis=(1, 2))

@@ -10,7 +10,7 @@ import numpy as np
 from ccdnn.writing import replacing
 from ccdnn_training.evaluation.stress import INPUT_CONTRASTS, Shown, StressScore
 
-# Measure → its column's title and the digits it is written with.
+# Measure → column title and number of digits.
 COLUMNS = {
     "r": ("r", 2),
     "contrast of bone-marrow edema": ("edema kept", 2),
@@ -27,22 +27,22 @@ COLUMNS = {
 _PERCENT = ("false bright marrow", "streaks in air")
 
 EXPLANATION = """\
-Each row changes one thing in the inputs of otherwise unchanged studies. Where there are several models, their figures stand side by
-side, in the order {models}; – is an input that a model refuses to do without, or a change that cannot be made to these studies.
+Each row changes one thing in the inputs of otherwise unchanged studies. The figures of several models are in the order {models}.
+A – marks an input that a model requires, or a change that cannot be made to these studies.
 
 - **r**: correlation with the study's STIR in the body. **kept**: a lesion's contrast to marrow, 1 is as acquired. **CNR**: of the
   lesion to marrow.
-- **fluid, muscle, marrow : fat**: their brightness against fat's over the same in the acquired STIR, 1 is as acquired.
-- **marrow SD**: of healthy marrow over the acquired one. **false bright**: healthy marrow brighter than half an edema's contrast
-  where the acquired STIR is not.
-- **crescent**: what the change adds to marrow within 6 pixels of its border (99th percentile), over an edema's contrast.
-- **streaks**: how far air 6 to 20 pixels outside the skin deviates from its median (99th percentile), over the body's 99.5th
-  percentile.
+- **fluid, muscle, marrow : fat**: their brightness relative to fat, divided by the same in the acquired STIR; 1 is as acquired.
+- **marrow SD**: of healthy marrow, divided by the acquired one. **false bright**: healthy marrow brighter than half an edema's
+  contrast where the acquired STIR is not.
+- **crescent**: what the change adds to marrow within 6 pixels of its border (99th percentile), relative to an edema's contrast.
+- **streaks**: how far air 6 to 20 pixels outside the skin deviates from its median (99th percentile), relative to the body's
+  99.5th percentile.
 """
 
 
 def markdown(scores: Sequence[StressScore], models: Sequence[str], changes: Iterable[str]) -> str:
-    """Means over the subjects, a row a change."""
+    """Means over the subjects, one row per change."""
     found = {score.measure for score in scores}
     columns = {measure: column for measure, column in COLUMNS.items() if measure in found}
     values: dict[tuple[str, str, str], list[float]] = {}
@@ -67,7 +67,7 @@ def _mean_text(values: Sequence[float], digits: int, percent: bool) -> str:
 
 
 def draw(shown: Sequence[Shown], models: Sequence[str], path: Path) -> None:
-    """A row a change: the inputs, the STIR it is held against, and what each model makes of it."""
+    """One row per change: the inputs, the reference STIR, and each model's result."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -1,4 +1,4 @@
-"""Models on simulated subjects that no training saw, beside the predictors without a network."""
+"""Models on simulated subjects unseen in training, compared with predictors without a network."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ccdnn_training.parallel import fresh_processes
 from ccdnn_training.physics.protocol import INPUT_CONTRASTS
 
 METRICS = ("MSE", "PSNR", "SSIM", "MS-SSIM")
-# What else is measured, where a subject has it (`evaluation.checks`): metric → digits it is written with.
+# Further metrics, where a subject has them (`evaluation.checks`): metric → number of digits.
 CHECKS = {
     "contrast of bone-marrow edema": 2,
     "CNR of bone-marrow edema": 1,
@@ -38,7 +38,7 @@ _COMPARED = ("PSNR", "SSIM", "MS-SSIM", "contrast of bone-marrow edema", "false 
 
 @dataclass(frozen=True)
 class Score:
-    """One metric of one method on one subject: of `METRICS` or `CHECKS`."""
+    """One metric (of `METRICS` or `CHECKS`) of one method on one subject."""
 
     subject: str
     method: str
@@ -47,7 +47,7 @@ class Score:
 
 
 def title_of(model: Model, missing: Sequence[str] = ()) -> str:
-    """What a model is called among the methods."""
+    """A model's name among the methods."""
     without = f", without {' and '.join(Role(role).label for role in missing)}" if missing else ""
     return f"{model.card.name} {model.card.version}{without}"
 
@@ -60,15 +60,15 @@ def score_subjects(
     jobs: int = 1,
     on_subject: Callable[[int, int], None] | None = None,
 ) -> list[Score]:
-    """Score the networks, a pixel regressor fitted on `train`, and each input scaled to fit best, on the `test` subjects.
+    """Score the networks, a pixel regressor fitted on `train`, and the best affine fit of each input, on the `test` subjects.
 
-    A network that can do without an input is scored with all inputs and without that one. All methods predict the acquired STIR
-    in the cards' normalisation; then both are divided by the acquired STIR's maximum (its minimum is 0), one factor for a
-    subject, so that images are on 0–1 as in the paper's section 2.8.
+    A network with an optional input is scored with all inputs and without that one. All methods predict the acquired STIR
+    in the cards' normalisation; then both are divided by the acquired STIR's maximum (its minimum is 0), one factor per
+    subject, so that images are scaled to 0–1 as in the paper's section 2.8.
 
     Args:
-        models: of one normalisation.
-        train, test: subjects of slice caches normalised as the models' cards say.
+        models: all with the same normalisation.
+        train, test: subjects of slice caches normalised as the models' cards state.
         jobs: processes, of one thread each.
         on_subject: called with (subjects done, subjects).
     """
@@ -137,7 +137,7 @@ def summarise(scores: list[Score]) -> Iterator[tuple[str, dict[str, tuple[float,
 
 
 def write_scores(scores: list[Score], path: Path) -> None:
-    """The raw scores, a row a subject and method, as CSV; empty where a subject has no such lesion."""
+    """Write the raw scores as CSV, one row per subject and method; empty if a subject does not have the lesion."""
     rows: dict[tuple[str, str], dict[str, float]] = {}
     for score in scores:
         rows.setdefault((score.subject, score.method), {})[score.metric] = score.value
@@ -150,7 +150,7 @@ def write_scores(scores: list[Score], path: Path) -> None:
 
 
 def write_results(scores: list[Score], method: str, measured_on: str, command: str, path: Path) -> None:
-    """The figures of one method for a model's card, as JSON; those without an input are named so."""
+    """Write the figures of one method for a model's card, as JSON; figures without an input are named accordingly."""
     results = []
     for title, row in summarise(scores):
         suffix = title.removeprefix(method)  # ", without GRE"
@@ -165,7 +165,7 @@ def write_results(scores: list[Score], method: str, measured_on: str, command: s
 
 
 def markdown_table(scores: list[Score]) -> str:
-    """Mean ± SD over subjects, a row a method, with the paper's in-vivo figures; the checks; the first method's lead."""
+    """Mean ± SD over subjects, one row per method, with the paper's in-vivo figures; the checks; the first method's lead."""
     lines = ["| method | n | MSE · 10³ | PSNR (dB) | SSIM | MS-SSIM |", "|---|---|---|---|---|---|"]
     rows = dict(summarise(scores))
     for method, row in rows.items():
@@ -183,9 +183,10 @@ def _check_lines(rows: Mapping[str, Mapping[str, tuple[float, float, int]]], met
     if not metrics:
         return
     yield (
-        "\nContrast of a lesion to marrow, of the acquired: 1 is as acquired, 0 not to be seen, negative a lesion that is dark. "
-        "Marrow SD: of healthy marrow over the acquired one. False bright marrow: share of healthy marrow brighter than half an "
-        "edema's contrast where the acquired is not. Streaks: deviation of air near the skin, over the body's 99.5th percentile.\n"
+        "\nContrast of a lesion to marrow, relative to the acquired one: 1 is as acquired, 0 invisible, negative a dark lesion. "
+        "Marrow SD: of healthy marrow, divided by the acquired one. False bright marrow: share of healthy marrow brighter than "
+        "half an edema's contrast where the acquired is not. Streaks: deviation of air near the skin, relative to the body's "
+        "99.5th percentile.\n"
     )
     counts = {metric: max(row[metric][2] for row in rows.values() if metric in row) for metric in metrics}
     yield " | ".join(["| method", *(f"{metric} (n = {counts[metric]})" for metric in metrics)]) + " |"
@@ -200,11 +201,11 @@ def _spread(figures: tuple[float, float, int], digits: int) -> str:
 
 
 def _lead_lines(scores: list[Score], checks: Sequence[str]) -> Iterator[str]:
-    """What the first method has more than each other one, subject by subject, with Wilcoxon's P."""
+    """How far the first method is ahead of each other one, subject by subject, with Wilcoxon's P."""
     metrics = [metric for metric in _COMPARED if metric in (*METRICS, *checks)]
     methods = list(dict.fromkeys(score.method for score in scores))
     values = {(s.method, s.metric, s.subject): s.value for s in scores}
-    yield f"\n{methods[0]} less each other method, mean over subjects, P of Wilcoxon's signed-rank test:\n"
+    yield f"\n{methods[0]} minus each other method, mean over subjects, P of Wilcoxon's signed-rank test:\n"
     yield " | ".join(["| method", *metrics]) + " |"
     yield "|---" * (1 + len(metrics)) + "|"
     for method in methods[1:]:

@@ -20,7 +20,7 @@ _CC_DNN = f"{ContrastConversion.__module__}.{ContrastConversion.__qualname__}"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a fit left.
+    """The result of a fit.
 
     Args:
         network: in evaluation mode, on the CPU.
@@ -38,14 +38,14 @@ class Checkpoint:
 def read_checkpoint(path: Path) -> Checkpoint:
     """
     Raises:
-        ModelError: the file cannot be read or is not of a fit of CC-DNN.
+        ModelError: the file cannot be read or is not from a fit of CC-DNN.
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
         model, data = dict(content["hyper_parameters"]), dict(content["datamodule_hyper_parameters"])
         weights = {key.removeprefix(_PREFIX): value for key, value in content["state_dict"].items() if key.startswith(_PREFIX)}
         if (kind := model.pop("_class_path", _CC_DNN)) != _CC_DNN:
-            raise ModelError(f"{path} is a fit of {kind.rpartition('.')[2]}; the engine runs CC-DNN alone.")
+            raise ModelError(f"{path} is a fit of {kind.rpartition('.')[2]}; the engine runs only CC-DNN.")
         network = CCDNN(model["branch_width"], fusion_dilations=model.get("fusion_dilations") or UNDILATED)
         network.load_state_dict(weights)
         return Checkpoint(network.eval(), model, data, int(content["epoch"]) + 1, int(content["global_step"]))

@@ -28,7 +28,7 @@ class FitCommand(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--run", type=str, default="runs/fit", help="folder for checkpoints and logs")
-        if issubclass(ContrastConversion, self._model_class):  # a configuration without `class_path` is one of CC-DNN
+        if issubclass(ContrastConversion, self._model_class):  # a configuration without `class_path` is for CC-DNN
             parser.set_defaults({"model": {"class_path": f"{ContrastConversion.__module__}.{ContrastConversion.__qualname__}"}})
 
     def instantiate_trainer(self, **settings: Any) -> Trainer:
@@ -36,7 +36,7 @@ class FitCommand(LightningCLI):
         given = self._get(self.config_init, "trainer", default={})
         folder = str(run / "checkpoints")
         keep = {"dirpath": folder, "enable_version_counter": False}
-        # The timer counts over stops and resumptions, so `trainer.max_time` is that of the whole fit; it ends with an epoch.
+        # The timer counts across stops and resumptions, so `trainer.max_time` limits the whole fit, which ends with an epoch.
         timer, settings["max_time"] = Timer(given.get("max_time"), interval="epoch"), None
         settings["callbacks"] = [
             *(given.get("callbacks") or []),
@@ -54,19 +54,19 @@ class FitCommand(LightningCLI):
 
 
 def fit(arguments: list[str], callbacks: Sequence[Callback] = (), *, kind: type[LightningModule] = LightningModule) -> Trainer:
-    """Run `fit` with Lightning's arguments (`--config FILE` and overrides); raises SystemExit where they are wrong.
+    """Run `fit` with Lightning's arguments (`--config FILE` and overrides); raises SystemExit if they are wrong.
 
-    Model and data are of the classes that the configuration names under `class_path`; without one the model is CC-DNN.
+    The configuration names the classes of model and data under `class_path`; without one the model is CC-DNN.
 
     Args:
         callbacks: to run after those of the configuration.
         kind: what the model must be.
 
     Raises:
-        InputError: no such checkpoint, a device that is not there, data that cannot be used.
+        InputError: the checkpoint, a device or the data cannot be used.
         FitError: see `FiniteGuard`.
     """
-    # Lightning warns whoever calls it from a program that has arguments of its own.
+    # Lightning warns when it is called from a program with its own arguments.
     warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
     try:
         command = FitCommand(

@@ -34,13 +34,13 @@ def export_checkpoint(
     """Write the network of a Lightning `checkpoint` with a card, weights as float16, and return the file's SHA-256.
 
     Args:
-        cache_folder: slice cache it was fitted on, the checkpoint knows the fold; None for images simulated during the fit.
-        licence: SPDX identifier; Apache-2.0 for simulated knees, not stated for a cohort's own, if None.
-        results: figures of this very network, which `ccdnn-train evaluate` measured on an export without them.
+        cache_folder: slice cache it was fitted on (the checkpoint has the fold); None for images simulated during the fit.
+        licence: SPDX identifier; if None, Apache-2.0 for simulated knees and not stated for a cohort's own.
+        results: figures of this network, which `ccdnn-train evaluate` measured on an export without them.
 
     Raises:
-        ModelError: the checkpoint, or the model that the fit began with, cannot be read or is not of this project's fits.
-        InputError: there is no such cache, or none was named for a fit that had one.
+        ModelError: the checkpoint, or the model that the fit began with, cannot be read or is not from a fit of this project.
+        InputError: the cache does not exist, or none was named for a fit that used one.
     """
     fitted = read_checkpoint(checkpoint)
     facts = _facts(fitted.data, cache_folder)
@@ -72,7 +72,7 @@ def export_checkpoint(
 
 
 def bundle(model: Path, name: str, title: str) -> None:
-    """List `model` in the `models.json` beside it, or put its new hash there; the first model listed is the default."""
+    """List `model` in the `models.json` next to it, or update its hash there; the first model listed is the default."""
     catalog = model.parent / CATALOG_NAME
     rows = json.loads(catalog.read_text(encoding="utf-8"))["models"] if catalog.exists() else []
     row = {"id": name, "title": title, "file": model.name, "sha256": hashlib.sha256(model.read_bytes()).hexdigest()}
@@ -82,19 +82,19 @@ def bundle(model: Path, name: str, title: str) -> None:
 
 
 def read_results(path: Path) -> tuple[MeasuredResult, ...]:
-    """The figures that `ccdnn-train evaluate` left in `path`.
+    """Read the figures that `ccdnn-train evaluate` wrote to `path`.
 
     Raises:
-        InputError: the file cannot be read or holds something else.
+        InputError: the file cannot be read or has other content.
     """
     try:
         return tuple(MeasuredResult(**entry) for entry in json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError, ModelError) as error:
-        raise InputError(f"{path} does not hold the results of `ccdnn-train evaluate` ({error}).") from error
+        raise InputError(f"{path} is not a results file of `ccdnn-train evaluate` ({error}).") from error
 
 
 def _facts(data: dict[str, Any], cache_folder: Path | None) -> DataFacts:
-    """What the card says of the data with these settings."""
+    """The card's facts about the data with these settings."""
     if "shares" in data:
         return facts_of_simulated_patches(data)
     if cache_folder is None:
@@ -103,7 +103,7 @@ def _facts(data: dict[str, Any], cache_folder: Path | None) -> DataFacts:
 
 
 def _started_from(settings: dict[str, Any]) -> dict[str, str]:
-    """Which model the fit began with, if with any."""
+    """The model that the fit began with, if any."""
     if not settings.get("start_from"):
         return {}
     start = load_model(settings["start_from"])
@@ -111,7 +111,7 @@ def _started_from(settings: dict[str, Any]) -> dict[str, str]:
 
 
 def _plain(settings: dict[str, Any]) -> dict[str, Any]:
-    """The settings that are a figure or a word; a path of the machine that trained says nothing to a reader."""
+    """The settings that are numbers or words; paths of the training machine mean nothing to a reader."""
     shares = {key: settings.get(key) for key in ("focus", "missing", "shares")}
     words = {key: ", ".join(f"{name} {share:g}" for name, share in found.items()) for key, found in shares.items() if found}
     return {

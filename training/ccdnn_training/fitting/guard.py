@@ -1,4 +1,4 @@
-"""Stops a fit whose loss or gradients are no longer numbers, before that reaches a checkpoint."""
+"""Stops a fit whose loss or gradients are no longer finite, before they reach a checkpoint."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from torch import Tensor
 
 from ccdnn.errors import CcdnnError
 
-# A look at the flag makes the processor wait for the GPU, so there it is looked at now and then, and always before a checkpoint.
+# Reading the flag makes the CPU wait for the GPU. On a GPU it is read only now and then, and always before a checkpoint.
 STEPS_BETWEEN_LOOKS = 50
 
-# A resumed fit keeps its learning rate: the optimizer's state holds it.
+# A resumed fit keeps its learning rate, which is part of the optimizer's state.
 _ADVICE = (
-    "No checkpoint was made of it. Go on from the last one (--ckpt_path) with --trainer.gradient_clip_val 1 or "
-    "--trainer.precision 32-true, or start anew with a lower --model.learning_rate."
+    "This state was not saved. Resume from the last checkpoint (--ckpt_path) with --trainer.gradient_clip_val 1 or "
+    "--trainer.precision 32-true, or start again with a lower --model.learning_rate."
 )
 
 
 class FitError(CcdnnError):
-    """A fit that cannot go on."""
+    """A fit that cannot continue."""
 
     exit_code = 7
 
@@ -30,7 +30,7 @@ class FitError(CcdnnError):
 class FiniteGuard(Callback):
     """Watches the loss and the gradients of every layer, in every process.
 
-    A step that goes wrong ends the fit: on a CPU before it is taken, on a GPU some steps later and before the next checkpoint.
+    A bad step ends the fit: on a CPU before the step is taken, on a GPU some steps later but before the next checkpoint.
     Gradients are not watched where a loss scaler (`precision: 16-mixed`) lets them overflow to find its scale.
 
     Raises:
@@ -40,7 +40,7 @@ class FiniteGuard(Callback):
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         self._names = [name for name, parameter in module.named_parameters() if parameter.requires_grad]
         device = module.device
-        self._step = torch.full((), math.inf, device=device)  # the first that went wrong
+        self._step = torch.full((), math.inf, device=device)  # the first bad step
         self._current = self._loss = torch.zeros((), device=device)
         self._wrong = torch.zeros(len(self._names), dtype=torch.bool, device=device)
         self._every = STEPS_BETWEEN_LOOKS if device.type == "cuda" else 1
@@ -69,12 +69,12 @@ class FiniteGuard(Callback):
         if math.isinf(step):
             return
         loss, layer = float(self._loss), self._names[int(self._wrong.float().argmax())]
-        what = f"the gradient of {layer} is not finite, the loss still {loss:g}" if math.isfinite(loss) else f"the loss is {loss:g}"
+        what = f"the gradient of {layer} is not finite; the loss is {loss:g}" if math.isfinite(loss) else f"the loss is {loss:g}"
         raise FitError(f"At step {int(step)} {what}. {_ADVICE}")
 
 
 def _gradient_sums(module: LightningModule, names: list[str]) -> Tensor:
-    """One number a layer, not finite where a value of its gradient is not: no sum hides an infinity or a NaN."""
+    """One number per layer, not finite if any value of its gradient is not: a sum does not hide an infinity or a NaN."""
     parameters = dict(module.named_parameters())
     gradients = [parameters[name].grad for name in names]
     absent = torch.zeros((), device=module.device)

@@ -28,7 +28,7 @@ class TwoPhaseTraining(LightningModule):
             zero, for schedules far shorter than the paper's.
         decay: of the "keras" schedule.
         ratio_c2, ratio_c3, window, variation: see `PhasedLoss`.
-        intensity_scale: brings the cache's intensities to about 0–1 for the losses, as the paper has them: c3 compares
+        intensity_scale: brings the cache's intensities to about 0–1 for the losses, as in the paper: c3 compares
             variances, so its weight against c1 depends on the unit.
         freeze_statistics_from: share of all steps after which batch normalisation uses its running statistics, as it will in
             inference. In small batches of patches the batch's own statistics differ so much that they act as noise.
@@ -79,7 +79,7 @@ class TwoPhaseTraining(LightningModule):
         return parts["loss"]
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_index: int, dataloader_idx: int = 0) -> None:
-        """The squared error, and for further sets of validation slices, which are only looked at, the correlation."""
+        """The squared error; for further sets of validation slices, which are only monitored, the correlation."""
         images, label = batch
         output = self(images).float()
         settings = {"on_epoch": True, "batch_size": len(images), "sync_dist": True, "add_dataloader_idx": False}
@@ -90,7 +90,7 @@ class TwoPhaseTraining(LightningModule):
             self.log(f"validation/{names[dataloader_idx]}/r", torch.nan_to_num(correlation), **settings)
 
     def configure_optimizers(self) -> dict[str, Any]:
-        # Keras's Adam adds 1e-7 to the root; PyTorch's default 1e-8 differs by nothing that shows.
+        # Keras's Adam adds 1e-7 to the root; PyTorch's default of 1e-8 makes no visible difference.
         optimizer = torch.optim.Adam(self.network.parameters(), lr=self.hparams.learning_rate, eps=1e-7)
         steps = self.trainer.estimated_stepping_batches
         factor = self._keras_factor if self.hparams.schedule == "keras" else lambda step: _cosine_factor(step, steps)
@@ -107,7 +107,7 @@ class ContrastConversion(TwoPhaseTraining):
     Args:
         branch_width: 64 in the paper, 32 for the small model.
         fusion_dilations: of the two convolutions in each block of the fusion, see `CCDNN`; None is the paper's network.
-        start_from: model file whose weights the fit begins with, to suit a model to other data; None begins at random.
+        start_from: model file whose weights the fit begins with, to adapt a model to other data; None begins with random weights.
         settings: of `TwoPhaseTraining`.
     """
 
@@ -132,7 +132,7 @@ class ContrastConversion(TwoPhaseTraining):
         start = load_model(path)
         if start.card.branch_width != width:
             raise ModelError(f"{path} has {start.card.branch_width} maps a branch, not {width}; set branch_width to that.")
-        # Weights do not depend on dilations: a file made before cards stated them, or a narrower window, is a start as well.
+        # Weights do not depend on dilations, so a model with another window, or a card that does not state them, is also accepted.
         self.network.load_state_dict(start.network.state_dict())
 
 

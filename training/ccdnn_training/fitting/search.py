@@ -1,4 +1,4 @@
-"""The loss's ratios and window, chosen by the validation error and nothing else (section 2.6, Figure S2).
+"""The loss's ratios and window, chosen by the validation error alone (section 2.6, Figure S2).
 
 OUT/
   c2_0.3-c3_0.3-k_5/    a trial: the folder of its fit, and result.json once it is done
@@ -46,7 +46,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Result:
-    """A trial and its validation error after the last epoch; NaN where the fit came to no end (`note` says why)."""
+    """A trial and its validation error after the last epoch; NaN if the fit failed (`note` gives the reason)."""
 
     trial: Trial
     validation_mse: float
@@ -66,17 +66,17 @@ def search(
     command: str,
     on_trial: Callable[[int, int], None] | None = None,
 ) -> list[Result]:
-    """Fit every trial that has no result in `folder` yet, and write the tables and charts anew after each.
+    """Fit every trial that has no result in `folder` yet, and update the tables and charts after each.
 
-    A trial that was stopped goes on from its last checkpoint.
+    A stopped trial resumes from its last checkpoint.
 
     Args:
-        arguments: of `fit`, the same for all trials.
+        arguments: arguments of `fit`, the same for all trials.
         command: the whole command, for the table.
         on_trial: called with (trials done, trials).
 
     Raises:
-        InputError: `folder` holds trials of other settings; no trial came to an end.
+        InputError: `folder` contains trials of other settings; or no trial finished.
     """
     settings = _fingerprint(arguments)
     known = {trial: _known_result(trial, folder / trial.name, settings) for trial in trials}
@@ -88,7 +88,7 @@ def search(
         if on_trial:
             on_trial(done, len(trials))
     if all(math.isnan(result.validation_mse) for result in results):
-        raise InputError(f"No trial of the search came to an end: {results[0].note}")
+        raise InputError(f"No trial of the search finished: {results[0].note}")
     return results
 
 
@@ -127,7 +127,7 @@ def _known_result(trial: Trial, folder: Path, settings: str) -> Result | None:
 
 
 def _fingerprint(arguments: Sequence[str]) -> str:
-    """Of the arguments and of the configuration files among them."""
+    """Hash of the arguments and of the configuration files among them."""
     digest = hashlib.sha256()
     for argument in arguments:
         content = Path(argument).read_bytes() if Path(argument).is_file() else argument.encode()
@@ -148,7 +148,7 @@ def _write(results: Sequence[Result], folder: Path, command: str) -> None:
         return
     best = best_of(results).trial
     for field in fields(Trial):
-        # As in Figure S2: one setting changes, the others stay the best ones.
+        # As in Figure S2: one setting changes, the others keep their best values.
         line = sorted(
             (getattr(r.trial, field.name), 1e3 * r.validation_mse)
             for r in results
@@ -162,7 +162,7 @@ def _write(results: Sequence[Result], folder: Path, command: str) -> None:
 
 def _markdown(table: Table, command: str) -> str:
     lines = [
-        f"{table.title}: after the last epoch, on validation subjects alone; the best first.\n",
+        f"{table.title}: after the last epoch, on validation subjects only; best first.\n",
         f"Command: `{command}`\n",
         "| " + " | ".join(column.heading for column in table.columns) + " |",
         "|---" * len(table.columns) + "|",

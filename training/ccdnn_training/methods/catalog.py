@@ -1,4 +1,4 @@
-"""Every method of the comparison by the name that commands and configurations give it."""
+"""Every method of the comparison by its name in commands and configurations."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class UNetMethod(NetworkMethod):
     training = UNetConversion
 
 
-# In the order of the paper's Table 1, its fifth method last, CC-DNN first: all others are held against it.
+# In the order of the paper's Table 1, with its fifth method last. CC-DNN, the first, is compared with all others.
 METHODS: Mapping[str, type[Method]] = {
     "cc-dnn": CCDNNMethod,
     "multimodal": MultimodalMethod,

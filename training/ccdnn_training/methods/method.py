@@ -1,4 +1,4 @@
-"""The interface that every method of the comparison has (section 2.7): fit, predict, save, load."""
+"""The interface of every method of the comparison (section 2.7): fit, predict, save, load."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Fit:
-    """What a fit gave and what it took.
+    """The result of a fit and its cost.
 
     Args:
         method: ready to predict.
-        seconds: of fitting and validating, pauses between a stop and its resumption left out.
-        device: it ran on, in words.
-        progress: how long it was fitted and what was chosen, in words.
+        seconds: time of fitting and validation, without pauses between a stop and its resumption.
+        device: the device it ran on, as text.
+        progress: how long it was fitted and which state was kept, as text.
     """
 
     method: Method
@@ -28,13 +28,13 @@ class Fit:
 
 
 class Method(ABC):
-    """A way to make STIR from T1-w, T2-w and GRE; an instance is fitted.
+    """A method that predicts STIR from T1-w, T2-w and GRE; an instance is fitted.
 
     Images are in the units of the slice cache it was fitted on, inputs in the order of its contrasts.
     """
 
-    title: ClassVar[str]  # what tables call it
-    suffix: ClassVar[str]  # of its files
+    title: ClassVar[str]  # name in tables
+    suffix: ClassVar[str]  # suffix of its files
 
     @classmethod
     @abstractmethod
@@ -43,10 +43,10 @@ class Method(ABC):
 
         Args:
             config: the method's settings, a YAML file.
-            run: folder for what the fit leaves on its way; a fit that was stopped goes on from there.
+            run: folder for checkpoints and logs; a stopped fit resumes from it.
 
         Raises:
-            InputError: configuration or cache cannot be used.
+            InputError: the configuration or cache cannot be used.
         """
 
     @abstractmethod
@@ -55,17 +55,17 @@ class Method(ABC):
 
     @abstractmethod
     def save(self, path: Path) -> None:
-        """Write what `load` needs, whole or not at all.
+        """Write what `load` needs, atomically.
 
         Raises:
-            OutputError: it cannot be written.
+            OutputError: the file cannot be written.
         """
 
     @classmethod
     @abstractmethod
     def load(cls, path: Path) -> Method:
-        """What `save` wrote. The file is read as data: nothing in it is run.
+        """Read what `save` wrote. The file is read as data; no code in it is executed.
 
         Raises:
-            ModelError: the file cannot be read, or is of another method.
+            ModelError: the file cannot be read, or belongs to another method.
         """

@@ -1,7 +1,7 @@
 """Multimodal synthesis (Chartsias, Joyce, Giuffrida and Tsaftaris, IEEE TMI 2018): any subset of contrasts to one latent image.
 
 Each contrast has an encoder to 16 latent maps at full resolution (half as many as in its first layer); the maps of all contrasts
-are fused by their maximum; one decoder makes the target of any of them. Trained so that every contrast alone, and the fusion,
+are fused by their maximum; one decoder predicts the target from any of them. Trained so that every contrast alone, and the fusion,
 decode to the target, and that the latent maps of the contrasts agree.
 """
 
@@ -73,7 +73,7 @@ class MultimodalNetwork(nn.Module):
 
 
 def _initialise(module: nn.Module) -> None:
-    """Glorot's uniform weights, the default of Keras, in which the method's authors wrote it."""
+    """Glorot's uniform weights, the default of Keras, which the method's authors used."""
     if isinstance(module, nn.Conv2d):
         nn.init.xavier_uniform_(module.weight)
         nn.init.zeros_(module.bias)

@@ -21,10 +21,10 @@ from ccdnn_training.methods.method import Fit, Method
 
 
 class NetworkMethod(Method):
-    """A method whose Lightning module, `training`, maps inputs to STIR and has what does so in its `network`.
+    """A method whose Lightning module, `training`, maps inputs to STIR with its `network`.
 
-    Subclasses name `title` and `training`, and say where their papers `stop_early`: then the epoch with the smallest validation
-    error is kept, else the last one of the schedule. Prediction is plain float32 on the GPU if there is one.
+    Subclasses set `title` and `training`, and `stop_early` if their papers do so: the epoch with the smallest validation error is
+    then kept, otherwise the last one of the schedule. Prediction is plain float32, on the GPU if there is one.
     """
 
     training: ClassVar[type[LightningModule]]
@@ -37,19 +37,19 @@ class NetworkMethod(Method):
 
     @classmethod
     def fit(cls, config: Path, cache: Path, fold: int, run: Path) -> Fit:
-        """See `Method.fit`; `config` is one of `ccdnn-train fit`."""
+        """See `Method.fit`; `config` is a configuration of `ccdnn-train fit`."""
         checkpoints = run / "checkpoints"
         resume = ["--ckpt_path", str(checkpoints / "last.ckpt")] if (checkpoints / "last.ckpt").exists() else []
         data = ["--data.init_args.cache", str(cache), "--data.init_args.fold", str(fold)]
         trainer = fit(["--config", str(config), *data, "--run", str(run), *resume], kind=cls.training)
         kept = checkpoints / ("best.ckpt" if cls.stop_early else "last.ckpt")
         if not kept.exists():
-            raise InputError(f"The fit of {config} never validated; lower its check_val_every_n_epoch.")
+            raise InputError(f"The fit of {config} ran no validation; lower its check_val_every_n_epoch.")
         chosen = torch.load(kept, map_location="cpu", weights_only=True)
         module = trainer.lightning_module.cpu()
         module.load_state_dict(chosen["state_dict"])
         (timer,) = (callback for callback in trainer.callbacks if isinstance(callback, Timer))
-        steps = trainer.global_step // len(trainer.optimizers)  # Lightning counts those of every optimiser
+        steps = trainer.global_step // len(trainer.optimizers)  # Lightning counts the steps of every optimiser
         progress = f"{trainer.current_epoch} epochs, {steps} steps; that after epoch {chosen['epoch'] + 1} kept"
         return Fit(cls(module), timer.time_elapsed("train"), device_in_words(trainer.strategy.root_device), progress)
 
@@ -73,7 +73,7 @@ class NetworkMethod(Method):
                 header = file.metadata() or {}
                 weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
             if header.get("method") != cls.title:
-                raise ModelError(f"{path} holds {header.get('method', 'no method of the comparison')}, not {cls.title}.")
+                raise ModelError(f"{path} contains {header.get('method', 'no method of the comparison')}, not {cls.title}.")
             module = cls.training(**json.loads(header["settings"]))
             module.network.load_state_dict(weights)
         except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
@@ -82,7 +82,7 @@ class NetworkMethod(Method):
 
 
 def device_in_words(device: torch.device) -> str:
-    """What it is called in tables."""
+    """The device's name in tables."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{device.type.upper()}, {torch.get_num_threads()} threads"

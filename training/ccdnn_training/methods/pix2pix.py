@@ -1,7 +1,7 @@
 """Pix2pix (Isola, Zhu, Zhou and Efros, CVPR 2017): a U-Net generator against a discriminator of 70×70 patches.
 
-Departures: seven levels instead of eight, since 384 = 3·2⁷; instance normalisation, which is what batch normalisation is at the
-method's batch of 1; and no dropout in prediction, so that a result can be repeated.
+Departures from the paper: seven levels instead of eight, since 384 = 3·2⁷; instance normalisation, which batch normalisation
+amounts to at the method's batch of 1; and no dropout in prediction, so that results are reproducible.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Generator(nn.Module):
     """(batch, contrast, row, column) → (batch, 1, row, column) in −1…1, any height and width.
 
     Args:
-        widths: feature maps of the encoder, one level a halving.
+        widths: feature maps of the encoder's levels; each level halves the resolution.
         contrasts: number of input images.
     """
 
@@ -66,7 +66,7 @@ class PatchDiscriminator(nn.Module):
     """Whether a target is real, given the inputs, for every 70×70 patch: logits (batch, 1, rows, columns).
 
     Args:
-        width: feature maps of the first layer; the next ones have twice as many each.
+        width: feature maps of the first layer; each further layer doubles them.
         channels: number of input images and target together.
     """
 
@@ -87,7 +87,7 @@ class PatchDiscriminator(nn.Module):
 
 
 def _initialise(module: nn.Module) -> None:
-    """Weights from N(0, 0.02), as the method's paper has them."""
+    """Weights from N(0, 0.02), as in the method's paper."""
     if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
         nn.init.normal_(module.weight, 0.0, 0.02)
         nn.init.zeros_(module.bias)
@@ -101,7 +101,7 @@ class Pix2pix(LightningModule):
 
     Args:
         top: intensity of the target that becomes 1 in the generator's −1…1; 0 becomes −1.
-        input_top: the same of the inputs; that of the target, if None.
+        input_top: the same for the inputs; None takes that of the target.
         l1_weight: λ of the method's paper.
         learning_rate: Adam's, of generator and discriminator.
         widths: see `Generator`.
@@ -162,7 +162,7 @@ class Pix2pix(LightningModule):
             torch.optim.Adam(network.parameters(), lr=self.hparams.learning_rate, betas=(0.5, 0.999))
             for network in (self.network, self.discriminator)
         ]
-        # Lightning counts a step for each of the two optimisers, a schedule one for each batch.
+        # Lightning counts one step per optimiser, a schedule one per batch.
         batches = max(1.0, self.trainer.estimated_stepping_batches)
         factor = lambda batch: min(1.0, 2 * max(0.0, 1 - batch / batches))  # noqa: E731
         return optimizers, [torch.optim.lr_scheduler.LambdaLR(optimizer, factor) for optimizer in optimizers]

@@ -1,7 +1,7 @@
 """Replica (Jog, Carass, Roy, Pham and Prince, Medical Image Analysis 2017): random forests from coarse to fine.
 
-Three resolutions, each half of the one before. A forest a level predicts the target from `replica_features`; the coarser level's
-prediction is a feature of the finer one, and in training the true target takes its place.
+There are three resolutions, each half of the previous one. One forest per level predicts the target from `replica_features`. The
+coarser level's prediction is a feature of the finer one; in training the true target takes its place.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ccdnn_training.methods.method import Fit, Method
 from ccdnn_training.methods.replica_features import COARSER, FINEST, features_of
 
 LEVELS = 3
-# The one class of a forest that skops does not vouch for by itself: scikit-learn's arrays of a tree's nodes.
+# The only class of a forest that skops does not trust by default: scikit-learn's arrays of a tree's nodes.
 TRUSTED = ["sklearn.tree._tree.Tree"]
 CONTEXTS = (FINEST, *[COARSER] * (LEVELS - 1))
 
@@ -36,12 +36,12 @@ class ReplicaSettings:
     """The forests' settings; the defaults are those of the method's paper.
 
     Args:
-        trees: of each level.
-        smallest_leaf: training pixels a leaf holds at least.
+        trees: trees per level.
+        smallest_leaf: smallest number of training pixels in a leaf.
         features_per_split: share of the features that a split may choose from.
-        pixels: training pixels of each level.
-        strata: ranges of the target's intensity that give equally many of them, so that rare bright tissue is learned too.
-        seed: of the draw and of the forests.
+        pixels: training pixels per level.
+        strata: number of intensity ranges of the target that contribute equally many pixels, so that rare bright tissue is learned.
+        seed: for the draw and the forests.
         jobs: processor cores; −1 for all.
     """
 
@@ -55,15 +55,15 @@ class ReplicaSettings:
 
     @classmethod
     def read(cls, path: Path) -> ReplicaSettings:
-        """From a YAML file; what it leaves out is as published.
+        """Read settings from a YAML file; those it leaves out are as published.
 
         Raises:
-            InputError: the file cannot be read or has a setting that does not exist.
+            InputError: the file cannot be read or has an unknown setting.
         """
         try:
             return cls(**(yaml.safe_load(path.read_text(encoding="utf-8")) or {}))
         except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError) as error:
-            raise InputError(f"{path} does not hold the settings of Replica ({error}).") from error
+            raise InputError(f"{path} is not a valid settings file of Replica ({error}).") from error
 
 
 PUBLISHED = ReplicaSettings()
@@ -80,17 +80,17 @@ class Replica(Method):
 
     @classmethod
     def fit(cls, config: Path, cache: Path, fold: int, run: Path) -> Fit:
-        """See `Method.fit`; `config` has the fields of `ReplicaSettings`. A fit takes minutes and leaves nothing on its way."""
+        """See `Method.fit`; `config` has the fields of `ReplicaSettings`. A fit takes minutes and writes no checkpoints."""
         settings = ReplicaSettings.read(config)
         started = time.perf_counter()
         method = cls.fit_on(SliceCache(cache, fold).part("train"), settings)
         device = f"CPU, {effective_n_jobs(settings.jobs)} threads"
-        progress = f"{settings.pixels} pixels a level, {LEVELS} forests of {settings.trees} trees"
+        progress = f"{settings.pixels} pixels per level, {LEVELS} forests of {settings.trees} trees"
         return Fit(method, time.perf_counter() - started, device, progress)
 
     @classmethod
     def fit_on(cls, subjects: Sequence[CachedSubject], settings: ReplicaSettings = PUBLISHED) -> Replica:
-        """Fit one forest a level on slices of `subjects`, whose last contrast is the target."""
+        """Fit one forest per level on slices of `subjects`, whose last contrast is the target."""
         rng = np.random.default_rng(settings.seed)
         forests = []
         for level in range(LEVELS):
@@ -121,23 +121,23 @@ class Replica(Method):
         return predicted
 
     def save(self, path: Path) -> None:
-        """Write the forests, whole or not at all, in the format of skops, which runs no code of the file when it is read."""
+        """Write the forests atomically in the skops format; reading it executes no code from the file."""
         with replacing(path) as partial:
             skops.io.dump(self._forests, partial)
 
     @classmethod
     def load(cls, path: Path) -> Replica:
-        """What `save` wrote.
+        """Read what `save` wrote.
 
         Raises:
-            ModelError: the file cannot be read, or holds something else than forests.
+            ModelError: the file cannot be read, or does not contain the forests.
         """
         try:
             forests = skops.io.load(path, trusted=TRUSTED)
-        except Exception as error:  # the reader gives no class of errors of its own
+        except Exception as error:  # the reader has no error class of its own
             raise ModelError(f"{path} cannot be read as the forests of Replica ({error}).") from error
         if not isinstance(forests, list) or len(forests) != LEVELS:
-            raise ModelError(f"{path} holds something else than the {LEVELS} forests of Replica.")
+            raise ModelError(f"{path} does not contain the {LEVELS} forests of Replica.")
         return cls(forests)
 
 
@@ -173,7 +173,7 @@ def _training_pixels(
 
 
 def _stratified(target: np.ndarray, count: int, strata: int, rng: np.random.Generator) -> np.ndarray:
-    """(count, 2) rows and columns; every range of intensity that has pixels gives its share, with repetition if it has few."""
+    """(count, 2) rows and columns; every non-empty intensity range contributes its share, with repetition if it has few pixels."""
     edges = np.linspace(target.min(), target.max(), strata + 1)
     stratum = np.clip(np.digitize(target.ravel(), edges[1:-1]), 0, strata - 1)
     present = np.unique(stratum)

@@ -1,8 +1,8 @@
-"""What Replica (Jog et al., Medical Image Analysis 2017) knows of a pixel, at one resolution.
+"""The features of a pixel in Replica (Jog et al., Medical Image Analysis 2017), at one resolution.
 
     3×3 patch of every contrast · the coarser level's prediction · 32 context means of every contrast
 
-A context mean is the mean over a square whose middle lies in one of 8 directions (45° apart) at one of 4 distances; farther
+A context mean is the mean over a square whose centre lies in one of 8 directions (45° apart) at one of 4 distances; farther
 squares are larger. Its paper has them for one contrast; here every contrast has them.
 """
 
@@ -42,9 +42,9 @@ def features_of(images: np.ndarray, coarser: np.ndarray | None, context: Context
 
     Args:
         images: (contrast, row, column) at this level.
-        coarser: (row, column) at this level, what the coarser level says of the target; None at the coarsest.
-        context: of this level.
-        pixels: (pixel, 2) rows and columns. Beyond the border, the nearest pixel counts.
+        coarser: (row, column) at this level, the coarser level's prediction of the target; None at the coarsest.
+        context: the squares of this level.
+        pixels: (pixel, 2) rows and columns. Beyond the border, the nearest pixel is used.
     """
     means = {width: uniform_filter(images, (1, width, width), mode="nearest") for width in set(context.widths)}
     columns = [_at(images, pixels, row, column) for row, column in _PATCH]

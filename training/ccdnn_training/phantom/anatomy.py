@@ -1,7 +1,7 @@
 """An anatomy for the scanner: which tissues lie in every voxel, and how much of each.
 
-Few tissues meet in one voxel, so an anatomy is kept as layers: in each a tissue's number and its amount. Tissues are numbered as
-`physics.tissues.TISSUE_NAMES` names them, or in any way that the values given to the scanner follow.
+Few tissues meet in one voxel, so an anatomy is stored as layers, each with a tissue's number and its amount. Tissues are numbered
+in the order of `physics.tissues.TISSUE_NAMES`, or in any way that matches the tissue values given to the scanner.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Anatomy:
         tissues: (layer, slice, row, column) uint8, numbers of tissues.
         amounts: the same shape, float16: proton density relative to the tissue's own, times the share of the voxel.
         spacing: mm from voxel to voxel, (slice, row, column).
-        labels: (slice, row, column) uint8, regions as `phantom.render.LABELS` names them; all 0 where there are none.
+        labels: (slice, row, column) uint8, regions as `phantom.render.LABELS` names them; all 0 if there are none.
         vessels, arteries: numbers of the tissues in which blood flows.
     """
 
@@ -40,10 +40,10 @@ class Anatomy:
     def from_amounts(
         cls, amounts: np.ndarray, labels: np.ndarray, spacing: tuple[float, float, float], layers: int | None = None
     ) -> Anatomy:
-        """The layers of dense `amounts` (tissue, slice, row, column), as `phantom.render.render` gives them.
+        """The layers of dense `amounts` (tissue, slice, row, column), as `phantom.render.render` returns them.
 
         Args:
-            layers: how many to keep, the largest amounts first, brought to the voxel's total; None keeps all that there are.
+            layers: number of layers to keep, the largest amounts first, rescaled to the voxel's total; None keeps all.
         """
         count = min(layers or len(amounts), int(np.max(np.count_nonzero(amounts, axis=0), initial=1)))
         shape = (count, *amounts.shape[1:])
@@ -76,7 +76,7 @@ class Anatomy:
         return total
 
     def mixture_of(self, of_tissue: np.ndarray, numbers: Iterable[int]) -> np.ndarray:
-        """`mixture` of these tissues alone."""
+        """`mixture` of only these tissues."""
         chosen = np.zeros_like(of_tissue)
         chosen[list(numbers)] = of_tissue[list(numbers)]
         return self.mixture(chosen)

@@ -61,7 +61,7 @@ def femur(points: Points, shape: BoneShape) -> np.ndarray:
 
 
 def plateau(points: Points, shape: BoneShape) -> np.ndarray:
-    """Distance (mm) above the sloped plane that the head of the tibia ends at."""
+    """Distance (mm) above the sloped plane at which the head of the tibia ends."""
     slope = np.deg2rad(shape.plateau_slope)
     return shapes.half_space(points, (0, 0, -shape.joint_gap), (0, -np.sin(slope), np.cos(slope)))
 

@@ -1,4 +1,4 @@
-"""Painting tissues front to back: what is painted first hides what comes after it."""
+"""Painting tissues front to back: what is painted first hides what is painted later."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Frame:
         return self.x, self.y, self.z
 
     def window(self, low: np.ndarray, high: np.ndarray) -> tuple[slice, slice, slice] | None:
-        """The smallest part of the slab that holds every point of the box `low`…`high` (mm), or None where it holds none."""
+        """The smallest part of the slab that contains every point of the box `low`…`high` (mm), or None if it contains none."""
         inside = np.ones(self.x.shape, dtype=bool)
         for coordinate, lowest, highest in zip(self.points, low, high, strict=True):
             inside &= (coordinate > lowest) & (coordinate < highest)
@@ -43,7 +43,7 @@ class Canvas:
 
     Args:
         shape: (sub-slices, rows, columns).
-        edge: width in mm over which a surface fades at least, one pixel's size: partial volume within the slice plane.
+        edge: least width in mm over which a surface fades, one pixel's size: partial volume within the slice plane.
     """
 
     def __init__(self, shape: tuple[int, int, int], edge: float) -> None:
@@ -84,7 +84,7 @@ class Canvas:
         flatten: tuple[float, float, float] = (1, 1, 1),
         opacity: float = 1.0,
     ) -> None:
-        """Fill a tube along `path` (n, 3), looking only at the part of the slab it can reach."""
+        """Fill a tube along `path` (n, 3), evaluated only in the part of the slab it can reach."""
         path = np.asarray(path, dtype=np.float32)
         reach = max(radii) * np.asarray(flatten) + 2 * self._edge
         window = frame.window(path.min(axis=0) - reach, path.max(axis=0) + reach)

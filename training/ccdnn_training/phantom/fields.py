@@ -1,4 +1,4 @@
-"""Smooth random fields in space, drawn once from a seed and read at any point: what makes a procedural knee organic."""
+"""Smooth random fields in space, drawn once from a seed and read at any point: they make a procedural knee look organic."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class NoiseField:
 
     Args:
         rng: source of the lattice values.
-        scale: width of a bump in mm, one number or one a direction.
+        scale: width of a bump in mm, one number or one per direction.
         smooth: cubic instead of linear interpolation between the lattice's values, for fields that move surfaces.
     """
 
@@ -34,7 +34,7 @@ class NoiseField:
     def __call__(self, points: Points) -> np.ndarray:
         """Values at `points`, three arrays (sub-slice, row, column) that change smoothly from voxel to voxel.
 
-        A field much wider than a voxel is read at every few rows and columns, and interpolated between them.
+        A field much wider than a voxel is evaluated only every few rows and columns, and interpolated between them.
         """
         points = np.broadcast_arrays(*points)
         pixel = np.sqrt(sum(float(p[0, 0, -1] - p[0, 0, 0]) ** 2 for p in points)) / max(1, points[0].shape[2] - 1)
@@ -63,7 +63,7 @@ def _interpolation(nodes: np.ndarray) -> np.ndarray:
 
 
 class Warp:
-    """A smooth displacement of space, up to a few `amplitude` mm, over distances of `scale` mm."""
+    """A smooth displacement of space by up to a few times `amplitude` mm, over distances of `scale` mm."""
 
     def __init__(self, rng: np.random.Generator, amplitude: float, scale: float) -> None:
         self._amplitude = np.float32(amplitude)

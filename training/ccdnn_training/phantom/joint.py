@@ -58,7 +58,7 @@ def cover_with_cartilage(
     joint: JointShape,
     bone: BoneShape,
 ) -> Surfaces:
-    """Cartilage is a shell on the articular part of each bone that thins out over the last 4 mm of it."""
+    """Cartilage is a shell on the articular part of each bone that thins out over its last 4 mm."""
     articular_femur = shapes.intersection(
         shapes.half_space(femoral.points, (0, 0, 38), (0, -0.3, 1)),
         np.abs(femoral.x) - 34,
@@ -93,9 +93,9 @@ def paint_cartilage(canvas: Canvas, surfaces: Surfaces, texture: np.ndarray) -> 
 
 
 def paint_menisci(canvas: Canvas, tibial: Frame, surfaces: Surfaces, joint: JointShape, bone: BoneShape) -> None:
-    """Two C-shaped wedges: what is left between the cartilages in a ring around each compartment's centre.
+    """Two C-shaped wedges: the space between the cartilages in a ring around each compartment's centre.
 
-    Inside the ring the cartilages touch, but for a film of fluid.
+    Inside the ring the cartilages touch, except for a film of fluid.
     """
     femoral, tibial_plate = surfaces.femoral_cartilage, surfaces.tibial_cartilage
     between = np.maximum(0.15 - femoral, 0.15 - tibial_plate)

@@ -1,4 +1,4 @@
-"""One knee: everything drawn from a seed, and painted, slab by slab, from front to back."""
+"""One knee, drawn from a seed and painted slab by slab from front to back."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Knee:
     """A random knee.
 
     Args:
-        seed: decides everything; the same seed is the same knee on any grid.
+        seed: determines everything; the same seed gives the same knee on any grid.
         edema: add bone-marrow edema; ganglion: add a ganglion. Neither changes the rest of the knee.
     """
 
@@ -50,7 +50,7 @@ class Knee:
         self.joint = joint.JointShape.draw(shape_rng)
         self.soft = soft_tissue.SoftShape.draw(shape_rng)
         self.cortex = shape_rng.uniform(0.9, 1.4)  # mm, of the epiphysis; the shaft's is thicker
-        self.red_marrow = shape_rng.uniform(-1.2, 0.6)  # threshold: higher is less
+        self.red_marrow = shape_rng.uniform(-1.2, 0.6)  # threshold: higher means less
         self.edema = pathology.Edema.draw(lesion_rng) if edema else None
         self.ganglion = pathology.Ganglion.draw(lesion_rng) if ganglion else None
 

@@ -18,7 +18,7 @@ GANGLION_SITES = ((-3, -38, 0), (4, 16, 4), (8, 34, 2), (-18, -50, 14))
 
 @dataclass(frozen=True)
 class Edema:
-    """An ill-defined region of water-rich marrow, `radius` in mm; `strength` is the share of the marrow it takes in its middle."""
+    """An ill-defined region of water-rich marrow, `radius` in mm; `strength` is the share of the marrow it takes at its centre."""
 
     bone: str
     centre: tuple[float, float, float]

@@ -1,6 +1,6 @@
-"""Bodies that are no knees: random regions of random tissues, large and small, smooth and rough, sharp and blurred.
+"""Bodies that are not knees: random regions of random tissues, large and small, smooth and rough, sharp and blurred.
 
-The relation of STIR to the inputs is local. Regions without a knee's layout keep a network from leaning on where things lie in it.
+The relation of STIR to the inputs is local. Regions without a knee's layout keep a network from relying on positions in the knee.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _SMALL_PARTS = (10, 80)
 def random_regions(rng: np.random.Generator, *, slices: int = 8, matrix: int = 256) -> Anatomy:
     """A body of random regions in air; tissue 0 is air, the others are numbered from 1.
 
-    Voxels have the size of a knee's, 0.3 to 0.6 mm in slices 3.6 mm apart, and regions lengths from a few to a hundred of them.
+    Voxels have the size of a knee's, 0.3 to 0.6 mm in slices 3.6 mm apart; regions are a few to a hundred voxels long.
     """
     shape = (slices, matrix, matrix)
     pixel = float(rng.uniform(0.3, 0.6))
@@ -26,7 +26,7 @@ def random_regions(rng: np.random.Generator, *, slices: int = 8, matrix: int = 2
     background = _Layer(_winner(rng, int(rng.integers(*_REGIONS)), spacing, shape, (12.0, 60.0)), np.ones(shape, np.float32))
     count = 1 + int(background.tissues.max())
 
-    # A second tissue shares each region's voxels, in a pattern of its own: no tissue of a body is uniform.
+    # A second tissue shares each region's voxels, in its own pattern: real tissue is not uniform.
     pattern = _field(rng, _length(rng, 0.6, 12.0), spacing, shape)
     amplitude = rng.uniform(0, 0.35, count).astype(np.float32)[background.tissues]
     share = np.clip(amplitude * (pattern + 0.5), 0, 1)
@@ -55,7 +55,7 @@ def random_regions(rng: np.random.Generator, *, slices: int = 8, matrix: int = 2
 
 
 class _Layer:
-    """Tissue numbers and the share of each voxel they take of what is behind, (slice, row, column) each."""
+    """Tissue numbers, and the share of each voxel that they take from the layers behind, (slice, row, column) each."""
 
     def __init__(self, tissues: np.ndarray, share: np.ndarray) -> None:
         self.tissues, self.share = tissues.astype(np.uint8), share.astype(np.float32)
@@ -68,7 +68,7 @@ def tissue_count(anatomy: Anatomy) -> int:
 def _winner(
     rng: np.random.Generator, count: int, spacing: tuple[float, ...], shape: tuple[int, ...], lengths: tuple[float, float]
 ) -> np.ndarray:
-    """Numbers 0 … count − 1, (slice, row, column) uint8: in each voxel that of the highest of so many smooth fields."""
+    """Numbers 0 … count − 1, (slice, row, column) uint8: in each voxel the index of the highest of `count` smooth fields."""
     best, highest = np.zeros(shape, np.uint8), np.full(shape, -np.inf, np.float32)
     for number in range(count):
         field = _field(rng, _length(rng, *lengths), spacing, shape) + np.float32(rng.normal(0, 0.5))
@@ -78,7 +78,7 @@ def _winner(
 
 
 def _place_small_parts(layer: _Layer, rng: np.random.Generator) -> None:
-    """Round parts of one to a dozen pixels, each of a tissue of its own or of its neighbours'."""
+    """Round parts of one to a dozen pixels, each of its own tissue or of its neighbours' tissue."""
     slices, rows, columns = layer.share.shape
     own = int(layer.tissues.max()) + 1
     for _ in range(int(rng.integers(*_SMALL_PARTS))):
@@ -108,14 +108,14 @@ def _outline(rng: np.random.Generator, spacing: tuple[float, ...], shape: tuple[
 
 
 def _length(rng: np.random.Generator, low: float, high: float) -> float:
-    """A length in mm, by its logarithm."""
+    """A length in mm, drawn on a logarithmic scale."""
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
 def _field(rng: np.random.Generator, length: float, spacing: tuple[float, ...], shape: tuple[int, ...]) -> np.ndarray:
     """A Gaussian random field (slice, row, column) float32 of unit variance, whose bumps are about `length` mm wide.
 
-    In a third of the fields the bumps are drawn out along one direction of the plane, as fibres and sheets are.
+    In a third of the fields the bumps are elongated along one in-plane direction, like fibres and sheets.
     """
     spectrum = fft.rfftn(rng.standard_normal(shape, dtype=np.float32))
     frequencies = np.meshgrid(

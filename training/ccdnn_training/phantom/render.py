@@ -10,7 +10,7 @@ from ccdnn.volume import Grid
 from ccdnn_training.phantom.knee import Knee
 from ccdnn_training.physics.tissues import TISSUE_NAMES
 
-# What the label map shows: regions a reader would draw, not every tissue of the simulation.
+# Regions of the label map: those a reader would draw, not every tissue of the simulation.
 LABELS: Mapping[int, str] = {
     1: "skin",
     2: "fat",
@@ -47,8 +47,8 @@ _LABEL_OF_TISSUE: Mapping[str, int] = {
     "edema": 13,
     "ganglion": 14,
 }
-PURE = 0.9  # a voxel gets a label when one region fills at least this much of it: ROIs hold no partial volume
-EDEMA_FROM = 0.6  # but edema is water among marrow: it fades out, and its outskirts are not the lesion
+PURE = 0.9  # a voxel gets a label when one region fills at least this much of it: ROIs contain no partial volume
+EDEMA_FROM = 0.6  # but edema is water in marrow that fades out; its faint margin is not labelled as lesion
 
 
 def sagittal_grid(*, matrix: int = 384, slices: int = 24, fov: float = 160.0, slice_spacing: float = 3.6) -> Grid:
@@ -94,7 +94,7 @@ def render(
 def label_map(amounts: np.ndarray) -> np.ndarray:
     """Labels (slice, row, column) uint8 from `render`'s amounts: the region that fills at least `PURE` of the voxel, else 0.
 
-    Edema has its label where it takes at least `EDEMA_FROM` of the voxel.
+    Edema is labelled where it fills at least `EDEMA_FROM` of the voxel.
     """
     regions = np.zeros((len(LABELS) + 1, *amounts.shape[1:]), dtype=np.float32)
     for tissue, amount in zip(TISSUE_NAMES, amounts, strict=True):

@@ -71,7 +71,7 @@ class SoftShape:
     """What differs between legs."""
 
     muscle_bulk: float  # scale of the muscles' radii
-    fat_thickness: float  # mm that the outline lies further out, front and back unequally
+    fat_thickness: float  # mm by which the outline lies further out, unequally at front and back
     muscle_fat: float  # share of fat between muscle fibres, 0…1
     small_vessels: tuple[tuple[np.ndarray, float], ...]  # path (n, 3) and radius
 
@@ -90,7 +90,7 @@ class SoftShape:
 
 def leg_surface(soft: Frame, shape: SoftShape) -> np.ndarray:
     """Signed distance (mm, first order) to the skin."""
-    rows = soft.z.mean(axis=(0, 2))  # the outline changes slowly along z: one spline value a row is enough, then the slope follows
+    rows = soft.z.mean(axis=(0, 2))  # the outline changes slowly along z: one spline value per row is enough
     front, back, width = (PchipInterpolator(OUTLINE[:, 0], OUTLINE[:, c], extrapolate=True) for c in (1, 2, 3))
     lookup = np.linspace(rows.min() - 60, rows.max() + 60, 512)
 
@@ -134,7 +134,7 @@ def paint_muscles(canvas: Canvas, soft: Frame, shape: SoftShape, fibres: np.ndar
 
 
 def paint_fat_and_skin(canvas: Canvas, leg: np.ndarray, septa: np.ndarray, mottle: np.ndarray) -> None:
-    """Skin around fat; where the field `septa` passes a value, a fibrous sheet runs."""
+    """Skin around fat, with fibrous sheets where the field `septa` passes a level."""
     canvas.paint("skin", np.maximum(leg, -leg - 1.5))
     canvas.paint("connective", leg, opacity=0.35 * np.clip(1 - np.abs(septa - SEPTA_AT) / 0.05, 0, 1))
     canvas.paint("subcutaneous_fat", leg, density=1 + 0.03 * mottle)

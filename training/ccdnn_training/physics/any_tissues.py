@@ -1,7 +1,7 @@
-"""Tissues that are not the phantom's: values drawn over what is physical, as the paper's simulation study does (section 2.2).
+"""Tissues beyond the phantom's: values drawn over the physical range, as in the paper's simulation study (section 2.2).
 
-A network that has only seen the phantom's eighteen tissues learns these eighteen, and not the relation of STIR to the inputs,
-which is the same for every tissue and every body. So part of the training images holds tissues of any T1, T2, T2*, proton
+A network that has only seen the phantom's eighteen tissues learns these tissues instead of the relation of STIR to the inputs,
+which is the same for every tissue and every body. Part of the training images therefore shows tissues of any T1, T2, T2*, proton
 density and fat share.
 """
 
@@ -15,17 +15,17 @@ from ccdnn_training.physics.tissues import TISSUE_NAMES, TissueValues
 
 FAT_LIKE, MUSCLE_LIKE, ANYTHING, NOTHING = "fat", "muscle", "anything", "nothing"
 
-# What the phantom's tissues are replaced by; those not named by anything.
+# The class that replaces each of the phantom's tissues; ANYTHING for tissues not listed.
 CLASSES = {"air": NOTHING, "subcutaneous_fat": FAT_LIKE, "yellow_marrow": FAT_LIKE, "muscle": MUSCLE_LIKE}
 
-# Of the tissues of a class, how many are as the class says; the others are anything.
+# Share of a class's tissues that follow the class; the others may be anything.
 FAITHFUL = 0.75
 
 
 def draw_tissues(classes: Sequence[str], rng: np.random.Generator) -> TissueValues:
     """Values of one tissue for each of `classes`, at 3 T; see `TissueValues.at_field`.
 
-    Fat's own T1 and T2 are those of one study; what differs between tissues is how much of it they hold.
+    All tissues share the T1 and T2 of fat; they differ in their share of fat.
     """
     count = len(classes)
     faithful = rng.random(count) < FAITHFUL
@@ -57,7 +57,7 @@ def draw_tissues(classes: Sequence[str], rng: np.random.Generator) -> TissueValu
 
 
 def draw_for_knee(cells: int, rng: np.random.Generator) -> TissueValues:
-    """Values for an anatomy whose tissues are `TISSUE_NAMES` in each of so many parts of the knee: tissue + part · tissues."""
+    """Values for an anatomy with `TISSUE_NAMES` in each of `cells` parts of the knee, numbered tissue + part · tissues."""
     return draw_tissues([CLASSES.get(name, ANYTHING) for name in TISSUE_NAMES] * cells, rng)
 
 

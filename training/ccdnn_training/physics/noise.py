@@ -15,7 +15,7 @@ def add_rician_noise(signal: np.ndarray, sigma: float, rng: np.random.Generator)
         rng: source of the noise.
     """
     if sigma < 0:
-        raise ValueError(f"The noise's standard deviation must not be negative, not {sigma}.")
+        raise ValueError(f"The noise's standard deviation must be 0 or more, not {sigma}.")
     if sigma == 0:
         return np.abs(signal)
     real = signal + sigma * rng.standard_normal(signal.shape, dtype=np.float32)
@@ -24,7 +24,7 @@ def add_rician_noise(signal: np.ndarray, sigma: float, rng: np.random.Generator)
 
 
 def rician_mean(signal: np.ndarray, sigma: float) -> np.ndarray:
-    """The mean of what `add_rician_noise` makes of a non-negative `signal`: σ √(π/2) L½(−S² / 2σ²)."""
+    """The mean of `add_rician_noise` for a non-negative `signal`: σ √(π/2) L½(−S² / 2σ²)."""
     if sigma == 0:
         return np.asarray(signal)
     x = np.square(signal, dtype=np.float64) / (2 * sigma**2)

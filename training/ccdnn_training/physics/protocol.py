@@ -53,8 +53,8 @@ PAPER_PROTOCOL: Protocol = {
     "stir": Sequence("inversion_recovery", tr=4478, te=60, ti=220),
 }
 
-# What other scanners and sites use for the same three series, around the paper's values. The STIR is the product, so it keeps
-# the paper's protocol: a network cannot know which TI its reader has in mind.
+# Values of other scanners and sites for the same three series, around the paper's. The STIR is the output, so it keeps the
+# paper's protocol: a network cannot know which TI a reader wants.
 Ranges = Mapping[str, Mapping[str, tuple[float, float]]]
 PARAMETER_RANGES: Ranges = {
     "t1": {"tr": (420, 720), "te": (8, 20)},
@@ -65,7 +65,7 @@ PARAMETER_RANGES: Ranges = {
 
 PAPER_FAT_T1 = 370.0  # ms, at the 3 T of the paper's protocol
 
-# What hospitals use altogether.
+# The full range of values in hospitals.
 WIDE_RANGES: Ranges = {
     "t1": {"tr": (350, 2500), "te": (6, 30)},
     "t2": {"tr": (1800, 7000), "te": (50, 120)},
@@ -83,13 +83,13 @@ def draw_protocol(rng: np.random.Generator) -> Protocol:
 
 
 def draw_wide_protocol(rng: np.random.Generator, fat_t1: float = PAPER_FAT_T1) -> Protocol:
-    """A protocol whose inputs have parameters in `WIDE_RANGES`, drawn by their logarithm.
+    """A protocol whose inputs have parameters in `WIDE_RANGES`, drawn on a logarithmic scale.
 
     A T1-w with a long TR, which shows little T1 contrast, is rare.
 
     Args:
-        fat_t1: of the study's fat in ms, which falls with the field. The STIR's TI follows it, as it does at every site, so that
-            the product nulls the same share of fat as the paper's.
+        fat_t1: T1 of the study's fat in ms, shorter at lower fields. The STIR's TI follows it, as at every site, so that the
+            output nulls the same share of fat as the paper's.
     """
     protocol = {}
     for contrast, sequence in PAPER_PROTOCOL.items():

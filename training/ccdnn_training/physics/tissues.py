@@ -30,7 +30,7 @@ class TissueRange:
 
 FAT = TissueRange(t1=(355, 385), t2=(115, 145), t2_star=(30, 50), density=(0.92, 1.0), fat=(1.0, 1.0))
 
-# The order is the order of the fraction maps; index 0 is what lies outside the patient.
+# In the order of the fraction maps; index 0 is outside the patient.
 TISSUES: Mapping[str, TissueRange] = {
     "air": TissueRange((1000, 1000), (1, 1), (0.5, 0.5), (0.0, 0.0)),
     "skin": TissueRange((900, 1100), (20, 30), (8, 14), (0.5, 0.65), (0.1, 0.25)),
@@ -74,7 +74,7 @@ class TissueValues:
     fat_t2_star: np.ndarray
 
     def at_field(self, tesla: float) -> TissueValues:
-        """The same tissues at another field than 3 T: T1 grows with a power of the field, T2 hardly changes.
+        """The same tissues at a field other than 3 T: T1 grows with a power of the field, T2 hardly changes.
 
         The powers are those between the values at 1.5 T and 3 T of Gold et al. (muscle 1130 and 1420 ms, fat 288 and 371 ms,
         synovial fluid 2850 and 3620 ms); a fluid's T1, above 2 s, depends on the field half as much below 1.5 T.
