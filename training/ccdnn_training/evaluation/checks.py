@@ -19,21 +19,42 @@ from ccdnn_training.evaluation.lesions import MARROW, contrast_kept
 EDEMA = LESIONS["edema"]
 FAT, MUSCLE, FLUID = "fat", "muscle", "synovial fluid"
 
+# Of the largest part of a slice.
+SMALLEST_PART = 0.002
+
 # Streaks are measured at this distance from the skin, in pixels; closer to it, the edge itself is blurred.
 STREAKS_FROM, STREAKS_TO = 6, 20
 # Width of the marrow beside cortical bone, in pixels, where a series in another plane causes partial volume.
 SUBCHONDRAL = 6
 
 
-def body_of(t1: np.ndarray, threshold: float = TISSUE_THRESHOLD) -> np.ndarray:
-    """Mask of the patient from a normalised T1-w: the largest part in each slice, with holes filled."""
-    body = np.zeros(t1.shape, bool)
-    for index, image in enumerate(t1):
+def body_of(inputs: np.ndarray, threshold: float = TISSUE_THRESHOLD) -> np.ndarray:
+    """Mask of the patient: tissue that is bright in any input, and what lies between tissue in a row or in a column.
+
+    Cortical bone, tendons and vessels are as dark as air, and a vessel may leave the picture.
+
+    Args:
+        inputs: (contrast, slice, row, column), normalised.
+
+    Returns:
+        (slice, row, column).
+    """
+    brightest = inputs.max(axis=0)
+    body = np.zeros(brightest.shape, bool)
+    for index, image in enumerate(brightest):
         parts, count = ndimage.label(ndimage.binary_opening(image > threshold, iterations=2))
         if count:
-            largest = np.bincount(parts.ravel())[1:].argmax() + 1
-            body[index] = ndimage.binary_fill_holes(parts == largest)
+            sizes = np.bincount(parts.ravel())[1:]
+            tissue = np.isin(parts, np.flatnonzero(sizes >= SMALLEST_PART * sizes.max()) + 1)  # specks in the air are not
+            body[index] = _between(tissue, 0) | _between(tissue, 1)
     return body
+
+
+def _between(mask: np.ndarray, axis: int) -> np.ndarray:
+    """From the first to the last voxel of the mask along an axis."""
+    after = np.logical_or.accumulate(mask, axis)
+    before = np.flip(np.logical_or.accumulate(np.flip(mask, axis), axis), axis)
+    return after & before
 
 
 def correlation(synthetic: np.ndarray, acquired: np.ndarray, where: np.ndarray) -> float:

@@ -305,7 +305,7 @@ class StressTest:
     def run(self, subject: Subject, on_change: Callable[[str], None] | None = None) -> tuple[list[StressScore], list[Shown]]:
         """All changes of one subject; the middle slice of those computed is kept for the picture."""
         chosen = _chosen_slices(subject, self._slices)
-        body = body_of(self._normalised(subject.images["t1"])[chosen])
+        body = body_of(np.stack([self._normalised(subject.images[contrast])[chosen] for contrast in INPUT_CONTRASTS]))
         regions = {name: mask[chosen] for name, mask in subject.regions.items() if mask[chosen].any()}
         scores, shown = [], []
         unchanged: Images = {}

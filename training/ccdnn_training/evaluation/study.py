@@ -104,7 +104,7 @@ def _score_subject(subject: CachedSubject) -> list[Score]:
     predictions["pixel regressor"] = regressor.predict(inputs)
     for contrast, image in zip(INPUT_CONTRASTS, inputs, strict=True):
         predictions[f"{Role(contrast).label}, best fit"] = best_affine_fit(image, acquired)
-    top, regions, body = acquired.max(), subject.regions(), body_of(inputs[0], subject.tissue_threshold)
+    top, regions, body = acquired.max(), subject.regions(), body_of(inputs, subject.tissue_threshold)
     scores = []
     for method, prediction in predictions.items():
         found = {row.name: row.value for row in similarity(prediction / top, acquired / top, measured_on=method)}
