@@ -60,6 +60,11 @@ def main(arguments: list[str] | None = None) -> int:
     except CcdnnError as error:
         print(f"ccdnn-train: {error}", file=sys.stderr)
         return error.exit_code
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in ("ccdnn", "ccdnn_training", ""):
+            raise
+        print(f'ccdnn-train: {error.name} is not installed; install it with: pip install "ccdnnsynth[training]".', file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("ccdnn-train: stopped; run the same command again to resume.", file=sys.stderr)
         return 130
