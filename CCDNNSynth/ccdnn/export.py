@@ -29,7 +29,7 @@ from ccdnn.dicom.sources import Source, read_source
 from ccdnn.errors import InputError, OutputError
 from ccdnn.patient import difference_of_patients, require_one_patient
 from ccdnn.provenance import FORCED, MADE_WITHOUT, NOTICE, SYNTHETIC_NAME
-from ccdnn.volume import Volume
+from ccdnn.volume import LPS_TO_RAS, Volume
 from ccdnn.writing import replacing_folder
 
 SERIES_DESCRIPTION = "Synthetic STIR (CC-DNN) – not acquired"
@@ -43,7 +43,7 @@ LONGEST_LO, LONGEST_ST = 64, 1024
 # The window shows all but the brightest voxels: fluid at the skin, vessels.
 WINDOW_PERCENTILES = (1.0, 99.5)
 
-RAS_TO_LPS = np.array([-1.0, -1.0, 1.0])
+RAS_TO_LPS = np.diag(LPS_TO_RAS)[:3]
 # Cosine between slice normal and slice step; DICOM's Plane modules know no sheared stack.
 ORTHOGONALITY = 1e-3
 

@@ -15,7 +15,7 @@ import SimpleITK as sitk
 from numpy.typing import DTypeLike
 
 from ccdnn.errors import InputError, OutputError
-from ccdnn.formats.image import LPS_TO_RAS, ImageHeader
+from ccdnn.formats.image import ImageHeader
 from ccdnn.formats.metaimage import read_metaimage
 from ccdnn.formats.nifti import read_nifti
 from ccdnn.formats.nrrd import read_nrrd
@@ -24,7 +24,7 @@ from ccdnn.roles import Evidence, classify
 from ccdnn.series import Series
 from ccdnn.sidecar import protocol_in_header, sidecar_of
 from ccdnn.text import shown
-from ccdnn.volume import Grid, Volume
+from ccdnn.volume import LPS_TO_RAS, Grid, Volume
 from ccdnn.writing import replacing, require_writable, stem_of, suffix_of
 
 READERS: Mapping[str, Callable[[Path], ImageHeader]] = {

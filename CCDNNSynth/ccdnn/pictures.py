@@ -25,7 +25,7 @@ _FAINT = "#8b949e"
 _ACCENT = "#ffb454"
 # Blue to black to red: zero difference is as dark as the page, and the two signs differ for every kind of colour vision
 # (Crameri's scientific colour maps).
-_DIFFERENCE_COLOURS = "berlin"
+DIFFERENCE_COLOURS = "berlin"
 
 # The few voxels of fluid would set the window of a STIR; a reader turns it down, to about this many times muscle.
 _STIR_WINDOW = 2.2
@@ -142,7 +142,7 @@ def _draw_panel(axes: Axes, panel: Panel, index: int) -> None:
         axes.imshow(image, cmap="gray", vmin=0, vmax=panel.top, aspect=aspect, interpolation="bilinear")
         return
     limit = max(0.1, float(np.ceil(np.percentile(np.abs(panel.volume.array), 99.9) * 20) / 20))
-    drawn = axes.imshow(image, cmap=_DIFFERENCE_COLOURS, vmin=-limit, vmax=limit, aspect=aspect, interpolation="bilinear")
+    drawn = axes.imshow(image, cmap=DIFFERENCE_COLOURS, vmin=-limit, vmax=limit, aspect=aspect, interpolation="bilinear")
     inset = axes.inset_axes((0.93, 0.06, 0.022, 0.4))
     bar = axes.figure.colorbar(drawn, cax=inset, ticks=[-limit, 0, limit])
     bar.outline.set_visible(False)

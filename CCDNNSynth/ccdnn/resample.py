@@ -13,7 +13,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ccdnn.errors import InputError
-from ccdnn.volume import Grid, Volume
+from ccdnn.volume import LPS_TO_RAS, Grid, Volume
 
 # A slice has a thickness and a voxel a width, so the field of view ends half a voxel beyond the outermost centres.
 _HALF_VOXEL = 0.5
@@ -23,7 +23,7 @@ _BORDER_TOLERANCE = 1e-3
 # the samples would be skipped, and their noise and edges would alias.
 _SMOOTH_FROM_STEP = 2.0
 
-_RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0])
+_RAS_TO_LPS = LPS_TO_RAS[:3, :3]
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,10 @@ SPACING_MM = (0.01, 100.0)
 ORTHOGONALITY = 1e-3
 
 
+# Both ways: files speak LPS (left, posterior, superior), volumes RAS.
+LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
 @dataclass(frozen=True, eq=False)
 class Grid:
     """A regular grid of voxel centres.

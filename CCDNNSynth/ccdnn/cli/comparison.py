@@ -1,4 +1,4 @@
-"""The volumes that `ccdnn measure` was given, and the two STIRs among them on one grid."""
+"""The volumes given to `ccdnn measure`, with its two STIRs on one grid."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from ccdnn.volume import Grid, Volume
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """The volumes that were given.
+    """The given volumes.
 
     Args:
-        own: on their own grids.
-        shared: the STIRs on one grid, that of the acquired one where there is one.
-        known: the voxels of that grid which the synthetic STIR covers; None for all.
-        remark: what was done to it, in a sentence; "" for nothing.
+        own: the volumes on their own grids.
+        shared: the STIRs on one grid, the acquired one's if present.
+        known: mask of the grid's voxels that the synthetic STIR covers; None for all.
+        remark: a sentence on the resampling; "" if there was none.
     """
 
     own: Mapping[Image, Volume]
@@ -38,7 +38,7 @@ class Images:
 
 
 def on_one_grid(volumes: Mapping[Image, Volume]) -> Images:
-    """The volumes with the synthetic STIR on the grid of the acquired one, if there are both.
+    """The volumes, with the synthetic STIR on the acquired one's grid if both are present.
 
     Raises:
         InputError: the two do not overlap.

@@ -1,4 +1,4 @@
-"""How the commands talk: messages and progress on stderr, results on stdout, so that a script can pipe one without the other."""
+"""Console output: messages and progress on stderr, results on stdout, so that a script can pipe them separately."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ccdnn.text import shown
 
 
 def prepare_streams() -> None:
-    """Let a terminal that lacks × or µ show an escape for it instead of ending the run, and a stream that was closed say so."""
+    """Escape characters that the terminal cannot show (×, µ) instead of failing, and replace closed streams."""
     sys.stdout = sys.stdout or _Closed()
     sys.stderr = sys.stderr or io.StringIO()  # nobody reads it
     for stream in (sys.stdout, sys.stderr):
@@ -28,7 +28,7 @@ def prepare_streams() -> None:
 
 
 class _Closed(io.TextIOBase):
-    """Standard output where the caller closed it (`>&-`)."""
+    """Stand-in for a standard output that the caller closed (`>&-`)."""
 
     def write(self, text: str) -> int:
         raise OSError(errno.EBADF, "it is closed")
@@ -39,11 +39,11 @@ class _Closed(io.TextIOBase):
 
 @contextmanager
 def _to_stdout() -> Iterator[None]:
-    """What is printed within reaches its reader, or the run ends with a sentence.
+    """Report a failed write to stdout within the block as a one-sentence error.
 
     Raises:
-        OutputError: it cannot be printed, for instance onto a full disk.
-        BrokenPipeError: the reader has seen enough.
+        OutputError: the output cannot be written, for example because the disk is full.
+        BrokenPipeError: the reader closed the pipe.
     """
     try:
         yield
@@ -57,7 +57,7 @@ def _to_stdout() -> Iterator[None]:
 
 
 def drop_stdout() -> None:
-    """What Python still holds for standard output goes nowhere, so that the process does not end with a complaint about it."""
+    """Discard buffered standard output, so that Python does not report an error at exit."""
     with suppress(OSError, ValueError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
@@ -75,17 +75,17 @@ def error(sentence: str) -> None:
 
 
 def result(line: str) -> None:
-    """One line of the result on stdout, unstyled and never wrapped."""
+    """Print one line of the result on stdout, unstyled and never wrapped."""
     with _to_stdout():
         print(_escaped(line))
 
 
 @contextmanager
 def progress(label: str, unit: str, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
-    """A bar on stderr with the time left; yields the function to call with (done, in all).
+    """A progress bar on stderr with the remaining time; yields a function to call with (done, total).
 
-    The bar appears with the first call, so that an earlier error does not appear below an empty bar. Where stderr is no terminal,
-    only the last state is written, one line.
+    The bar appears at the first call, so that an earlier error is not printed below an empty bar. If stderr is not a terminal, only
+    the final state is written, on one line.
     """
     columns = (
         TextColumn(label),
@@ -114,7 +114,7 @@ def progress(label: str, unit: str, quiet: bool = False) -> Iterator[Callable[[i
 
 
 def print_table(title: str, headings: Iterable[str], rows: Iterable[Iterable[str]], words: bool = False) -> None:
-    """A table on stdout. All columns but the first are aligned to the right, as numbers are, unless they hold `words`."""
+    """Print a table on stdout. Columns after the first are right-aligned for numbers, unless they contain `words`."""
     table = Table(title=_escaped(title), title_justify="left")
     for column, heading in enumerate(headings):
         table.add_column(heading, justify="right" if column and not words else "left", overflow="fold")
@@ -124,10 +124,10 @@ def print_table(title: str, headings: Iterable[str], rows: Iterable[Iterable[str
 
 
 def print_wide(table: Table, width: int | None = None) -> None:
-    """A table of rich on stdout.
+    """Print a rich table on stdout.
 
     Args:
-        width: in letters, where stdout is not a terminal, which has its own.
+        width: in characters, used if stdout is not a terminal.
     """
     terminal = Console(markup=False, highlight=False)
     with _to_stdout():
@@ -135,7 +135,7 @@ def print_wide(table: Table, width: int | None = None) -> None:
 
 
 def value_of(measurement: Measurement) -> str:
-    """The value of a measurement with its unit, to four digits; a dash where there is none."""
+    """A measurement's value with its unit, to four digits; a dash if there is no value."""
     if measurement.value != measurement.value:
         return "–"
     return f"{measurement.value:.4g}" + ("" if measurement.unit == "1" else f" {measurement.unit}")
@@ -148,5 +148,5 @@ def _say(prefix: str, sentence: str, style: str = "") -> None:
 
 
 def _escaped(text: str) -> str:
-    """Lines without control characters: names of files and series come from anywhere."""
+    """Lines without control characters; file and series names are untrusted."""
     return "\n".join(shown(line, longest=None) for line in text.split("\n"))

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _OUTPUTS = ("stir_synthetic.nrrd", "comparison.png", "measurements.csv", "measurements.json")
 
-# What the tissues of the paper's CNR pairs are called in the sample's label map.
+# Tissues of the paper's CNR pairs → their names in the sample's label map.
 _LABEL_NAMES = {"cartilage": "cartilage", "bone": "bone marrow", "meniscus": "meniscus", "muscle": "muscle", "fat": "fat"}
 
 
@@ -45,7 +45,7 @@ def add_parser(commands: Any) -> None:
         "--study", type=Path, metavar="FOLDER", help="another study with the same files as the sample (default: the bundled one)"
     )
     add_model_options(parser)
-    parser.add_argument("-q", "--quiet", action="store_true", help="without a progress bar and notes")
+    parser.add_argument("-q", "--quiet", action="store_true", help="no progress bar or notes")
     parser.set_defaults(run=run)
 
 
@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> None:
     """Write the outputs named above and print the tables.
 
     Raises:
-        CcdnnError: what the user can mend.
+        CcdnnError: an error the user can fix.
     """
     make_folder(options.output)
     synthesizer = make_synthesizer(options)
@@ -103,14 +103,14 @@ def _read_labels(study: Path) -> tuple[Volume, dict[str, int]]:
 
 
 def _similarity(synthetic: Volume, acquired: Volume) -> list[Measurement]:
-    # scikit-image, like torch, takes its time to import.
+    # scikit-image, like torch, is slow to import.
     from ccdnn.measure.similarity import similarity
 
     return similarity(synthetic.array, acquired.array, Scaling.TISSUE, "synthetic STIR against acquired STIR")
 
 
 def _cnr(synthetic: Volume, acquired: Volume, labels: Volume, values: Mapping[str, int]) -> list[tuple[Measurement, ...]]:
-    """For each pair of the paper: on the acquired STIR, on the synthetic one, and the ratio of the second to the first."""
+    """For each pair of the paper: CNR on the acquired STIR, CNR on the synthetic one, and the ratio synthetic/acquired."""
     on_acquired = cnr_of_pairs(acquired.array, labels.array, values, measured_on="acquired STIR")
     on_synthetic = cnr_of_pairs(synthetic.array, labels.array, values, measured_on="synthetic STIR")
     return [(a, s, _ratio(a, s)) for a, s in zip(on_acquired, on_synthetic, strict=True)]
@@ -161,7 +161,7 @@ def _write(folder: Path, volumes: Mapping[Role, Volume], synthetic: Volume, rows
 
 
 def _telling_slice(labels: np.ndarray, values: Mapping[str, int]) -> int:
-    """The slice that shows most of the tissue it shows least of: one through a condyle, with menisci and muscle."""
+    """The slice whose least represented tissue has the most voxels: one through a condyle, with menisci and muscle."""
     counts = np.array([[(image == value).sum() for value in values.values()] for image in labels], dtype=float)
     return int((counts / np.maximum(counts.max(axis=0), 1)).min(axis=1).argmax())
 
@@ -197,10 +197,10 @@ def _draw(volumes: Mapping[Role, Volume], synthetic: Volume, index: int) -> Figu
 
 
 def _peak_memory() -> str:
-    """The most memory this process has held so far."""
+    """This process's peak memory so far."""
     try:
         import resource as limits
     except ImportError:  # Windows
-        return "not known on this system"
+        return "unknown on this system"
     peak = limits.getrusage(limits.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return f"{peak / 2**30:.2f} GiB"

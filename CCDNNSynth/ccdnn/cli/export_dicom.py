@@ -1,4 +1,4 @@
-"""`ccdnn export-dicom`: a synthetic volume as a DICOM series beside the images it was made from."""
+"""`ccdnn export-dicom`: writes a synthetic volume as a DICOM series in the study of its source images."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from ccdnn.study import read_volume
 from ccdnn.writing import require_no_input
 
 _EPILOG = """\
-SERIES is a DICOM folder that holds one series, or FOLDER::ROW with rows as `ccdnn inspect` counts them.
+SERIES is a DICOM folder that contains one series, or FOLDER::ROW with the row number from `ccdnn inspect`.
 
 examples:
   ccdnn export-dicom stir.nrrd --reference study::3 --source study::4 --source study::6 -o stir_dicom
   ccdnn export-dicom stir.nrrd --no-reference -o stir_dicom       no DICOM source: an anonymous patient
 
-The series says in every file that it is synthetic and not acquired. It goes into the patient's own study: look at it before it
-is sent anywhere. OUT must be new or empty.
+Every file states that it is synthetic and not acquired. The series joins the patient's own study, so check it before sending it
+anywhere. OUT must be new or empty.
 """
 
 
@@ -33,29 +33,29 @@ def add_parser(commands: Any) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("volume", type=Path, metavar="SYNTHETIC", help="what `ccdnn synthesize` wrote: .nrrd or .mha")
+    parser.add_argument("volume", type=Path, metavar="SYNTHETIC", help="output of `ccdnn synthesize`: .nrrd or .mha")
     origin = parser.add_mutually_exclusive_group(required=True)
-    origin.add_argument("--reference", metavar="SERIES", help="the DICOM series whose patient, study and place the new one shares")
+    origin.add_argument("--reference", metavar="SERIES", help="DICOM series whose patient, study and position the new one shares")
     origin.add_argument("--no-reference", action="store_true", help="write a new study for an anonymous patient")
     parser.add_argument(
-        "--source", action="append", default=[], metavar="SERIES", help="a further DICOM series it was made from; may be repeated"
+        "--source", action="append", default=[], metavar="SERIES", help="another DICOM series it was made from; may be repeated"
     )
-    parser.add_argument("--force", action="store_true", help="write it even if the sources belong to different patients")
+    parser.add_argument("--force", action="store_true", help="write even if the sources belong to different patients")
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="OUT", help="folder to create")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
-    """Do what the parsed `options` say.
+    """Run the command with the parsed `options`.
 
     Raises:
-        CcdnnError: what the user can mend; nothing was written.
+        CcdnnError: an error the user can fix; nothing was written.
     """
-    # pydicom is slow to import, and the other commands do without this part of it.
+    # pydicom is slow to import, and the other commands do not need this part of it.
     from ccdnn.export import export_series
 
     if options.no_reference and options.source:
-        raise InputError("With --no-reference there is no study that a --source could belong to; leave one of them out.")
+        raise InputError("With --no-reference there is no study for a --source to belong to; omit one of the two.")
     selector = Selector(None)
     reference = None if options.no_reference else _dicom_files(selector, options.reference)
     sources = [_dicom_files(selector, text) for text in options.source]
@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> None:
     for change in exported.changes:
         console.warning(change)
     if reference is None:
-        console.warning("Written for an anonymous patient in a study of its own; it will not appear beside the patient's images.")
+        console.warning("Written to a new study of an anonymous patient; it will not appear beside the patient's images.")
     console.result(f"{options.output}: {len(exported.files)} DICOM files, a synthetic series, not acquired")
 
 

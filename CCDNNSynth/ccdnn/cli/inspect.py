@@ -32,7 +32,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Do what the parsed `options` say.
+    """Run the command with the parsed `options`.
 
     Raises:
         InputError: no such path, or no image in it.
@@ -53,13 +53,13 @@ def run(options: argparse.Namespace) -> None:
 
 @dataclass(frozen=True)
 class _Plan:
-    """What `ccdnn synthesize` would make of the study with the default model.
+    """What `ccdnn synthesize` would do with the study and the default model.
 
     Args:
-        model: its name and version; "" where none is installed.
-        rows: role → row of the series it would use; empty where it cannot be used.
-        missing: roles it would do without.
-        problem: why it cannot be used; "" where it can.
+        model: its name and version; "" if none is installed.
+        rows: role → row of the series it would use; empty if the study cannot be used.
+        missing: optional roles that have no series.
+        problem: why the study cannot be used; "" if it can.
     """
 
     model: str
@@ -109,11 +109,11 @@ def _print_table(study: Study) -> None:
         times = (protocol.tr_ms, protocol.te_ms, protocol.ti_ms, protocol.flip_angle_deg)
         role = series.role.label if series.problem is None else f"{series.role.label} (unusable)"
         table.add_row(row, shown(name, longest=None), _grid(series), *map(_number, times), role, shown(series.reason, longest=None))
-    console.print_wide(table, width=200)  # 80 columns, which a pipe is taken to have, would fold every cell
+    console.print_wide(table, width=200)  # rich assumes 80 columns for a pipe, which would wrap every cell
 
 
 def _folded(found: Sequence[Series]) -> list[tuple[int, int]]:
-    """First and last index of each row of the table: the time points of one series, be it hundreds, share one."""
+    """First and last series index of each table row; all time points of a series share one row."""
     rows: list[tuple[int, int]] = []
     for index, series in enumerate(found):
         before, point = found[index - 1] if index else None, series.time_point or 0

@@ -1,4 +1,4 @@
-"""A label map and the names of its labels: where the tissues lie."""
+"""A label map of tissues and the names of its labels."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ class Labels:
     """Tissues on a grid.
 
     Args:
-        volume: a whole number for each voxel, 0 for none.
-        values: name, as the file writes it → its numbers.
+        volume: an integer label for each voxel, 0 for none.
+        values: name, as written in the file → its label values.
     """
 
     volume: Volume
     values: dict[str, tuple[int, ...]]
 
     def regions(self) -> dict[str, np.ndarray]:
-        """Name → which voxels, as indices into the flattened map."""
+        """Name → its voxels, as indices into the flattened map."""
         flat = self.volume.array.ravel()
         return {name: np.flatnonzero(np.isin(flat, values)) for name, values in self.values.items()}
 
@@ -39,7 +39,7 @@ class Labels:
         """(slice, row, column) bool: the voxels of one tissue.
 
         Raises:
-            InputError: there is no such name, or it has no voxel.
+            InputError: an unknown name, or a label without voxels.
         """
         found = [value for known, values in self.values.items() if tissue_name(known) == tissue_name(name) for value in values]
         if not found:
@@ -51,24 +51,24 @@ class Labels:
 
 
 def read_labels(path: Path, names: Path | None, grid: Grid) -> Labels:
-    """A label map on a grid that is given.
+    """A label map on a given grid.
 
     Args:
-        names: JSON, {"label value": "name", …}; without it, labels are called by their values.
+        names: JSON, {"label value": "name", …}; without it, labels are named by their values.
 
     Raises:
-        InputError: a file cannot be read, or the map lies on another grid or holds fractions.
+        InputError: a file cannot be read, or the map lies on another grid or contains fractions.
     """
     volume = _on_grid(read_volume(path), grid)
     present = np.unique(volume.array)
     if not np.equal(present, np.rint(present)).all():
-        raise InputError(f"{volume.name} holds fractions; a label map has a whole number in each voxel.")
+        raise InputError(f"{volume.name} contains fractions; a label map has a whole number in each voxel.")
     values = read_names(names) if names else _segment_names(volume)
     return Labels(volume, values or {str(int(value)): (int(value),) for value in present if value})
 
 
 def _on_grid(labels: Volume, grid: Grid) -> Volume:
-    """The label map in the voxels of `grid`: as it is, with its axes in another order, or a part of it (.seg.nrrd), 0 around.
+    """The label map on `grid`: unchanged, with its axes permuted, or, if it is cropped (.seg.nrrd), padded with 0.
 
     Raises:
         InputError: its voxels are not voxels of the grid.
@@ -90,7 +90,7 @@ def _on_grid(labels: Volume, grid: Grid) -> Volume:
 
 
 def _segment_names(volume: Volume) -> dict[str, tuple[int, ...]]:
-    """Name → label values of a segmentation of 3D Slicer (.seg.nrrd); empty for other label maps."""
+    """Name → label values of a 3D Slicer segmentation (.seg.nrrd); empty for other label maps."""
     values: dict[str, tuple[int, ...]] = {}
     for key, name in volume.metadata.items():
         match = _SEGMENT_NAME.fullmatch(key)
@@ -101,10 +101,10 @@ def _segment_names(volume: Volume) -> dict[str, tuple[int, ...]]:
 
 
 def read_names(path: Path) -> dict[str, tuple[int, ...]]:
-    """Name → the values that a file of label names, {"label value": "name", …}, gives it.
+    """Name → its label values, from a JSON file {"label value": "name", …}.
 
     Raises:
-        InputError: it cannot be read as such.
+        InputError: the file cannot be read or is not a label list.
     """
     names = read_json(path, MOST_NAMES_BYTES)
     try:

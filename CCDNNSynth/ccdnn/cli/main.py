@@ -1,7 +1,7 @@
-"""The `ccdnn` command: one subcommand a module, one exit code a kind of error.
+"""The `ccdnn` command: one module per subcommand, one exit code per kind of error.
 
-Exit codes: 0 done · 2 wrong arguments · 3 input · 4 model · 5 output · 6 device · 130 stopped with Ctrl-C. Anything unforeseen
-keeps its traceback and exits 1.
+Exit codes: 0 done · 2 wrong arguments · 3 input · 4 model · 5 output · 6 device · 130 stopped with Ctrl-C. Any other
+exception keeps its traceback and exits 1.
 """
 
 from __future__ import annotations
@@ -34,26 +34,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.error("Stopped; nothing was written.")
         return Cancelled.exit_code
     except BrokenPipeError:
-        console.drop_stdout()  # whoever read our output, `head` say, has seen enough
+        console.drop_stdout()  # the reader, such as `head`, closed the pipe
     except MemoryError:
-        console.error("There is not enough memory for this; close other programs or use smaller images.")
+        console.error("There is not enough memory; close other programs or use smaller images.")
         return DeviceError.exit_code
     return 0
 
 
 @contextmanager
 def stopping_like_ctrl_c() -> Iterator[None]:
-    """While this lasts, a request to end the process, or the end of its terminal, is what Ctrl-C is: unfinished outputs vanish."""
+    """Within the block, treat SIGTERM and SIGHUP like Ctrl-C, so that unfinished outputs are removed."""
 
     def stop(signum: int, _frame: FrameType | None) -> None:
-        signal.signal(signum, signal.SIG_IGN)  # a second one must not interrupt the cleaning up
+        signal.signal(signum, signal.SIG_IGN)  # a second signal must not interrupt the clean-up
         raise KeyboardInterrupt
 
     names = ("SIGTERM", "SIGHUP") if threading.current_thread() is threading.main_thread() else ()
     former = {}
     for name in names:
         number = getattr(signal, name, None)
-        # One that is ignored stays so: `nohup` asks for it.
+        # A signal that is already ignored stays ignored, as `nohup` requires.
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
             former[number] = signal.signal(number, stop)
     try:

@@ -1,4 +1,4 @@
-"""`ccdnn measure`: an acquired and a synthetic STIR compared by number, as far as what was given allows."""
+"""`ccdnn measure`: compares an acquired and a synthetic STIR quantitatively, as far as the given files allow."""
 
 from __future__ import annotations
 
@@ -37,24 +37,24 @@ from ccdnn.writing import require_no_input, write_files
 
 _OPTIONS = {Image.ACQUIRED: "acquired", Image.SYNTHETIC: "synthetic", Image.T1: "t1", Image.T2: "t2", Image.GRE: "gre"}
 
-# Columns that explain a number rather than tell it; a terminal has no room for them.
+# Columns with the details of a number, for which a terminal has no room.
 _LEFT_TO_CSV = ("Definition", "Note", "unit", "method", "n", "note")
 _DETAILS = ("Mean ", "SD ", "Voxels ")
 
 _EPILOG = """\
-SERIES is a file, a folder that holds one series, or FOLDER::ROW, rows as `ccdnn inspect` counts them.
+SERIES is a file, a folder that contains one series, or FOLDER::ROW with the row number from `ccdnn inspect`.
 
 examples:
   ccdnn measure --acquired stir.nrrd --synthetic synthetic.nrrd
-      how alike the two are: MSE, PSNR, SSIM, MS-SSIM
+      image similarity: MSE, PSNR, SSIM, MS-SSIM
   ccdnn measure --acquired stir.nrrd --synthetic synthetic.nrrd --labels labels.nrrd --names labels.json
-      and the CNR between tissues; one of the two images is enough for it
+      also the CNR between tissues, for which one of the two images is enough
   ccdnn measure --acquired stir.nrrd --synthetic synthetic.nrrd --line "-12,30,5 -12,30,-20"
-      and profiles along a line; the quotes let a point begin with a minus
+      also profiles along a line; the quotes allow a point to begin with a minus
   ccdnn measure --acquired stir.nrrd --synthetic synthetic.nrrd --t1 t1.nrrd --report report
-      all of it as a page with pictures, its tables beside it
+      all results as an HTML page with pictures, and the tables as CSV
 
-Numbers have all their digits in --json and --csv, four of them on the terminal.
+Numbers have full precision in --json and --csv, and four digits on the terminal.
 """
 
 
@@ -62,12 +62,12 @@ def add_parser(commands: Any) -> None:
     """Add this command to the subparsers of `ccdnn`."""
     parser = commands.add_parser(
         "measure",
-        help="compare an acquired and a synthetic STIR by number",
+        help="compare an acquired and a synthetic STIR quantitatively",
         description="CNR between tissues, profiles along a line and image similarity of an acquired and a synthetic STIR.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    images = parser.add_argument_group("images, one of the two STIRs at least")
+    images = parser.add_argument_group("images (at least one of the two STIRs)")
     for image, name in _OPTIONS.items():
         images.add_argument(f"--{name}", metavar="SERIES", help=image.value)
     cnr = parser.add_argument_group("CNR")
@@ -76,14 +76,14 @@ def add_parser(commands: Any) -> None:
     cnr.add_argument("--pairs", default="", metavar="A/B;C/D", help="foreground/background pairs (default: the paper's five)")
     cnr.add_argument("--form", default=CnrForm.DIFFERENCE, type=CnrForm, metavar=_values(CnrForm), help=_forms())
     profiles = parser.add_argument_group("profiles")
-    profiles.add_argument("--line", nargs="+", metavar="R,A,S", help="two or more points in mm: towards right, anterior, superior")
+    profiles.add_argument("--line", nargs="+", metavar="R,A,S", help="two or more points in mm RAS (right, anterior, superior)")
     similarity = parser.add_argument_group("similarity")
     similarity.add_argument(
         "--scaling",
         default=Scaling.TISSUE,
         type=Scaling,
         metavar=_values(Scaling),
-        help="how to scale the two STIRs to 0–1 (default: tissue, one scale that fluid does not change)",
+        help="how to scale the two STIRs to 0–1 (default: tissue, one scale that fluid does not affect)",
     )
     similarity.add_argument("--mask", metavar="NAME", help="label to measure inside (default: everywhere, including air)")
     similarity.add_argument(
@@ -91,7 +91,7 @@ def add_parser(commands: Any) -> None:
         default=MENISCUS_THRESHOLD,
         type=float,
         metavar="T",
-        help="threshold of the segmentation whose overlap (Dice) is measured, on images scaled to 0–1 (default: %(default)s)",
+        help="threshold of the segmentations compared by Dice overlap, on images scaled to 0–1 (default: %(default)s)",
     )
     output = parser.add_argument_group("output")
     output.add_argument("--json", action="store_true", help="print all tables as JSON on stdout")
@@ -99,7 +99,7 @@ def add_parser(commands: Any) -> None:
     output.add_argument("--report", type=Path, metavar="FOLDER", help="write an HTML page with pictures, and the CSVs beside it")
     output.add_argument("--slice", type=int, metavar="N", help="slice of the report's pictures, from 1 (default: the middle one)")
     output.add_argument(
-        "--with-names", action="store_true", help="name the files in the report; the names may contain a patient's (default: not)"
+        "--with-names", action="store_true", help="include file names in the report; they may contain a patient's name (default: no)"
     )
     output.add_argument("--force", action="store_true", help="measure even if the series belong to different patients")
     output.add_argument("-q", "--quiet", action="store_true", help="print warnings and errors only")
@@ -107,10 +107,10 @@ def add_parser(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Measure what the parsed `options` give, and print or write it.
+    """Run the command with the parsed `options`.
 
     Raises:
-        CcdnnError: what the user can mend; no report was written.
+        CcdnnError: an error the user can fix; no report was written.
     """
     if options.report:
         check_report_folder(options.report)
@@ -161,7 +161,7 @@ def _forms() -> str:
 
 
 def _series(options: argparse.Namespace, selector: Selector) -> dict[Image, Series]:
-    """The series of the images that were given; the acquired STIR first, whose grid is the reference, else the synthetic one."""
+    """The series of the given images; first the one whose grid is the reference: the acquired STIR, else the synthetic one."""
     given = {image: text for image, name in _OPTIONS.items() if (text := getattr(options, name)) is not None}
     if Image.ACQUIRED not in given and Image.SYNTHETIC not in given:
         raise InputError("No STIR was given; name one with --acquired or --synthetic, or both to compare them.")
@@ -178,7 +178,7 @@ def _slice_index(number: int | None, grid: Grid) -> int:
 
 
 def _points(texts: Sequence[str]) -> np.ndarray:
-    """(n, 3) in mm RAS, of points that stand apart or, in quotes, together."""
+    """(n, 3) in mm RAS, from points given as separate arguments or together in quotes."""
     try:
         points = [tuple(map(float, point.split(","))) for text in texts for point in text.split()]
     except ValueError:
@@ -210,7 +210,7 @@ def _profiles(options: argparse.Namespace, images: Images) -> Iterator[Section]:
 
 def _similarity(options: argparse.Namespace, images: Images, labels: Labels | None) -> Iterator[Section]:
     if options.mask is not None and (labels is None or not images.are_a_pair):
-        raise InputError("--mask names a label inside which two STIRs are compared; give both STIRs and --labels with it.")
+        raise InputError("--mask names a label inside which two STIRs are compared; it needs both STIRs and --labels.")
     if not images.are_a_pair:
         return
     pair = scaled_pair(
@@ -236,7 +236,7 @@ def _similarity(options: argparse.Namespace, images: Images, labels: Labels | No
 
 
 def _print(table: Table) -> None:
-    """What a reader needs first; all columns are in the CSV."""
+    """The main columns; the CSV has all of them."""
     names = [column.name for column in table.columns]
     shown = [index for index, name in enumerate(names) if name not in _LEFT_TO_CSV and not name.startswith(_DETAILS)]
     rows = [[_cell(names, row, index) for index in shown] for row in table.rows]
@@ -251,7 +251,7 @@ def _print(table: Table) -> None:
 
 
 def _cell(names: Sequence[str], row: Sequence[Cell], index: int) -> str:
-    """Where the unit differs by row it stands behind the value."""
+    """The cell as text, followed by its unit if units differ by row."""
     unit = row[names.index("unit")] if names[index] == "value" else "1"
     return readable(row[index]) + (f" {unit}" if unit != "1" else "")
 

@@ -1,4 +1,4 @@
-"""The report of `ccdnn measure`: its volumes, how to get its numbers again, and its pictures."""
+"""The report of `ccdnn measure`: its volumes, the command that reproduces it, and its pictures."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def measured_report(
     sections: Sequence[Section],
     index: int,
 ) -> Report:
-    """The report on what was measured.
+    """The report on the measurements.
 
     Args:
-        index: slice, of the grid the STIRs share, to draw.
+        index: slice to draw, on the STIRs' common grid.
     """
     items = [
         Shown(image.value, images.own[image], series[image].protocol, _window(image, images.own[image]), image is Image.SYNTHETIC)
@@ -59,15 +59,15 @@ def measured_report(
 
 
 def _window(image: Image, volume: Volume) -> tuple[float, float] | None:
-    """Both STIRs by their tissue, so that they are shown alike; inputs by their own range."""
+    """Both STIRs by their tissue, so that they are displayed alike; inputs by their own range."""
     try:
         return (0.0, stir_top(volume.array)) if image in (Image.ACQUIRED, Image.SYNTHETIC) else None
-    except InputError:  # no tissue, as in a map of differences
+    except InputError:  # no tissue, for example in a difference map
         return None
 
 
 def _command(options: argparse.Namespace) -> str:
-    """The command that gives these numbers again. File names may contain a patient's, so they appear only on request."""
+    """The command that reproduces these numbers. File names may contain a patient's name, so they appear only on request."""
     words = ["ccdnn", "measure"]
     for name, value in vars(options).items():
         if value is None or name not in _REPEATED:

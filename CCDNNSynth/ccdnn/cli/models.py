@@ -23,16 +23,16 @@ def add_parser(commands: Any) -> None:
         help="list the bundled models, or show the card of one",
         description="List the bundled models, with their hashes checked, or show the card of one: purpose, training data, results.",
     )
-    parser.add_argument("model", nargs="?", metavar="NAME|FILE", help="show the card of this one")
+    parser.add_argument("model", nargs="?", metavar="NAME|FILE", help="model whose card to show")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print what the parsed `options` ask for.
+    """Run the command with the parsed `options`.
 
     Raises:
-        ModelError: a model that is damaged, altered or missing.
+        ModelError: a model is damaged, altered or missing.
     """
     if options.model is None:
         _list_bundled(options.json)
@@ -93,10 +93,10 @@ def _show_card(name: str, as_json: bool) -> None:
 def _card_rows(card: ModelCard, sha256: str) -> Iterator[tuple[str, str]]:
     yield "SHA-256", sha256
     side = 2 * receptive_radius(card.fusion_dilations) + 1
-    maps = f"{card.branch_width} maps a branch, {card.branch_width * len(card.contrasts)} in the fusion"
+    maps = f"{card.branch_width} maps per branch, {card.branch_width * len(card.contrasts)} in the fusion"
     yield "network", f"{card.architecture}, {maps}, window {side} × {side} pixels"
     for contrast in card.contrasts:
-        need = " (can do without)" if contrast.role in card.optional else ""
+        need = " (optional)" if contrast.role in card.optional else ""
         yield f"reads {Role(contrast.role).label}{need}", _protocol(contrast.protocol)
     yield f"makes {Role(card.target.role).label}", _protocol(card.target.protocol)
     yield "normalisation", card.normalisation["strategy"]

@@ -9,13 +9,13 @@ from typing import Any
 from ccdnn.cli import console
 
 _EPILOG = """\
-MANIFEST is a CSV with a row for each case: the columns case and stir (the acquired STIR), t1, t2 and gre where there are any, and
-one column for each method with the file of its synthetic STIR. Paths are relative to it.
+MANIFEST is a CSV with a row for each case. Its columns are case, stir (the acquired STIR), optionally t1, t2 and gre, and one
+column for each method with the file of its synthetic STIR. Paths are relative to the manifest.
 
 example:
   ccdnn reader-study cases.csv -o readers --key key.json
 
-Readers get the folder and score in Slicer (section "Reader study"); the key stays with you. When they are done:
+Give the folder to the readers, who score in Slicer (section "Reader study"). Keep the key. When they are done:
   ccdnn-train readers key.json scores/*.csv -o table
 """
 
@@ -31,15 +31,15 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("manifest", type=Path, metavar="MANIFEST")
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="FOLDER", help="folder to create for the readers")
-    parser.add_argument("--key", required=True, type=Path, metavar="KEY", help="key to create, which unblinds the study; keep it")
+    parser.add_argument("--key", required=True, type=Path, metavar="KEY", help="key file to create, which unblinds the study")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
-    """Do what the parsed `options` say.
+    """Run the command with the parsed `options`.
 
     Raises:
-        CcdnnError: what the user can mend; nothing was written.
+        CcdnnError: an error the user can fix; nothing was written.
     """
     from ccdnn.readers.manifest import read_manifest
     from ccdnn.readers.study import create_study
@@ -47,4 +47,4 @@ def run(options: argparse.Namespace) -> None:
     study = create_study(read_manifest(options.manifest), options.output, options.key)
     images = len(study.cases[0].images)
     console.result(f"{options.output}: {len(study.cases)} cases with {images} blinded images each, {len(study.regions)} regions")
-    console.result(f"{options.key}: the key; keep it from the readers")
+    console.result(f"{options.key}: the key; do not give it to the readers")

@@ -1,10 +1,10 @@
 """Which series the user means: a file, a folder, or a row of the table that `ccdnn inspect` prints.
 
 t1.nrrd        the file
-scans/t1       the folder, where it holds a single series
+scans/t1       the folder, if it contains a single series
 scans::3       row 3 of `ccdnn inspect scans`
-3              row 3 of `ccdnn inspect STUDY`, where a STUDY was given
-none           no series, for an input that the model can do without
+3              row 3 of `ccdnn inspect STUDY`, if a STUDY was given
+none           no series, for an optional input of the model
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _PROBLEMS_TOLD = 3
 
 
 class Selector:
-    """Finds series by what the user wrote; every folder is searched once.
+    """Finds the series that the user named; each folder is searched once.
 
     Args:
-        study: the folder that bare row numbers count in, and whose series take the roles nobody chose; may be None.
+        study: the folder to which bare row numbers refer, and whose series fill the roles not chosen; may be None.
     """
 
     def __init__(self, study: Path | None) -> None:
@@ -35,7 +35,7 @@ class Selector:
         self._used: list[Series] = []
 
     def one(self, text: str) -> Series:
-        """The one series that `text` means.
+        """The one series that `text` names.
 
         Raises:
             InputError: there is none, or more than one.
@@ -55,12 +55,12 @@ class Selector:
         series = self._study_at(Path(text)).series
         if len(series) > 1:
             raise InputError(
-                f"{text} holds {len(series)} series; choose one with {text}{ROW_SEPARATOR}ROW, counted by `ccdnn inspect {text}`."
+                f"{text} contains {len(series)} series; choose one with {text}{ROW_SEPARATOR}ROW, as numbered by `ccdnn inspect {text}`."
             )
         return series[0]
 
     def reference(self, text: str, series: Mapping[Role, Series]) -> Role | Series:
-        """The input, or any other series, whose grid the result is to have.
+        """The series whose grid the result has: an input or any other.
 
         Raises:
             InputError: see `one`.
@@ -69,22 +69,22 @@ class Selector:
 
     @property
     def used_files(self) -> list[Path]:
-        """Every file of the series that were asked for."""
+        """All files of the requested series."""
         return [file for series in self._used for file in series.files]
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """A sentence for each file that could not be read where series were looked for."""
+        """A sentence for each unreadable file in the searched places."""
         return tuple(dict.fromkeys(problem for study in self._found.values() for problem in study.problems))
 
     def for_roles(self, roles: Iterable[Role], chosen: Mapping[Role, str], optional: Collection[Role] = ()) -> dict[Role, Series]:
         """A series for each of `roles`: the one `chosen` for it, else the study's own.
 
         Args:
-            optional: those of `roles` that may be left out: by "none", or where the study does not have them.
+            optional: roles that may be omitted, by "none" or because the study lacks them.
 
         Raises:
-            InputError: a role without a series, or with several to choose from; "none" for one that is not optional.
+            InputError: a role without a series, or with several to choose from; "none" for a required role.
         """
         left_out = {role for role, text in chosen.items() if text == NONE}
         for role in left_out.difference(optional):
@@ -95,7 +95,7 @@ class Selector:
         if self._study is None:
             if needed := [role for role in open_roles if role not in optional]:
                 options = " and ".join(f"--{role.value}" for role in needed)
-                raise InputError(f"No series was given for {options}; name one, or give a study folder to look in.")
+                raise InputError(f"No series was given for {options}; name one, or give a study folder to search.")
         elif open_roles:
             picked |= self._play(self._study, open_roles, optional)
         found = {role: picked[role] for role in roles if role in picked}
@@ -107,14 +107,14 @@ class Selector:
         try:
             return choose_roles(study.series, roles, optional)
         except InputError as error:
-            # The series that is missed may be the very one that could not be read.
+            # The missing series may be one that could not be read.
             problems = [*study.problems, *(series.problem for series in study.series if series.problem)]
             raise InputError(" ".join([str(error), *problems[:_PROBLEMS_TOLD]])) from error
 
     def _row(self, path: Path, row: str) -> Series:
         series = self._study_at(path).series
         if not row.isdecimal() or not 1 <= int(row) <= len(series):
-            raise InputError(f"{path} has the rows 1 to {len(series)}, no row {row!r}; see `ccdnn inspect {path}`.")
+            raise InputError(f"{path} has rows 1 to {len(series)} but no row {row!r}; see `ccdnn inspect {path}`.")
         return series[int(row) - 1]
 
     def _study_at(self, path: Path) -> Study:

@@ -19,20 +19,20 @@ if TYPE_CHECKING:
     from ccdnn.model.file import Model
     from ccdnn.synthesis import SynthesisResult
 
-# Of threads and of slices at once: more is a slip of the hand.
+# Maximum of --threads and --batch; a larger number is a typing error.
 MOST_THREADS = 1024
 INPUT_ROLES = (Role.T1, Role.T2, Role.GRE)
 
 _EPILOG = """\
-SERIES is a file, a folder that holds one series, FOLDER::ROW, or a bare ROW of the STUDY, rows as `ccdnn inspect` counts them.
+SERIES is a file, a folder that contains one series, FOLDER::ROW, or a ROW of the STUDY, with row numbers from `ccdnn inspect`.
 
 examples:
   ccdnn synthesize study/ -o stir.nrrd
   ccdnn synthesize --t1 t1.nii.gz --t2 t2.nii.gz --gre gre.nii.gz -o stir.nii.gz
   ccdnn synthesize study/ --t2 2 --gre 5 -o stir.nrrd     T1 found in the study, rows 2 and 5 for the others
-  ccdnn synthesize study/ --gre none -o stir.nrrd         without the GRE, though the study has one
+  ccdnn synthesize study/ --gre none -o stir.nrrd         without the GRE, even if the study has one
 
-An existing OUT is replaced once the new one is complete, never before; an input is never overwritten.
+An existing OUT is replaced only once the new one is complete. Inputs are never overwritten.
 """
 
 
@@ -42,21 +42,21 @@ def add_parser(commands: Any) -> None:
         "synthesize",
         help="make a synthetic STIR volume",
         description="Make a synthetic STIR volume from the T1-w, T2-w and GRE series of one knee. `ccdnn models` shows which "
-        "models can do without the GRE. Research use only.",
+        "models do not need the GRE. Research use only.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("study", nargs="?", type=Path, metavar="STUDY", help="folder (or file) to find the series in")
+    parser.add_argument("study", nargs="?", type=Path, metavar="STUDY", help="folder or file to search for the series")
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="OUT", help="file to write: .nrrd, .nii, .nii.gz, .mha")
     for role in INPUT_ROLES:
         parser.add_argument(
-            f"--{role.value}", metavar="SERIES|none", help=f"series to use as {role.label}, or none if the model can do without"
+            f"--{role.value}", metavar="SERIES|none", help=f"series to use as {role.label}, or none if the model does not need it"
         )
     parser.add_argument(
         "--reference",
         default="t1",
         metavar="t1|t2|gre|SERIES",
-        help="whose grid the result has; the others are resampled (default: t1)",
+        help="series whose grid the result has; the others are resampled (default: t1)",
     )
     parser.add_argument(
         "--force",
@@ -66,7 +66,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--with-names",
         action="store_true",
-        help="write the names of the series, which may contain a patient's, into the result's header",
+        help="write the series names, which may contain a patient's name, to the result's header",
     )
     add_model_options(parser)
     parser.add_argument("--json", action="store_true", help="print what was done as JSON on stdout, without a progress bar")
@@ -75,24 +75,24 @@ def add_parser(commands: Any) -> None:
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
-    """The options that say what computes, and on what."""
+    """Add the options for the model and the device."""
     parser.add_argument("--model", metavar="NAME|FILE", help="a bundled model (see `ccdnn models`) or a model file")
     parser.add_argument("--device", default="auto", metavar="auto|cpu|cuda|cuda:N|mps", help="device to compute on (default: auto)")
     parser.add_argument(
         "--precision",
         default="auto",
         metavar="auto|fp32|bf16|fp16|mixed",
-        help="precision of the arithmetic (default: auto, 16 bits only where the result agrees)",
+        help="precision of the arithmetic (default: auto, 16 bits only if the result agrees)",
     )
     parser.add_argument("--threads", type=_positive, metavar="N", help="CPU threads (default: all cores)")
     parser.add_argument("--batch", type=_positive, metavar="N", help="slices computed at once (default: as memory allows)")
 
 
 def make_synthesizer(options: argparse.Namespace) -> Synthesizer:
-    """The model on the device that `add_model_options` let the user choose.
+    """The model on its device, as chosen with the options of `add_model_options`.
 
     Raises:
-        ModelError, DeviceError: one of them cannot be used.
+        ModelError, DeviceError: the model or the device cannot be used.
     """
     # torch takes seconds to import, and nothing before this needs it.
     from ccdnn.inference.synthesizer import Synthesizer
@@ -108,10 +108,10 @@ def make_synthesizer(options: argparse.Namespace) -> Synthesizer:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Do what the parsed `options` say.
+    """Run the command with the parsed `options`.
 
     Raises:
-        CcdnnError: what the user can mend; OUT is then as it was.
+        CcdnnError: an error the user can fix; OUT is unchanged.
     """
     check_writable(options.output)
     selector = Selector(options.study)

@@ -15,7 +15,7 @@ from ccdnn.dicom.headers import Frame, Header, read_header
 from ccdnn.dicom.legal import put
 from ccdnn.errors import InputError
 from ccdnn.patient import Patient
-from ccdnn.volume import Grid
+from ccdnn.volume import LPS_TO_RAS, Grid
 
 # Type 2 attributes of the Patient, General Study and Frame of Reference modules: present in every image, empty where unknown.
 REQUIRED = (
@@ -31,7 +31,6 @@ OPTIONAL = (
 )  # fmt: skip
 LOSSY = ("LossyImageCompressionRatio", "LossyImageCompressionMethod")
 
-LPS_TO_RAS = np.array([-1.0, -1.0, 1.0])
 
 # How close a frame's corners must be to those of a grid's slice, in voxels along (i, j, k), to be that slice. Positions are
 # rounded, and a stack may be slightly uneven.
@@ -194,5 +193,5 @@ def _extent(frame: Frame, depth: float, grid: Grid) -> tuple[np.ndarray, np.ndar
     edges = axes * [(columns - 1) * column_spacing, (rows - 1) * row_spacing, depth]
     corners = frame.position + np.array([(x, y, z) for x in (0, 1) for y in (0, 1) for z in (-0.5, 0.5)]) @ edges.T
     to_ijk = np.linalg.inv(grid.ijk_to_ras)
-    ijk = (corners * LPS_TO_RAS) @ to_ijk[:3, :3].T + to_ijk[:3, 3]
+    ijk = (corners * np.diag(LPS_TO_RAS)[:3]) @ to_ijk[:3, :3].T + to_ijk[:3, 3]
     return ijk.min(axis=0), ijk.max(axis=0)

@@ -12,7 +12,7 @@ import numpy as np
 
 from ccdnn.dicom.headers import Frame
 from ccdnn.errors import InputError
-from ccdnn.volume import Grid
+from ccdnn.volume import LPS_TO_RAS, Grid
 
 # How far a slice may lie from its regular position: in mm, or as a share of the slice spacing (along the normal) or of the pixel
 # spacing (in the plane), whichever is larger. Some exporters round positions to a tenth of a millimetre.
@@ -29,7 +29,6 @@ STACK_GAP = 3.5
 STACK_SLICES = 3
 
 ORTHOGONALITY = 1e-3
-LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])
 
 
 def axes(frame: Frame) -> np.ndarray:
@@ -108,7 +107,7 @@ def arrange(frames: Sequence[Frame]) -> tuple[Grid, list[Frame]]:
     lps[:3, :3] = basis * [column_spacing, row_spacing, spacing]
     lps[:3, 3] = positions[0]
     ras = lps.copy()
-    ras[:3] = LPS_TO_RAS @ lps[:3]
+    ras[:3] = LPS_TO_RAS[:3, :3] @ lps[:3]
     return Grid((len(ordered), *ordered[0].shape), ras), ordered
 
 

@@ -15,8 +15,6 @@ from ccdnn.opening import what_instead
 from ccdnn.text import shown
 from ccdnn.volume import Grid
 
-LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
-
 
 @dataclass(frozen=True, eq=False)
 class ImageHeader:

@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from ccdnn.errors import InputError
-from ccdnn.formats.image import LPS_TO_RAS, ImageHeader, not_such_a_file, plain_neighbour
+from ccdnn.formats.image import ImageHeader, not_such_a_file, plain_neighbour
 from ccdnn.formats.numbers import finite_numbers, whole_numbers
 from ccdnn.formats.payload import Encoding, Payload
 from ccdnn.opening import exists, open_regular
 from ccdnn.text import shown
+from ccdnn.volume import LPS_TO_RAS
 
 MOST_HEADER_BYTES = 1 << 16
 _MOST_LIST_FILES = 4096

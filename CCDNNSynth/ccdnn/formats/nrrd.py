@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from ccdnn.errors import InputError
-from ccdnn.formats.image import LPS_TO_RAS, ImageHeader, not_such_a_file, plain_neighbour
+from ccdnn.formats.image import ImageHeader, not_such_a_file, plain_neighbour
 from ccdnn.formats.numbers import finite_numbers, whole_numbers
 from ccdnn.formats.payload import Encoding, Payload
 from ccdnn.opening import open_regular
 from ccdnn.text import shown
+from ccdnn.volume import LPS_TO_RAS
 
 # A segmentation's header contains the terminology of every segment.
 MOST_HEADER_BYTES = 1 << 20

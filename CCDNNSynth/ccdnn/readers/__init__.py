@@ -1,1 +1,1 @@
-"""The reader study of the paper's section 2.9: blinded images, scores by region, and what the coordinator keeps to unblind them."""
+"""The reader study of the paper's section 2.9: blinded images, scores by region, and the coordinator's key to unblind them."""

@@ -1,9 +1,9 @@
-"""Which images of which methods a reader study is made of: a CSV with a row for each case.
+"""The images and methods of a reader study: a CSV with a row for each case.
 
     case,t1,t2,gre,stir,CC-DNN,Replica,U-Net
     knee 1,1/t1.nrrd,1/t2.nrrd,1/gre.nrrd,1/stir.nrrd,1/ccdnn.nrrd,1/replica.nrrd,1/unet.nrrd
 
-`case` and `stir` must be there; t1, t2 and gre may be left out; every other column is a method. Paths are relative to the file.
+`case` and `stir` are required; t1, t2 and gre are optional; every other column is a method. Paths are relative to the file.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def read_manifest(path: Path) -> list[Candidate]:
 
 def _file(manifest: Path, row: dict[str, str], column: str) -> Path:
     if not row[column]:
-        raise InputError(f"{manifest}: the case {row[CASE]} has nothing in the column {column}.")
+        raise InputError(f"{manifest}: the case {row[CASE]} has an empty cell in the column {column}.")
     path = manifest.parent / row[column]
     if not is_file(path):
         raise InputError(f"{manifest}: {path}, the {column} of the case {row[CASE]}, does not exist.")

@@ -1,4 +1,4 @@
-"""What readers score, as in Table 2 of the paper: how alike synthetic and acquired STIR are in 19 regions, from 1 to 5."""
+"""What readers score, as in Table 2 of the paper: the similarity of synthetic and acquired STIR in 19 regions, from 1 to 5."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One reader's scores: a CSV that is complete at any moment, so that reading can resume from it.
+"""One reader's scores: a CSV that is always complete, so that reading can resume from it.
 
 study,reader,case,image,region,score
 9f1c…,reader 1,case-01,A,Cartilage: MFC,4
@@ -25,12 +25,12 @@ Item = tuple[str, str, str]
 
 
 class ScoreSheet:
-    """The scores of one reader, written to their file with every change.
+    """The scores of one reader, written to their file after every change.
 
     Args:
-        path: the CSV; what it holds already is taken over.
-        study: that is read.
-        reader: how the reader is called in the results.
+        path: the CSV; existing scores are kept.
+        study: the study being read.
+        reader: the reader's name in the results.
 
     Raises:
         InputError: the file belongs to another study or reader, or is not a file of scores.
@@ -45,7 +45,7 @@ class ScoreSheet:
         if exists(self.path):
             whose, self._scores = _read(self.path, study.identifier)
             if whose is not None and whose != reader:
-                raise InputError(f"{self.path} holds the scores of {whose}; choose that name, or another file.")
+                raise InputError(f"{self.path} contains the scores of {whose}; choose that name, or another file.")
             foreign = next((item for item in self._scores if item not in self._items), None)
             if foreign is not None:
                 raise InputError(f"{self.path} scores {' '.join(foreign)}, which this study does not have.")
@@ -54,11 +54,11 @@ class ScoreSheet:
         return self._scores.get((case, image, str(region)))
 
     def set(self, case: str, image: str, region: Region, score: int | None) -> None:
-        """Give, change or (None) take back a score, and write the file.
+        """Set, change or (None) remove a score, and write the file.
 
         Raises:
             ValueError: no such item in the study, or no such score.
-            OutputError: the file cannot be written; the score then is as it was.
+            OutputError: the file cannot be written; the score is unchanged.
         """
         item = (case, image, str(region))
         if item not in self._items:
@@ -81,7 +81,7 @@ class ScoreSheet:
         return len(self._items)
 
     def missing(self) -> Iterator[tuple[str, str, Region]]:
-        """What has no score yet, in the order it is read: case by case, region by region, image by image."""
+        """The items without a score, in reading order: case by case, region by region, image by image."""
         for case in self.study.cases:
             for region in self.study.regions:
                 for letter in case.images:
@@ -119,9 +119,9 @@ def _read(path: Path, identifier: str) -> tuple[str | None, dict[Item, int]]:
         needed = ", ".join(name for name in HEADER if name not in columns) or "whole numbers in the column score"
         raise InputError(f"{path} is not a file of scores: it lacks {needed}.") from None
     if studies - {identifier}:
-        raise InputError(f"{path} holds scores of another study; choose the file of this one, or a new name.")
+        raise InputError(f"{path} contains scores of another study; choose the file of this one, or a new name.")
     if len(readers) > 1:
-        raise InputError(f"{path} holds the scores of several readers: {', '.join(sorted(readers))}; one file is for one reader.")
+        raise InputError(f"{path} contains the scores of several readers: {', '.join(sorted(readers))}; each file is for one reader.")
     if len(scores) != len(rows) or set(scores.values()) - set(SCORES):
-        raise InputError(f"{path} scores something twice or not from {min(SCORES)} to {max(SCORES)}.")
+        raise InputError(f"{path} contains a duplicate score or one outside {min(SCORES)} to {max(SCORES)}.")
     return next(iter(readers), None), scores

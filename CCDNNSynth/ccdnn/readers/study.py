@@ -3,10 +3,10 @@
     folder/study.json         the cases in the order they are read, the letters of their blinded images, the regions
     folder/case-01/stir.nii   the acquired STIR; t1.nii, t2.nii, gre.nii beside it
     folder/case-01/A.nii …    the blinded images, all on the acquired STIR's intensity scale
-    key.json                   case → where it came from, letter → method; elsewhere
+    key.json                   case → its source, letter → method; stored elsewhere
 
-Cases and, in each case, letters are shuffled by a seed that is drawn from the system and stands in the key alone. The blinded
-files have one header, one voxel type, one length and one date, so that no property of a file distinguishes one method from another.
+Cases, and the letters within each case, are shuffled with a random seed that is stored only in the key. The blinded files have the
+same header, voxel type, length and date, so that no property of a file identifies a method.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ STUDY_FILE = "study.json"
 FORMAT = 1
 MAX_BYTES = 4 << 20
 _CASE_NAME, _LETTER = re.compile(r"case-\d{2,6}"), re.compile(r"[A-Z]")
-SUFFIX = ".nii"  # not compressed: a length that depends on the noise would tell smooth images from others
+SUFFIX = ".nii"  # not compressed: the length would depend on the noise and reveal smooth images
 CONTEXT = (Role.T1, Role.T2, Role.GRE, Role.STIR)
-# Every file of a study says the same of its age.
+# All files of a study have the same modification time.
 _ONE_DATE = 1_000_000_000
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One knee as the coordinator has it.
+    """One knee as the coordinator knows it.
 
     Args:
-        name: the coordinator's own name of the case; it goes into the key alone.
+        name: the coordinator's name for the case; stored only in the key.
         context: the acquired series by role, STIR among them.
         images: method → its synthetic STIR, on the grid of the acquired one.
     """
@@ -61,7 +61,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Case:
-    """One knee as a reader has it: files of the acquired series by role, and letter → file of a blinded image."""
+    """One knee as a reader sees it: files of the acquired series by role, and letter → file of a blinded image."""
 
     name: str
     context: Mapping[Role, Path]
@@ -73,9 +73,9 @@ class ReaderStudy:
     """What a reader opens.
 
     Args:
-        identifier: ties score files and key to this study.
-        cases: in the order they are read.
-        regions: that are scored in each blinded image of each case.
+        identifier: links score files and key to this study.
+        cases: in reading order.
+        regions: scored in each blinded image of each case.
     """
 
     identifier: str
@@ -91,11 +91,11 @@ def create_study(
     regions: Sequence[Region] = REGIONS,
     seed: int | None = None,
 ) -> ReaderStudy:
-    """Blind and shuffle `candidates` into a new `folder`, whole or not at all, and write the `key`.
+    """Blind and shuffle `candidates` into a new `folder`, completely or not at all, and write the `key`.
 
     Args:
-        key: outside of `folder`.
-        seed: for a study that can be made again; drawn from the system if left out.
+        key: file to write, outside `folder`.
+        seed: for a reproducible study; random if omitted.
 
     Raises:
         InputError: no cases, methods that differ between cases, a missing acquired STIR, images on different grids or without
@@ -110,7 +110,7 @@ def create_study(
 def creating_study(
     candidates: Sequence[Candidate], folder: Path, key: Path, *, regions: Sequence[Region] = REGIONS, seed: int | None = None
 ) -> Iterator[tuple[int, int]]:
-    """`create_study` file by file, for a program that has other things to do in between; closed early it leaves nothing.
+    """`create_study` file by file, so that the caller can do other work in between; closed early, it leaves no files.
 
     Yields:
         (files done, files).
@@ -123,11 +123,11 @@ def creating_study(
         )
     for path in (folder, key):
         if path.exists():
-            raise OutputError(f"{path} exists already; name one that does not, so that studies are not mixed.")
+            raise OutputError(f"{path} exists already; choose a new name, so that studies are not mixed.")
     seed = secrets.randbits(64) if seed is None else seed
     rng = np.random.default_rng(seed)
     letters = string.ascii_uppercase[: len(methods)]
-    identifier = uuid.uuid4().hex  # not from the seed, which could be found by trying where it is small
+    identifier = uuid.uuid4().hex  # not derived from the seed, which could be guessed if it is small
     shuffled = [candidates[index] for index in rng.permutation(len(candidates))]
     names = [f"case-{number:02d}" for number in range(1, len(shuffled) + 1)]
     orders = [dict(zip(letters, rng.permutation(methods).tolist(), strict=True)) for _ in shuffled]
@@ -161,7 +161,7 @@ def creating_study(
 
 
 def open_study(folder: Path) -> ReaderStudy:
-    """The study in a folder for readers.
+    """Read the study in a readers' folder.
 
     Raises:
         InputError: there is none, it is of another version, or one of its files is missing.
@@ -191,7 +191,7 @@ def open_study(folder: Path) -> ReaderStudy:
 
 @dataclass(frozen=True)
 class Key:
-    """What unblinds a study: the coordinator's name of each case, and method of (case, letter)."""
+    """The key of a study: the coordinator's name for each case, and the method of each (case, letter)."""
 
     identifier: str
     names: Mapping[str, str]
@@ -199,7 +199,7 @@ class Key:
 
 
 def read_key(path: Path) -> Key:
-    """What `create_study` left with the coordinator.
+    """Read the key that `create_study` wrote.
 
     Raises:
         InputError: the file cannot be read or is not a key.
@@ -225,16 +225,16 @@ def _methods_of(candidates: Sequence[Candidate]) -> list[str]:
     methods = sorted(candidates[0].images)
     for candidate in candidates:
         if sorted(candidate.images) != methods:
-            raise InputError(f"{candidate.name} does not have the images of the same methods as {candidates[0].name}.")
+            raise InputError(f"{candidate.name} does not have images of the same methods as {candidates[0].name}.")
         if Role.STIR not in candidate.context:
-            raise InputError(f"{candidate.name} has no acquired STIR, with which readers compare.")
+            raise InputError(f"{candidate.name} has no acquired STIR for readers to compare with.")
     if not 1 <= len(methods) <= len(string.ascii_uppercase):
         raise InputError(f"A reader study compares 1 to {len(string.ascii_uppercase)} methods, not {len(methods)}.")
     return methods
 
 
 def _writing_case(candidate: Candidate, order: Mapping[str, str], folder: Path) -> Iterator[Path]:
-    """Write the files of a case, one with every step."""
+    """Write the files of a case, one per step."""
     from ccdnn.files import read_volume  # SimpleITK, which a reader's Slicer may lack
 
     folder.mkdir()
@@ -251,13 +251,13 @@ def _writing_case(candidate: Candidate, order: Mapping[str, str], folder: Path) 
         scaled, reference = scale_pair(
             image.array, acquired.array, Scaling.TISSUE, names=(str(path), f"the STIR of {candidate.name}")
         )
-        # One brightness for all, or a method would be known by its unit.
+        # One intensity scale for all; otherwise the unit would reveal the method.
         array = scaled.array * np.float32(reference.high)
         yield _write(Volume(array, acquired.ijk_to_ras, name=letter), folder / f"{letter}{SUFFIX}", {"CCDNN_Notice": NOTICE})
 
 
 def _write(volume: Volume, path: Path, metadata: Mapping[str, str]) -> Path:
-    """A file of bare voxels: of its source's header only the grid is kept."""
+    """Write a file of voxels alone; only the grid is kept from the source's header."""
     from ccdnn.files import write_volume
 
     write_volume(Volume(volume.array, volume.ijk_to_ras, name=path.stem, metadata=dict(metadata)), path)
@@ -270,10 +270,10 @@ def _let_dates_tell_nothing(folder: Path) -> None:
 
 
 def _case_of(folder: Path, entry: Mapping[str, Any]) -> Case:
-    """A case of the description, whose files lie in the study's folder and nowhere else.
+    """A case of the description; its files must be in the study's folder.
 
     Raises:
-        ValueError: names that no study is written with.
+        ValueError: names that `create_study` does not write.
     """
     name, letters = entry["case"], entry["images"]
     if not isinstance(name, str) or not _CASE_NAME.fullmatch(name):

@@ -1,1 +1,1 @@
-"""A comparison as a folder that anyone can open: a page, its tables as CSV, its pictures and plots. Needs no Slicer, no browser."""
+"""A comparison written as a folder: an HTML page, its tables as CSV, its pictures and plots. Needs neither Slicer nor a browser."""

@@ -1,4 +1,4 @@
-"""What a report holds, apart from how it looks."""
+"""The content of a report, independent of its appearance."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class Picture:
 
     Args:
         title: which volume, by its role, such as "acquired STIR".
-        pixels: uint8, (row, column) grey or (row, column, 3) RGB, as it hangs on the screen.
+        pixels: uint8, (row, column) grey or (row, column, 3) RGB, in display orientation.
         aspect: a pixel's height over its width.
-        note: which slice, and from which to which intensity it is shown.
-        synthetic: it shows what was computed and not acquired; the page and the file then say so.
+        note: which slice, and the intensity range shown.
+        synthetic: whether it was computed and not acquired; the page and the file then state this.
     """
 
     title: str
@@ -32,7 +32,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Section:
-    """What belongs together: the tables and charts of one kind of measurement."""
+    """The tables and charts of one kind of measurement."""
 
     title: str
     tables: tuple[Table, ...] = ()
@@ -41,17 +41,17 @@ class Section:
 
 @dataclass(frozen=True)
 class Report:
-    """A comparison of an acquired and a synthetic STIR, or of as much of it as there is.
+    """A comparison of an acquired and a synthetic STIR, or the available parts of it.
 
-    Nothing in it may come from a patient's record but `identity`, which stays None unless the user has asked for it.
+    Only `identity` may come from a patient's record; it is None unless the user asks for it.
 
     Args:
         title: the heading of the page.
         inputs: one row for each volume.
-        provenance: what → how, in words: model, versions, what was run.
-        pictures: of the volumes, in the order to read them.
+        provenance: label → text: model, versions, command.
+        pictures: of the volumes, in reading order.
         sections: what was measured.
-        identity: what → who, such as "Patient name" → "Doe, Jane".
+        identity: label → text, such as "Patient name" → "Doe, Jane".
     """
 
     title: str

@@ -1,7 +1,7 @@
 """A report as an HTML page and the files beside it.
 
-The page holds all it shows, pictures and plots too, so that it can be sent alone; it needs no script and loads nothing, so that it
-opens on any machine and for years to come. The files beside it are for programs (CSV) and for slides (PNG, SVG).
+The page embeds its pictures and plots, so that it can be sent alone. It needs no script and loads nothing, so that it opens on any
+machine. The files beside it are for programs (CSV) and for slides (PNG, SVG).
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from ccdnn.report.svg import chart_svg
 
 INDEX = "index.html"
 
-# A longer table is for a program to read: the page names its CSV and shows its chart.
+# Longer tables are for programs: the page links the CSV and shows the chart.
 LONGEST_SHOWN_TABLE = 60
 
-# A wider table is printed in parts of so many columns after its first.
+# Wider tables are split into parts of this many columns after the first.
 WIDEST_SHOWN_TABLE = 9
 PART_WIDTH = 6
 
 _GENERATOR = '<meta name="generator" content="ccdnn report '
-# Kind of content → the names that its files get; `is_of_report` knows no others.
+# Suffix → prefix of the file names; `is_of_report` recognises only these.
 _KINDS = {".csv": "table", ".svg": "plot", ".png": "picture"}
 _OWN_NAME = re.compile("|".join(rf"{kind}-\d{{2,3}}-[a-z0-9-]{{1,60}}\{suffix}" for suffix, kind in _KINDS.items()))
 
@@ -77,7 +77,7 @@ def render(report: Report) -> dict[str, bytes]:
         '<html lang="en">',
         "<head>",
         '<meta charset="utf-8">',
-        # The browser must not load anything, whatever a name or a note contains.
+        # The browser must not load anything, even if a name or note contains markup.
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">",
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f'{_GENERATOR}{escape(__version__)}">',
@@ -95,23 +95,23 @@ def is_page(page: str) -> bool:
 
 
 def is_of_report(name: str) -> bool:
-    """Whether a file's name is one that the files of a report get; what a page says of itself is not asked."""
+    """Whether a file name is one that a report uses; the content is not checked."""
     return name == INDEX or _OWN_NAME.fullmatch(name) is not None
 
 
 def file_stem(title: str) -> str:
-    """A file's name, without its suffix, of the ASCII letters and digits of a title."""
+    """A file stem made of the ASCII letters and digits of a title."""
     return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:60] or "part"
 
 
 class _Files:
-    """What lies beside the page, under names that say what it is, numbered in the order of the page."""
+    """The files beside the page, under descriptive names numbered in the order of the page."""
 
     def __init__(self) -> None:
         self.contents: dict[str, bytes] = {}
 
     def add(self, title: str, suffix: str, content: bytes) -> str:
-        """The name under which the content is kept."""
+        """Store the content and return its file name."""
         name = f"{_KINDS[suffix]}-{len(self.contents) + 1:02}-{file_stem(title)}{suffix}"
         self.contents[name] = content
         return name
@@ -137,7 +137,7 @@ def _body(report: Report, files: _Files) -> Iterator[str]:
 
 
 def _closing(report: Report) -> str:
-    identity = "It names the patient: handle it as you handle a patient's record." if report.identity else "It names no patient."
+    identity = "It names the patient: handle it like a patient record." if report.identity else "It does not name a patient."
     return f"Written by ccdnn {__version__}. {identity}"
 
 
@@ -170,7 +170,7 @@ def _table(table: Table, files: _Files) -> Iterator[str]:
 
 
 def _parts(table: Table) -> list[list[int]]:
-    """The columns that say anything, in parts that fit on paper, each of which begins with the first column."""
+    """The non-empty columns, split into parts that fit on paper; each part begins with the first column."""
     told = [index for index in range(len(table.columns)) if not table.rows or any(row[index] != "" for row in table.rows)]
     if len(told) <= WIDEST_SHOWN_TABLE:
         return [told]

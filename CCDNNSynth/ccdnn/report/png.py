@@ -1,6 +1,6 @@
 """Slices as PNG: 8-bit grey by window and level, or colours.
 
-No library that writes PNG is both in Slicer and among the engine's needs, and what is used of the format takes a few lines.
+No PNG library is both in Slicer and among the engine's dependencies, and the part of the format used here takes a few lines.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def png(pixels: np.ndarray, description: str = "") -> bytes:
 
     Args:
         pixels: uint8, (row, column) grey or (row, column, 3) RGB.
-        description: what any viewer shows as the image's description; it travels with the file.
+        description: embedded in the file; viewers show it as the image's description.
     """
     colour_type = 0 if pixels.ndim == 2 else 2
     header = struct.pack(">IIBBBBB", pixels.shape[1], pixels.shape[0], 8, colour_type, 0, 0, 0)

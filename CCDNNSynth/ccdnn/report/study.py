@@ -1,7 +1,7 @@
 """A report of the volumes of one knee: what each of them is, a slice of each, and how the synthetic one was made.
 
-A volume goes by what it is ("T1-w", "acquired STIR") and not by its own name, which the people who made the file chose freely and
-which may hold a patient's.
+Volumes are labelled by role ("T1-w", "acquired STIR") and not by their own names, which are free text and may contain a patient's
+name.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ccdnn.report.png import diverging, grey
 from ccdnn.series import Protocol, plane_of
 from ccdnn.volume import Grid, Volume
 
-# Entries of the header of a synthetic volume (`ccdnn.provenance`) that hold nobody's free words.
+# Header entries of a synthetic volume (`ccdnn.provenance`) that contain no free text.
 _SAFE_ENTRIES = {
     "CCDNN_Image": "Image",
     "CCDNN_Model": "Model",
@@ -48,10 +48,10 @@ class Shown:
 
     Args:
         label: what it is, such as "acquired STIR".
-        volume: its `name` is only for a report that may identify the patient.
-        protocol: how it was acquired, as far as that is known.
+        volume: its `name` appears only in a report that may identify the patient.
+        protocol: how it was acquired, as far as known.
         window: the intensities shown black and white; None for 0 and the robust maximum.
-        synthetic: computed and not acquired.
+        synthetic: whether it was computed and not acquired.
     """
 
     label: str
@@ -62,7 +62,7 @@ class Shown:
 
 
 def volumes_table(items: Sequence[Shown], named: bool) -> Table:
-    """A row for each volume: grid, plane and, where any is known, the protocol.
+    """A row for each volume: grid, plane and, if known, the protocol.
 
     Args:
         named: whether to show the volumes' own names.
@@ -87,7 +87,7 @@ def volumes_table(items: Sequence[Shown], named: bool) -> Table:
 
 
 def pictures(items: Sequence[Shown], reference: Grid, index: int) -> tuple[Picture, ...]:
-    """Of every volume the slice nearest to the middle of slice `index` of `reference`."""
+    """From each volume, the slice nearest to the middle of slice `index` of `reference`."""
     _slices, rows, columns = reference.shape
     middle = reference.ijk_to_ras @ [(columns - 1) / 2, (rows - 1) / 2, index, 1]
     return tuple(_picture(item, _nearest_slice(item.volume.grid, middle)) for item in items)
@@ -97,8 +97,8 @@ def difference_picture(difference: np.ndarray, grid: Grid, scaling: Scaling, ind
     """Synthetic minus acquired on slice `index`.
 
     Args:
-        difference: (slice, row, column), of the two scaled to 0–1.
-        scaling: by which they came to 0–1.
+        difference: (slice, row, column), of the two images scaled to 0–1.
+        scaling: how they were scaled to 0–1.
     """
     image, aspect = screen_slice(difference, grid, index)
     note = (
@@ -109,10 +109,10 @@ def difference_picture(difference: np.ndarray, grid: Grid, scaling: Scaling, ind
 
 
 def provenance_entries(header: Mapping[str, str], named: bool) -> dict[str, str]:
-    """What a synthetic volume says of how it was made, in words to read.
+    """A synthetic volume's provenance as readable text.
 
     Args:
-        header: entries of `ccdnn.provenance.synthetic_header`, such as a file's metadata; others are left out.
+        header: entries of `ccdnn.provenance.synthetic_header`, such as a file's metadata; other entries are ignored.
         named: whether to show the names of the inputs.
     """
     entries = {words: header[entry] for entry, words in _SAFE_ENTRIES.items() if entry in header}
@@ -124,7 +124,7 @@ def provenance_entries(header: Mapping[str, str], named: bool) -> dict[str, str]
             entries[f"Input {role[1]}"] = text
         elif role and plain:
             entries[f"Input {role[1]}"] = f"{plain[1]} of the result's voxels{plain[2] or ''}"
-    return entries or {"Synthetic STIR": "The volume does not say how it was made."}
+    return entries or {"Synthetic STIR": "The volume does not state how it was made."}
 
 
 def _picture(item: Shown, index: int) -> Picture:

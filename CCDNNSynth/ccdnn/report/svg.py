@@ -1,7 +1,7 @@
-"""A chart as SVG text: the same text for the same chart, legible on paper, without colour and to the colour-blind.
+"""A chart as deterministic SVG text, legible on paper, without colour and for colour-blind readers.
 
-Colours are the chart's own. Colour is never the only cue: lines are dashed as well, and hatching marks every second series of
-bars, by the value above each bar.
+The chart defines the colours. Colour is never the only cue: lines are also dashed, every second series of bars is hatched, and each
+bar shows its value.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from html import escape
 
 from ccdnn.chart import Chart, ChartKind, Series
 
-WIDTH, HEIGHT = 760, 340  # px, at which texts have the size of the page's own
+WIDTH, HEIGHT = 760, 340  # px, at which text matches the size of the page's text
 
 _TEXT, _GRID, _AXIS = "#222222", "#dddddd", "#666666"
 _FONT = "Helvetica, Arial, 'Liberation Sans', sans-serif"
-_LETTER = 0.56  # mean width of a letter of such fonts, in font sizes
+_LETTER = 0.56  # mean letter width of these fonts, relative to the font size
 _TITLE_SIZE, _SIZE, _SMALL = 15, 13, 12
 _LINE_HEIGHT = 16
 _DASH = "7 4"
@@ -27,7 +27,7 @@ _NARROWEST_LABELLED_BAR = 24.0
 
 @dataclass(frozen=True)
 class _Axis:
-    """From values to pixels. `ticks` lie within `low` and `high`."""
+    """Maps values to pixels. `ticks` lie within `low` and `high`."""
 
     low: float
     high: float
@@ -50,7 +50,7 @@ def chart_svg(chart: Chart, key: str = "chart") -> str:
     """The chart as one <svg> element, as wide as its page and at most `WIDTH`.
 
     Args:
-        key: letters and digits; starts the identifiers inside, which must differ between the charts of one page.
+        key: letters and digits; prefix of the identifiers inside, unique for each chart of a page.
     """
     bars = chart.kind is ChartKind.BAR
     legend, legend_bottom = _legend(chart, key)
@@ -82,7 +82,7 @@ def chart_svg(chart: Chart, key: str = "chart") -> str:
 
 
 def _value_axis(values: Sequence[float], parts: int = 5, from_tick_to_tick: bool = False, zero: bool = False) -> _Axis:
-    """An axis over the finite `values` in about so many `parts`; from 0, and with room for the numbers, where bars stand on it."""
+    """An axis over the finite `values` in about `parts` intervals; for bars, it starts at 0 and leaves room for their values."""
     finite = [float(value) for value in values if math.isfinite(value)]
     low, high = (min(finite), max(finite)) if finite else (0.0, 1.0)
     if zero:
@@ -93,7 +93,7 @@ def _value_axis(values: Sequence[float], parts: int = 5, from_tick_to_tick: bool
         low, high = low - (0.0 if zero else margin), high + margin
     step = _nice_step((high - low) / parts)
     if all(value.is_integer() for value in finite):
-        step = max(step, 1.0)  # slices, say
+        step = max(step, 1.0)  # slices, for example
     if from_tick_to_tick:
         low, high = math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
@@ -105,7 +105,7 @@ def _category_axis(chart: Chart) -> _Axis:
 
 
 def _nice_step(rough: float) -> float:
-    """The least of 1, 2, 2.5, 5 times a power of ten that is not below `rough`."""
+    """The smallest of 1, 2, 2.5, 5 times a power of ten that is at least `rough`."""
     power = 10.0 ** math.floor(math.log10(rough))
     return next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= rough * (1 - 1e-9))
 
@@ -115,7 +115,7 @@ def _step(ticks: Sequence[float]) -> float:
 
 
 def _number(value: float, step: float) -> str:
-    """A tick's label: no more decimals than its step has, 10⁶ and up as a power."""
+    """A tick's label, with no more decimals than the step and as a power from 10⁶ up."""
     if value and not 1e-4 <= abs(value) < 1e6:
         return f"{value:.3g}".replace("-", "−")
     decimals = max(0, 1 - math.floor(math.log10(step) + 1e-9))
@@ -151,7 +151,7 @@ def _categories(x: _Axis, y: _Axis, names: Sequence[Sequence[str]]) -> Iterator[
 
 
 def _wrapped(name: str, width: float) -> list[str]:
-    """A category's name in lines that fit; words are kept whole, and a dash or a slash stays with what it follows."""
+    """A category's name in lines that fit; words are not split, and a dash or slash stays with the preceding word."""
     words = name.replace("–", "– ").replace("/", "/ ").split()
     lines = [""]
     for word in words:
@@ -173,7 +173,7 @@ def _lines(chart: Chart, x: _Axis, y: _Axis) -> Iterator[str]:
             if not (math.isfinite(place) and math.isfinite(value)):
                 drawing = False
                 continue
-            # A value between two gaps is a line of no length, which round ends show as a dot.
+            # A value between two gaps is a zero-length line, which round caps show as a dot.
             steps.append(f"{'L' if drawing else 'M'}{_px(x.at(place))} {_px(y.at(value))}{'' if drawing else 'h0'}")
             drawing = True
         yield f'<path d="{"".join(steps)}" {_stroke(series)}/>'
@@ -212,7 +212,7 @@ def _fill(series: Series, index: int, key: str) -> str:
 
 
 def _hatches(chart: Chart, key: str) -> Iterator[str]:
-    """The fill of every second series of bars: its colour, crossed by white lines."""
+    """The fill of every second series of bars: its colour, hatched with white lines."""
     if chart.kind is not ChartKind.BAR:
         return
     for index, series in list(enumerate(chart.series))[1::2]:
@@ -224,7 +224,7 @@ def _hatches(chart: Chart, key: str) -> Iterator[str]:
 
 
 def _legend(chart: Chart, key: str) -> tuple[list[str], float]:
-    """The names of the series with their sign, in as many lines as they need, and where the last of these ends."""
+    """The legend of series names and symbols, on as many lines as needed, and where the last line ends."""
     parts, left, top = [], 16.0, 44.0
     for index, series in enumerate(chart.series):
         width = 34 + len(series.name) * _LETTER * _SIZE + 22

@@ -1,4 +1,4 @@
-"""A report's files in a folder of their own, all of them or none."""
+"""Writes a report's files into their own folder, all of them or none."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ MOST_PAGE_BYTES = 256 << 20
 def write_report(folder: Path, report: Report) -> Path:
     """Write the page, its tables, pictures and plots into `folder`; returns the page.
 
-    The folder is made. One that stands there is replaced if it is empty or an earlier report to which nothing was added.
+    The folder is created. An existing one is replaced if it is empty or an earlier report without added files.
 
     Raises:
-        OutputError: it holds something else, or cannot be written; it is then as it was.
+        OutputError: the folder contains other files or cannot be written; it is unchanged.
     """
     folder = Path(folder)
     check_report_folder(folder)
@@ -31,10 +31,10 @@ def write_report(folder: Path, report: Report) -> Path:
 
 
 def check_report_folder(folder: Path) -> None:
-    """Find out before the work, not after it, that no report may be written there.
+    """Check, before the work is done, that a report may be written there.
 
     Raises:
-        OutputError: a file, or a folder that holds more than a report.
+        OutputError: a file, or a folder that contains more than a report.
     """
     if not folder.exists():
         return
@@ -51,4 +51,4 @@ def check_report_folder(folder: Path) -> None:
     except InputError:
         foreign = [folder / INDEX]
     if foreign:
-        raise OutputError(f"{folder} holds {foreign[0].name}, which is not part of a report; choose a new or empty folder.")
+        raise OutputError(f"{folder} contains {foreign[0].name}, which is not part of a report; choose a new or empty folder.")

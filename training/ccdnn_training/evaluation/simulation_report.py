@@ -11,6 +11,7 @@ import numpy as np
 
 from ccdnn.errors import InputError
 from ccdnn.measure.similarity import psnr_of
+from ccdnn.pictures import DIFFERENCE_COLOURS
 from ccdnn.writing import replacing, write_text
 from ccdnn_training.data.label_maps import LabelMaps
 from ccdnn_training.data.tuples import signal_maxima
@@ -151,7 +152,7 @@ def draw_examples(trained: Sequence[TrainedNetwork], maps: LabelMaps, items: Seq
         for axis, picture in zip(axes, shown, strict=False):
             axis.imshow(picture, cmap="gray", vmin=0, vmax=0.8)
         difference = (output - image[STIR]) / signal_maxima()[STIR]
-        drawn = axes[-1].imshow(difference, cmap="berlin", vmin=-0.2, vmax=0.2)
+        drawn = axes[-1].imshow(difference, cmap=DIFFERENCE_COLOURS, vmin=-0.2, vmax=0.2)
         figure.colorbar(drawn, ax=axes[-1], fraction=0.05)
         axes[0].set_ylabel(f"{network.setting.title}\nimage {item}", fontsize=7)
     for axis, title in zip(grid[0], titles, strict=True):
