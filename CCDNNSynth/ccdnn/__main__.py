@@ -1,4 +1,4 @@
-"""`python -m ccdnn`, where the command `ccdnn` is not on the path."""
+"""`python -m ccdnn`, for when the command `ccdnn` is not on the path."""
 
 from ccdnn.cli.main import main
 

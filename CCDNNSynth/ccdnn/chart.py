@@ -1,4 +1,4 @@
-"""What a plot shows, apart from what draws it: Slicer's plot view draws it in the panel, the report as SVG."""
+"""The content of a plot, independent of what draws it: Slicer's plot view in the panel, SVG in the report."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-# Okabe and Ito's colours, which colour-blind readers can tell apart.
+# Okabe and Ito's colours, which colour-blind readers can distinguish.
 BLACK, ORANGE, SKY_BLUE, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 BLUE, VERMILION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"
 
@@ -14,7 +14,7 @@ BLUE, VERMILION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"
 ACQUIRED, SYNTHETIC = BLUE, VERMILION
 INPUTS = {"t1": GREEN, "t2": PURPLE, "gre": SKY_BLUE}
 
-# Of a difference of images: smaller, larger, and from which to which value of images scaled to 0–1 it is shown, with black for 0.
+# Of a difference image: the colours for smaller and larger, and the limit shown, for images scaled to 0–1, with black for 0.
 # The range is fixed, so that a colour means the same for every pair.
 LESS, MORE = SKY_BLUE, ORANGE
 DIFFERENCE_SHOWN = 0.25

@@ -1,4 +1,4 @@
-"""Tables that people keep in spreadsheets: CSV as every program and language writes it."""
+"""CSV tables from spreadsheets, with the separators and encodings of different programs and languages."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from ccdnn.opening import open_regular
 
 MOST_BYTES = 64 << 20
 _DELIMITERS = ",;\t"
-# What begins a formula in a spreadsheet (OWASP, "CSV Injection").
+# Characters that begin a formula in a spreadsheet (OWASP, "CSV Injection").
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def read_csv(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """The column names and the rows, cells without the spaces around them; blank rows are left out.
+    """The column names and the rows, with cells stripped and blank rows omitted.
 
-    Commas, semicolons (where the comma is the decimal sign) and tabs separate; UTF-8, UTF-16 and Windows' Western code page are
-    read.
+    Separators are commas, semicolons (if the comma is the decimal mark) or tabs; encodings are UTF-8, UTF-16 or
+    Windows' Western code page.
 
     Raises:
         InputError: it cannot be read, is not a table, or a row has more cells than the header.
@@ -48,9 +48,9 @@ def read_csv(path: Path) -> tuple[list[str], list[dict[str, str]]]:
 
 
 def guarded(cell: Any) -> Any:
-    """A cell of text that no spreadsheet takes for a formula, with an apostrophe before what would be one; numbers are as they are.
+    """A cell with an apostrophe before text that a spreadsheet would take for a formula; numbers are unchanged.
 
-    `read_csv` takes the apostrophe away again.
+    `read_csv` removes the apostrophe.
 
     >>> guarded("=1+1"), guarded(-1.5), guarded("-12 mm")
     ("'=1+1", -1.5, "'-12 mm")

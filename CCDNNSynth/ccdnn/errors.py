@@ -1,6 +1,6 @@
-"""The errors a user can meet, each with the exit code a script sees.
+"""The errors that a user can encounter, each with its exit code for scripts.
 
-A message is one sentence that says what is wrong, in which file or node, and what to do about it. It never holds patient data.
+A message is one sentence that says what is wrong, in which file or node, and what to do about it. It never contains patient data.
 """
 
 from collections.abc import Iterable
@@ -9,10 +9,10 @@ from ccdnn.text import shown
 
 
 class CcdnnError(Exception):
-    """Base of every error that is the user's to mend; anything else is a bug and keeps its traceback.
+    """Base of every error that the user can fix; anything else is a bug and keeps its traceback.
 
-    The message is one line, and each of `items`, a list that the message announces, is one more. What does not print in the names
-    and values that they quote is escaped.
+    The message is one line, followed by one line for each of `items`. Unprintable characters in quoted names and values are
+    escaped.
     """
 
     exit_code = 1
@@ -22,7 +22,7 @@ class CcdnnError(Exception):
 
 
 class InputError(CcdnnError):
-    """An input that cannot be read, or does not hold what is needed."""
+    """An input that cannot be read, or lacks required content."""
 
     exit_code = 3
 
@@ -34,13 +34,13 @@ class ModelError(CcdnnError):
 
 
 class OutputError(CcdnnError):
-    """A result that could not be written; whatever stood at its place before is untouched."""
+    """A result that could not be written; any existing file is untouched."""
 
     exit_code = 5
 
 
 class DeviceError(CcdnnError):
-    """A device or precision that was asked for and cannot be used here."""
+    """A requested device or precision that cannot be used here."""
 
     exit_code = 6
 

@@ -1,7 +1,7 @@
-"""A synthetic volume as a DICOM series beside the images it was made from, marked so that nobody takes it for acquired.
+"""A synthetic volume as a DICOM series in the study of its source images, clearly marked as not acquired.
 
-Classic MR Image Storage, one file a slice, whatever the source is: every archive and viewer reads it, and an Enhanced MR image
-would have to describe an acquisition that never was. What the class asks of an acquisition is left empty or says "none"
+Classic MR Image Storage with one file per slice, whatever the source is: every archive and viewer reads it, and an Enhanced MR
+image would have to describe an acquisition that never took place. Acquisition attributes are left empty or say "none"
 (Scanning Sequence RM, research mode). There is no Derivation Code: context group 7203 has none for an image computed by a network.
 Synthetic Data (0008,001C) is left out too: the attribute is so new that current validators report it as an error.
 """
@@ -33,9 +33,9 @@ from ccdnn.volume import LPS_TO_RAS, Volume
 from ccdnn.writing import replacing_folder
 
 SERIES_DESCRIPTION = "Synthetic STIR (CC-DNN) – not acquired"
-# The reference's own number stays to be seen in it, and scanners do not count that far.
+# Keeps the reference's own number visible and exceeds the numbers that scanners use.
 SERIES_NUMBER_OFFSET = 9000
-LARGEST_SERIES_NUMBER = 2**31 - 1 - SERIES_NUMBER_OFFSET  # of a reference, so that the new one is an Integer String
+LARGEST_SERIES_NUMBER = 2**31 - 1 - SERIES_NUMBER_OFFSET  # of a reference, so that the new number fits an Integer String
 
 LARGEST_STORED = 65535
 # Characters in the value representations Long String and Short Text.
@@ -44,7 +44,7 @@ LONGEST_LO, LONGEST_ST = 64, 1024
 WINDOW_PERCENTILES = (1.0, 99.5)
 
 RAS_TO_LPS = np.diag(LPS_TO_RAS)[:3]
-# Cosine between slice normal and slice step; DICOM's Plane modules know no sheared stack.
+# Cosine between slice normal and slice step; DICOM's Plane modules do not allow a sheared stack.
 ORTHOGONALITY = 1e-3
 
 
@@ -54,7 +54,7 @@ class Exported:
 
     Args:
         files: in slice order.
-        changes: what of the sources had to be changed to be legal in DICOM, a sentence each.
+        changes: source values changed to conform to DICOM, a sentence each.
     """
 
     files: tuple[Path, ...]
@@ -71,16 +71,16 @@ def export_series(
 ) -> Exported:
     """Write a synthetic volume as a new series of the study it was made from.
 
-    Stored values are 16 bits over the volume's range: Rescale Slope and Intercept give every voxel back to half a step.
+    Stored values are 16 bits over the volume's range: Rescale Slope and Intercept restore every voxel to within half a step.
 
     Args:
-        volume: as `ccdnn.synthesis.synthesize` made it, with its metadata.
+        volume: from `ccdnn.synthesis.synthesize`, with its metadata.
         folder: to create; it may exist if it is empty.
-        reference: the DICOM files of the series whose patient, study and frame of reference the new one shares; it is referred to
-            as a source. None writes a study of its own for an anonymous patient.
+        reference: the DICOM files of the series whose patient, study and frame of reference the new one shares; it is referenced
+            as a source. None creates a new study of an anonymous patient.
         sources: the DICOM files of each further series the volume was made from.
-        window: centre and width to show it with; None takes them from the voxels.
-        force: go on though the sources are of different patients; the new series is of the reference's patient and says so.
+        window: display centre and width; None derives them from the voxels.
+        force: continue even if the sources are of different patients; the new series has the reference's patient and says so.
 
     Raises:
         InputError: the volume is not synthetic or not an image, the files are not DICOM images, or none has the grid of the volume.
@@ -96,7 +96,7 @@ def export_series(
         require_one_patient(used)
     _require_grid(volume, used)
     meeting = [source.meeting(volume.grid) for source in used]
-    with lenient():  # what is copied from a source may break the rules there already
+    with lenient():  # values copied from a source may already be non-conforming
         common, changes = _common(volume, used[0] if used else None, mixed=difference is not None)
         common.update(_lossy_compression(used))
         changes += make_legal(common)
@@ -121,16 +121,16 @@ def _require_exportable(volume: Volume) -> None:
             "export the .nrrd or .mha file that was written by the synthesis."
         )
     if not np.isfinite(volume.array).all():
-        raise InputError(f"{volume.name} holds NaN or infinite values, which DICOM cannot hold; make it again.")
+        raise InputError(f"{volume.name} contains NaN or infinite values, which DICOM cannot store; synthesize it again.")
     axes = volume.ijk_to_ras[:3, :3] / volume.grid.spacing
     if np.abs(axes.T @ axes - np.eye(3)).max() > ORTHOGONALITY:
-        raise InputError(f"{volume.name} lies on a sheared grid, which DICOM cannot hold; resample it to a rectangular one.")
+        raise InputError(f"{volume.name} lies on a sheared grid, which DICOM cannot store; resample it to a rectangular one.")
 
 
 def _require_free(folder: Path) -> None:
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise OutputError(f"{folder} exists and is not empty; give the name of a new folder, nothing is overwritten.")
+            raise OutputError(f"{folder} exists and is not empty; give the name of a new folder; nothing is overwritten.")
     except OSError as error:
         raise OutputError(f"{folder} cannot be written: {error.strerror or error}.") from None
 
@@ -148,7 +148,7 @@ def _require_grid(volume: Volume, used: Sequence[Source]) -> None:
 
 
 def _common(volume: Volume, reference: Source | None, mixed: bool) -> tuple[Dataset, list[str]]:
-    """What all images of the series share, by module (PS3.3, MR Image IOD); and what of the reference could not be copied."""
+    """The attributes common to the series, by module (PS3.3, MR Image IOD), and what could not be copied from the reference."""
     now = datetime.now()
     date, time = now.strftime("%Y%m%d"), now.strftime("%H%M%S")
     header, lost = reference.identity() if reference else (_anonymous(date, time), [])
@@ -197,7 +197,7 @@ def _description(about: Mapping[str, str]) -> str:
 
 
 def _anonymous(date: str, time: str) -> Dataset:
-    """Patient and study where no source provides them. The ID is new, so that no archive merges two such patients."""
+    """Patient and study if no source provides them. The ID is new, so that no archive merges two such patients."""
     header = Dataset()
     header.PatientName, header.PatientID = "Anonymous^Patient", f"ANONYMOUS-{uuid.uuid4().hex[:8].upper()}"
     header.PatientBirthDate = header.PatientSex = None
@@ -219,13 +219,13 @@ def _derivation(volume: Volume, mixed: bool) -> str:
 
 
 def _lossy_compression(used: Sequence[Source]) -> Dataset:
-    """What lost detail once has lost it for good, whatever is computed from it (PS3.3 C.7.6.1.1.5)."""
+    """An image that was once compressed with loss stays marked so, as does everything computed from it (PS3.3 C.7.6.1.1.5)."""
     lossy = (source.lossy_compression() for source in used)
     return next((header for header in lossy if header), _item(LossyImageCompression="00"))
 
 
 def _rescale(array: np.ndarray) -> tuple[float, float]:
-    """Slope and intercept, exactly as their decimal strings say, that spread the range of the volume over the stored values."""
+    """Slope and intercept, exact as decimal strings, that map the range of the volume to the stored values."""
     lowest, highest = min(float(array.min()), 0.0), float(array.max())
     slope = (highest - lowest) / LARGEST_STORED or 1.0
     return float(format_number_as_ds(slope)), float(format_number_as_ds(lowest))
@@ -317,5 +317,5 @@ def _write(images: Sequence[Dataset], folder: Path) -> list[Path]:
     with replacing_folder(folder) as temporary:
         for image, name in zip(images, names, strict=True):
             dcmwrite(temporary / name, image, enforce_file_format=True)
-        _require_free(folder)  # somebody may have filled it meanwhile
+        _require_free(folder)  # it may have been filled meanwhile
     return [folder / name for name in names]

@@ -1,6 +1,6 @@
 """NIfTI, NRRD and MetaImage files: read by `ccdnn.formats`, written through SimpleITK.
 
-DICOM is read by `ccdnn.dicom`; `ccdnn.study` finds out which of the two a path needs.
+DICOM is read by `ccdnn.dicom`; `ccdnn.study` determines which of the two a path needs.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ READERS: Mapping[str, Callable[[Path], ImageHeader]] = {
     ".mha": read_metaimage,
     ".mhd": read_metaimage,
 }
-# Suffix → SimpleITK's writer. One file each: a result of two files cannot be put in place in one step.
+# Suffix → SimpleITK's writer. Only single-file formats: two files cannot be replaced in one step.
 WRITERS = {".nrrd": "NrrdImageIO", ".nii.gz": "NiftiImageIO", ".nii": "NiftiImageIO", ".mha": "MetaImageIO"}
 
-# What headers say of the file rather than of the volume, and what may name a patient or lead to one.
+# Header entries about the file rather than the volume, and entries that may identify a patient.
 NOT_KEPT = ("NRRD_", "ITK_", "DICOM_0010", "Patient", "Modality")
 IDENTIFIER_SUFFIX = "_uid"
 
-# The entries that say in words what a volume is, ours first.
+# The entries that describe a volume in words, ours first.
 NOTES = ("CCDNN_Image", "CCDNN_Notice", "descrip", "ITK_FileNotes")
 NIFTI_DESCRIPTION_LENGTH = 79
 
 
 def check_voxels(volume: Volume) -> None:
-    """Refuse voxels that no scanner delivers.
+    """Reject voxels that no scanner produces.
 
     Raises:
         InputError: NaN or infinity, or one value everywhere.
@@ -56,12 +56,12 @@ def check_voxels(volume: Volume) -> None:
     finite = np.isfinite(volume.array)
     if not finite.all():
         raise InputError(
-            f"{volume.name} holds NaN or infinite values in {int((~finite).sum())} voxels; export it again or repair them first."
+            f"{volume.name} contains NaN or infinite values in {int((~finite).sum())} voxels; export it again or repair them first."
         )
     lowest, highest = float(volume.array.min()), float(volume.array.max())
     if lowest == highest:
         what = "only zeros" if highest == 0 else f"the value {highest:g} in every voxel"
-        raise InputError(f"{volume.name} holds {what}; it has no image, choose another series.")
+        raise InputError(f"{volume.name} contains {what}, so it is not an image; choose another series.")
 
 
 # ---------------------------------------------------------------------------------------------------------------- reading
@@ -79,7 +79,7 @@ def read_volume(path: Path) -> Volume:
 def read_header(path: Path) -> Series:
     """The series in one NIfTI, NRRD or MetaImage file, from its header and from a BIDS sidecar beside it.
 
-    What is not a volume of scalars (4-D, colour, complex), or of a size that no body has, comes with its `problem`.
+    A file that is not a scalar volume (4-D, colour, complex), or has an impossible size, is returned with its `problem`.
 
     Raises:
         InputError: the file cannot be read.
@@ -113,7 +113,7 @@ def read_header(path: Path) -> Series:
         source=path,
         read_array=image.read,
         files=image.files,
-        # NIfTI's free text can hold anything.
+        # NIfTI's free text can contain anything.
         provenance={} if nifti else {key: value for key, value in image.entries.items() if not key.startswith(NOT_KEPT)},
         problem=image.problem,
         warnings=(*image.warnings, *beside.warnings),
@@ -125,7 +125,7 @@ def read_header(path: Path) -> Series:
 
 
 def check_writable(path: Path) -> None:
-    """Find out before the work, not after it, that a volume cannot be written at `path`.
+    """Check, before the work is done, that a volume can be written at `path`.
 
     Raises:
         OutputError: unknown suffix, no such folder, or no permission.
@@ -136,16 +136,16 @@ def check_writable(path: Path) -> None:
 
 
 def write_volume(volume: Volume, path: Path, dtype: DTypeLike = np.float32) -> None:
-    """Write a volume in the format of the suffix, with its metadata where the header has room.
+    """Write a volume in the format of the suffix, with its metadata if the header has room.
 
     Args:
-        dtype: of the stored voxels; whole numbers, as scanners and label maps have them, need less room as np.int16 or np.uint8.
+        dtype: of the stored voxels; whole numbers from scanners and label maps take less space as np.int16 or np.uint8.
 
-    NRRD and MHA keep every entry of text; NIfTI has one line of 79 letters and gets the notice (or the name). UIDs are not written.
+    NRRD and MHA keep every text entry; NIfTI has one line of 79 characters and gets the notice (or the name). UIDs are not written.
 
     Raises:
-        OutputError: it cannot be written, or not as `dtype` without loss; whatever stood at `path` is untouched and nothing
-            partial is left.
+        OutputError: it cannot be written, or not as `dtype` without loss; any existing file at `path` is untouched and no
+            partial file is left.
     """
     if suffix_of(path) not in WRITERS:
         raise OutputError(f"{path} has no suffix that says which format to write; use one of {', '.join(WRITERS)}.")
@@ -163,7 +163,7 @@ def write_volume(volume: Volume, path: Path, dtype: DTypeLike = np.float32) -> N
 
 
 def _write_error(path: Path, size: int) -> OutputError:
-    """SimpleITK does not say why; the disk does."""
+    """The reason for a failed write, which SimpleITK does not report."""
     free = shutil.disk_usage(path.parent).free
     if free < size:
         return OutputError(f"{path} cannot be written: the disk is full ({free / 2**20:.0f} MiB left).")
@@ -185,7 +185,7 @@ def _to_image(volume: Volume, path: Path, dtype: np.dtype) -> sitk.Image:
     with np.errstate(invalid="ignore"):
         stored = volume.array.astype(dtype)
     if not np.array_equal(stored.astype(np.float32), volume.array, equal_nan=True):
-        raise OutputError(f"{path} cannot hold the voxels of {volume.name} as {dtype}; write them as float32.")
+        raise OutputError(f"{path} cannot store the voxels of {volume.name} as {dtype}; write them as float32.")
     image = sitk.GetImageFromArray(stored)
     lps = LPS_TO_RAS @ volume.ijk_to_ras
     spacing = volume.grid.spacing
@@ -194,7 +194,7 @@ def _to_image(volume: Volume, path: Path, dtype: np.dtype) -> sitk.Image:
     try:
         image.SetDirection((lps[:3, :3] / spacing).ravel().tolist())
     except RuntimeError as error:
-        raise OutputError(f"{path} cannot hold the sheared grid of {volume.name}.") from error
+        raise OutputError(f"{path} cannot store the sheared grid of {volume.name}.") from error
     entries = _text_entries(volume.metadata)
     if suffix_of(path).startswith(".nii"):
         image.SetMetaData("ITK_FileNotes", _shortened(entries.get("CCDNN_Notice", volume.name)))
@@ -205,7 +205,7 @@ def _to_image(volume: Volume, path: Path, dtype: np.dtype) -> sitk.Image:
 
 
 def _text_entries(metadata: Mapping[str, object]) -> dict[str, str]:
-    """One line each, keys without what separates them from values; nothing that links to a patient's record."""
+    """One line each, keys without separators; nothing that links to a patient's record."""
     return {
         "".join(letter if letter.isalnum() or letter in "_-." else "_" for letter in key): shown(
             " ".join(str(value).split()), longest=None

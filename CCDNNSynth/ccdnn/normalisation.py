@@ -1,9 +1,9 @@
 """Intensity normalisation: the same function for training and inference, named with its constants in the model's card.
 
 `dataset_minmax` is the paper's (section 2.6): one minimum and one maximum over all contrasts of the whole data set, so the
-ratios between the contrasts stay. It needs series that share one intensity scale.
+ratios between the contrasts are preserved. It needs series that share one intensity scale.
 
-`volume_percentile` divides each series by its own robust maximum, for scanners that scale every series on their own.
+`volume_percentile` divides each series by its own robust maximum, for scanners that scale every series independently.
 
 Both treat a series as a whole. Scaling slices one by one would make the same tissue change from slice to slice.
 """
@@ -28,12 +28,12 @@ DEFAULT_PERCENTILE = 99.5
 def robust_maximum(
     array: np.ndarray, percentile: float = DEFAULT_PERCENTILE, foreground_fraction: float = DEFAULT_FOREGROUND_FRACTION
 ) -> float:
-    """The intensity that `percentile` per cent of the foreground stay below, where foreground is what exceeds
-    `foreground_fraction` of that very intensity.
+    """The intensity that `percentile` per cent of the foreground lie below, where the foreground exceeds
+    `foreground_fraction` of that same intensity.
 
-    A percentile over all voxels falls as the field of view takes in more air; tied to the foreground, it does not. The definition
-    refers to itself and is met by iteration from the percentile over all voxels: a higher threshold can only raise the
-    percentile, so the iteration runs one way and ends.
+    A percentile over all voxels falls as the field of view includes more air; one over the foreground does not. The definition
+    is self-referential and solved by iteration from the percentile over all voxels: a higher threshold can only raise the
+    percentile, so the iteration is monotonic and ends.
 
     Args:
         array: intensities of one whole series, any shape.
@@ -44,7 +44,7 @@ def robust_maximum(
     values = np.asarray(array).ravel()
     require_image(values)
     maximum = float(np.percentile(values, percentile))
-    if maximum <= 0:  # nearly all air: what little signal there is decides
+    if maximum <= 0:  # nearly all air: use the little signal there is
         maximum = float(np.percentile(values[values > 0], percentile))
     for _ in range(50):
         foreground = values[values > foreground_fraction * maximum]
@@ -73,13 +73,13 @@ def require_image(array: np.ndarray) -> None:
 
 
 class Normalisation(ABC):
-    """A strategy with its constants. `from_card` and `to_card` are inverse to each other."""
+    """A strategy with its constants. `from_card` and `to_card` are inverses."""
 
     strategy: ClassVar[str]
 
     @staticmethod
     def from_card(entry: Mapping[str, Any]) -> Normalisation:
-        """The normalisation that a card's `normalisation` entry, {"strategy": name, "constants": {...}}, names.
+        """The normalisation named by a card's `normalisation` entry, {"strategy": name, "constants": {...}}.
 
         Raises:
             InputError: an unknown strategy, or constants that are missing, unknown or out of range.
@@ -118,11 +118,11 @@ class Normalisation(ABC):
     @property
     @abstractmethod
     def background(self) -> float:
-        """What an intensity of zero becomes."""
+        """The normalised value of zero intensity."""
 
     @abstractmethod
     def to_intensity(self, output: np.ndarray) -> np.ndarray:
-        """The network's output in the units of the inputs, where these share one scale; else unchanged (1 = robust maximum)."""
+        """The network's output in the units of the inputs, if these share one scale; else unchanged (1 = robust maximum)."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Opening files that somebody else made: regular files alone, and never more of them than there may be."""
+"""Opens untrusted files: only regular files, with limits on what is read."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import Any, BinaryIO
 from ccdnn.errors import InputError
 from ccdnn.text import shown
 
-# A file of a gibibyte of zeros, of which a parser takes eight bytes at a time, would keep it busy for hours.
+# A parser that reads a gibibyte of zeros eight bytes at a time would be busy for hours.
 MOST_READS = 4_000_000
-# More than any one value of a header, or any image of a body, has.
+# More than any header value, or any image of a body, has.
 MOST_BYTES_AT_ONCE = 4 << 30
 
 
 class _RegularFile(io.BufferedReader):
-    """A file that gives in when its parser is led astray: by a length beyond its end, or by content that never stops."""
+    """A file that stops a misled parser: at a length beyond its end, or at endless content."""
 
     def __init__(self, descriptor: int) -> None:
         super().__init__(io.FileIO(descriptor, "rb"))
@@ -31,16 +31,16 @@ class _RegularFile(io.BufferedReader):
         if self._reads > MOST_READS:
             raise EOFError("it has more entries than can be read")
         if size is None or size < 0 or size > io.DEFAULT_BUFFER_SIZE:
-            # Python would first find room for as much as a damaged length asks for.
+            # Python would first allocate as much as a damaged length requests.
             left = max(self._size - self.tell(), 0)
             size = left if size is None or size < 0 else min(size, left)
             if size > MOST_BYTES_AT_ONCE:
                 raise EOFError("it is larger than any image")
-        return super().read(size) or b""  # some files of the system have nothing to read just now
+        return super().read(size) or b""  # some system files have nothing to read yet
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """The file at `path`, to read. A pipe or a device would hang or never end, so it is refused without being opened to wait.
+    """Open the file at `path` for reading. A pipe or a device could hang or never end, so it is refused without waiting for it.
 
     Raises:
         InputError: there is no such file, it cannot be read, or it is not a regular one.
@@ -61,7 +61,7 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def exists(path: Path) -> bool:
-    """Whether something is there; False, instead of an error, for a path that nothing can have."""
+    """Whether the path exists; False, instead of an error, for an impossible path."""
     try:
         return path.exists()
     except (OSError, ValueError):  # too long, or with a NUL
@@ -69,7 +69,7 @@ def exists(path: Path) -> bool:
 
 
 def is_file(path: Path) -> bool:
-    """Whether a regular file is there, under the same rule."""
+    """Whether the path is a regular file, under the same rule."""
     try:
         return path.is_file()
     except (OSError, ValueError):
@@ -80,7 +80,7 @@ def read_text(path: Path, limit: int) -> str:
     """A small text file: UTF-8 or UTF-16 with or without a byte-order mark.
 
     Args:
-        limit: bytes it may have.
+        limit: maximum size in bytes.
 
     Raises:
         InputError: see `open_regular`; or it is larger than `limit`, or not text.
@@ -88,7 +88,7 @@ def read_text(path: Path, limit: int) -> str:
     with open_regular(path) as stream:
         content = stream.read(limit + 1)
     if len(content) > limit:
-        raise InputError(f"{path} is larger than {limit // 1024} KiB, which is more than such a file can hold.")
+        raise InputError(f"{path} is larger than {limit // 1024} KiB, which is more than such a file can contain.")
     encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
         return content.decode(encoding)
@@ -97,7 +97,7 @@ def read_text(path: Path, limit: int) -> str:
 
 
 def read_json(path: Path, limit: int) -> Any:
-    """The content of a small JSON file, in which no object states a key twice.
+    """The content of a small JSON file, in which no object repeats a key.
 
     Raises:
         InputError: see `read_text`; or it is not valid JSON.
@@ -138,7 +138,7 @@ _KINDS = {
 
 
 def what_instead(start: bytes) -> str | None:
-    """What a file is by how it starts, where that is not an image, and what to do; None where that is not known."""
+    """What a file is, by its first bytes, if it is not an image, and what to do; None if unknown."""
     if not start:
         return "empty"
     if start[257:262] == b"ustar":

@@ -1,4 +1,4 @@
-"""Identifies the patient of a series without naming them: only good for detecting that two series are of different patients."""
+"""Identifies the patient of a series without naming them: only for detecting that two series are of different patients."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Protocol
 
 from ccdnn.errors import InputError
 
-# Digests of one process cannot be compared with those of another, nor be looked up in a list of names.
+# Digests of one process cannot be compared with those of another, or looked up in a list of names.
 _KEY = secrets.token_bytes(16)
 _LABELS = {"identifier": "patient IDs", "name": "patient names", "birth_date": "birth dates", "subject": "subjects"}
 _SUBJECT = re.compile(r"sub-([A-Za-z0-9]+)")
@@ -24,7 +24,7 @@ class Patient:
 
     Args:
         identifier: of the patient ID.
-        name: of the name, whatever its case and its separators.
+        name: of the name, ignoring case and separators.
         birth_date: of the birth date.
         subject: of the subject in a BIDS file name ("sub-01").
     """
@@ -36,7 +36,7 @@ class Patient:
 
     @classmethod
     def stated(cls, identifier: str = "", name: str = "", birth_date: str = "", file_name: str = "") -> Patient:
-        """The patient that a header, or the name of a BIDS file, states.
+        """The patient stated by a header or the name of a BIDS file.
 
         >>> Patient.stated(name="Doe^Jane").differs_from(Patient.stated(name="DOE^JANE^^"))
         >>> Patient.stated(identifier="1").differs_from(Patient.stated(identifier="2"))
@@ -52,7 +52,7 @@ class Patient:
 
     @classmethod
     def of_entries(cls, entries: object) -> Patient:
-        """The patient of digests that came from another part of the same program.
+        """The patient with digests from another part of the same program.
 
         Raises:
             ValueError: they are not such digests.
@@ -64,11 +64,11 @@ class Patient:
         return cls(**entries)
 
     def entries(self) -> dict[str, str]:
-        """What is stated, for another part of the same program."""
+        """The stated digests, for another part of the same program."""
         return {key: value for key, value in asdict(self).items() if value}
 
     def differs_from(self, other: Patient) -> str | None:
-        """What two patients differ in, in words; None where nothing that both state does."""
+        """How two patients differ, in words; None if nothing stated by both differs."""
         for key, label in _LABELS.items():
             mine, theirs = getattr(self, key), getattr(other, key)
             if mine and theirs and mine != theirs:
@@ -87,7 +87,7 @@ class HasPatient(Protocol):
 
 
 def difference_of_patients(volumes: Iterable[HasPatient]) -> str | None:
-    """How volumes show that they are of different patients, a clause; None where they do not."""
+    """A clause that says why volumes are of different patients; None if they are not known to be."""
     for first, second in combinations(volumes, 2):
         if (what := first.patient.differs_from(second.patient)) is not None:
             return f"{first.name} and {second.name} are of different patients (their {what} differ)"
@@ -102,7 +102,7 @@ def require_one_patient(volumes: Iterable[HasPatient]) -> None:
     """Refuse volumes of different patients.
 
     Raises:
-        DifferentPatients: naming two of them, and what differs, but not its values.
+        DifferentPatients: the message names two of them and what differs, but not its values.
     """
     if (difference := difference_of_patients(volumes)) is not None:
         raise DifferentPatients(f"{difference}; choose series of one patient, or force the run if they are the same person.")

@@ -1,4 +1,4 @@
-"""Pictures of volumes on paper and in a README. The only module that draws; matplotlib is loaded when it does."""
+"""Pictures of volumes for print and the README. The only module that uses matplotlib, which is loaded when needed."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _ACCENT = "#ffb454"
 # (Crameri's scientific colour maps).
 DIFFERENCE_COLOURS = "berlin"
 
-# The few voxels of fluid would set the window of a STIR; a reader turns it down, to about this many times muscle.
+# The few voxels of fluid would dominate the window of a STIR; readers lower it to about this many times muscle.
 _STIR_WINDOW = 2.2
 
-# Where radiologists look for things: (towards the right of the picture, towards its bottom), by the axis slices are stacked along.
+# Radiological orientation: (towards the right of the picture, towards its bottom), by the axis slices are stacked along.
 _SCREEN_AXES = {
     "R": (np.array([0, -1, 0]), np.array([0, 0, -1])),  # sagittal: posterior to the right, inferior down
     "A": (np.array([-1, 0, 0]), np.array([0, 0, -1])),  # coronal: the patient's left to the right, inferior down
@@ -44,10 +44,10 @@ class Panel:
 
     Args:
         volume: intensities scaled to 0–1.
-        title, subtitle: what it is; the subtitle is set smaller.
-        accent: the title stands out; for what is synthetic.
+        title, subtitle: what it is; the subtitle is smaller.
+        accent: whether to highlight the title, for synthetic images.
         top: the intensity shown white.
-        difference: drawn in a diverging table around 0, with a colour bar.
+        difference: drawn in a diverging colour map around 0, with a colour bar.
     """
 
     volume: Volume
@@ -59,7 +59,7 @@ class Panel:
 
 
 def screen_slice(array: np.ndarray, grid: Grid, index: int) -> tuple[np.ndarray, float]:
-    """A slice as a radiologist hangs it, and the ratio of its pixel's height to its width.
+    """A slice in radiological orientation, and the ratio of its pixel's height to its width.
 
     Args:
         array: (slice, row, column).
@@ -78,7 +78,7 @@ def screen_slice(array: np.ndarray, grid: Grid, index: int) -> tuple[np.ndarray,
 
 
 def stir_top(array: np.ndarray) -> float:
-    """The intensity of a STIR volume to show white, 0 being black; two volumes are shown alike, whatever units they have.
+    """The intensity of a STIR volume to show as white, with 0 black; volumes in different units then look alike.
 
     Raises:
         InputError: the volume has no scale, see `ccdnn.normalisation.robust_maximum`.

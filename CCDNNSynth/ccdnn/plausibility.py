@@ -1,6 +1,6 @@
-"""Does a series look like what it is used as? Warnings for series in each other's place and for foreign protocols.
+"""Checks that a series looks like its role, with warnings for swapped series and unusual protocols.
 
-Nothing here stops a run: a fat-suppressed PD in place of a T2 may be just what the user wants to try. It is only reported.
+Nothing here stops a run: a fat-suppressed PD in place of a T2 may be exactly what the user wants to try. It is only reported.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from ccdnn.volume import Grid, Volume
 
 # A parameter this many times below or above what training covered is another contrast, not another scanner.
 _PROTOCOL_FACTOR = 1.5
-# Where the card gives a nominal value alone, the range around it that the warning leaves alone.
+# If the card gives only a nominal value, the range around it without a warning.
 _NOMINAL_FACTOR = 2.0
 
 # How far a crossing slice may smear an edge within the picture, and how much thicker than the reference's it may be.
 _SMEARED_MM, _SMEARED_PIXELS, _THICK_SLICES = 1.0, 2.0, 2.0
 
-# Shares of the robust maximum: what is fat in T1-w and T2-w alike, and what is not air.
+# Shares of the robust maximum: fat in both T1-w and T2-w, and anything that is not air.
 _BRIGHT, _FOREGROUND = 0.5, 0.1
-# Shares of the foreground, and ratios, beyond which the voxels speak clearly enough to warn.
+# Shares of the foreground, and ratios, beyond which the voxels justify a warning.
 _LEAST_FAT, _LEAST_CORRELATION, _MUSCLE_RATIO = 0.2, 0.85, 0.85
 
 
@@ -52,13 +52,12 @@ def protocol_warnings(protocols: Mapping[Role, Protocol], card: ModelCard) -> It
 
 
 def missing_warning(missing: Iterable[Role], card: ModelCard) -> str | None:
-    """What a result without some of the model's inputs is."""
+    """A sentence on a result made without some of the model's inputs."""
     labels = [role.label for role in missing]
     if not labels:
         return None
     return (
-        f"The result is made without {' and '.join(labels)}. {card.name} {card.version} was trained to do without, "
-        "but is less accurate then."
+        f"The result is made without {' and '.join(labels)}. {card.name} {card.version} was trained for this, but is less accurate."
     )
 
 
@@ -70,10 +69,10 @@ def fat_suppression_warning(protocol: Protocol | None, role: Role) -> str | None
 
 
 def crossing_words(series: Grid, reference: Grid) -> str | None:
-    """How the slices of a series lie against those of the reference, in words, where that makes partial volume; else None.
+    """How the slices of a series lie relative to the reference's, in words, if that causes partial volume; else None.
 
-    A slice that crosses the reference's smears an edge over its thickness within the picture; one more than twice as thick, over
-    what the neighbouring slices show.
+    A slice that crosses the reference's smears an edge over its thickness within the picture; one more than twice as thick smears
+    it over the neighbouring slices.
     """
     columns, rows = (series.ijk_to_ras[:3, axis] / series.spacing[axis] for axis in (0, 1))
     normal = np.cross(columns, rows)
@@ -88,7 +87,7 @@ def crossing_words(series: Grid, reference: Grid) -> str | None:
 
 
 def crossing_warning(role: Role, name: str, series: Grid, reference: Grid) -> str | None:
-    """What interpolating such a series does: along bone it looks like an edema."""
+    """A warning about interpolating such a series: along bone it can look like an edema."""
     words = crossing_words(series, reference)
     if words is None:
         return None
@@ -99,23 +98,23 @@ def crossing_warning(role: Role, name: str, series: Grid, reference: Grid) -> st
 
 
 def repetition_warnings(volumes: Mapping[Role, Volume]) -> Iterator[str]:
-    """One sentence for each two roles that were given the same image."""
+    """One sentence for each two roles with the same image."""
     for (first, a), (second, b) in combinations(volumes.items(), 2):
         if a.grid.same_as(b.grid) and np.array_equal(a.array, b.array):
             yield f"The {first.label} and the {second.label} series are the same image ({a.name} and {b.name}); check your choice."
 
 
 def swap_warning(t1: Volume, t2: Volume, protocols: Mapping[Role, Protocol]) -> str | None:
-    """One sentence where the T1-w and the T2-w series seem to be in each other's place, else None.
+    """One sentence if the T1-w and the T2-w series seem to be swapped, else None.
 
-    By repetition and echo time where both are known, else by the voxels.
+    Compares repetition and echo times if both are known, else the voxels.
 
     Args:
         t1, t2: on one grid.
     """
     by_protocol = _swapped_by_protocol(protocols.get(Role.T1), protocols.get(Role.T2))
     if by_protocol is None:
-        swapped, why = _muscle_is_darker(t1.array, t2.array), "muscle is darker in the first, beside fat, than in the second"
+        swapped, why = _muscle_is_darker(t1.array, t2.array), "muscle, relative to fat, is darker in the first than in the second"
     else:
         swapped, why = by_protocol, "the first has the longer TR and TE"
     if not swapped:
@@ -129,7 +128,7 @@ _PARAMETER_LABELS = {"tr_ms": ("TR", " ms"), "te_ms": ("TE", " ms"), "ti_ms": ("
 
 
 def _swapped_by_protocol(t1: Protocol | None, t2: Protocol | None) -> bool | None:
-    """None where a time is unknown."""
+    """None if a time is unknown."""
     if t1 is None or t2 is None:
         return None
     if t1.tr_ms is None or t1.te_ms is None or t2.tr_ms is None or t2.te_ms is None:
@@ -138,11 +137,11 @@ def _swapped_by_protocol(t1: Protocol | None, t2: Protocol | None) -> bool | Non
 
 
 def _muscle_is_darker(t1: np.ndarray, t2: np.ndarray) -> bool:
-    """Whether muscle, measured against fat, is darker in `t1` than in `t2`: the reverse of what the names say.
+    """Whether muscle, relative to fat, is darker in `t1` than in `t2`: the reverse of what is expected.
 
-    Fat is bright in both and fills most of a knee, so the two images are much alike; where they are not, one of them is
-    fat-suppressed or of another kind, or it is not a knee, and nothing follows. Muscle is most of what is dark in both. It keeps
-    less than half of its brightness from T1-w (TE short against its T2) to T2-w. On simulated knees over the protocols of
+    Fat is bright in both and fills most of a knee, so the two images are similar; if they are not, one of them is
+    fat-suppressed or of another kind, or it is not a knee, and nothing is concluded. Most of what is dark in both is muscle, which
+    keeps less than half of its brightness from T1-w (TE short against its T2) to T2-w. On simulated knees over the protocols of
     training, its ratio of T1-w to T2-w is 1.5 to 2.9.
     """
     try:
@@ -161,7 +160,7 @@ def _muscle_is_darker(t1: np.ndarray, t2: np.ndarray) -> bool:
 
 
 def _block_means(image: np.ndarray, size: int = 4) -> np.ndarray:
-    """Means of blocks in each slice, which noise, edges and small shifts between the series hardly change."""
+    """Means of blocks in each slice, which noise, edges and small shifts between the series hardly affect."""
     slices, rows, columns = image.shape
     rows, columns = rows // size * size, columns // size * size
     return image[:, :rows, :columns].reshape(slices, rows // size, size, columns // size, size).mean(axis=(2, 4))

@@ -1,10 +1,10 @@
-"""What a synthetic volume says about itself wherever it goes: header entries in words that a reader of the file understands.
+"""Header entries of a synthetic volume that describe how it was made, in words that a reader of the file understands.
 
-The inputs are named by what they cover and by a digest of their voxels, with which a file at hand can be recognised. Names of
-files, folders and series are left out unless they are asked for: a folder is often called after a patient. No UID of the inputs is
-among the entries either. A UID names no patient, but it links to a hospital's archive, and DICOM's confidentiality profile (PS3.15,
-Table E.1-1) has it replaced. The UIDs that a derived DICOM series needs stay in memory, with the inputs, in
-`SynthesisResult.sources`. Nor is there a date: the same inputs give the same file.
+The inputs are identified by their coverage and a digest of their voxels, by which a file can be recognised. Names of files, folders
+and series are omitted unless requested, because folders are often named after patients. UIDs of the inputs are omitted too: a UID
+does not name a patient, but it links to a hospital's archive, and DICOM's confidentiality profile (PS3.15, Table E.1-1) replaces
+it. The UIDs that a derived DICOM series needs stay in memory, in `SynthesisResult.sources`. There is no date, so that the same
+inputs give the same file.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ def synthetic_header(
         inputs: role → the volume used as it.
         coverage: role → share of the reference grid that this volume covers.
         reference: the volume whose grid the result has.
-        zeroed_share: share of voxels set to 0 since an input does not reach there.
+        zeroed_share: share of voxels set to 0 because an input does not cover them.
         missing: roles of the model's inputs that it was made without.
-        crossing: role → how its slices lie, of inputs that were interpolated across the result's slices.
-        forced: what would have been refused if the user had not forced the run, a clause each.
-        with_names: whether to include the names of the inputs, which may contain a patient's.
+        crossing: role → how its slices lie, for inputs that were interpolated across the result's slices.
+        forced: problems that the user overrode by forcing the run, a clause each.
+        with_names: whether to include the names of the inputs, which may contain a patient's name.
     """
     constants = ", ".join(f"{name} {value:g}" for name, value in card.normalisation["constants"].items())
     entries = {
@@ -83,5 +83,5 @@ def _reference(reference: Volume, inputs: Mapping[Role, Volume], with_names: boo
 
 
 def synthetic_name(header: Mapping[str, str]) -> str:
-    """What to call an image with this header: that it is synthetic, and which inputs it was made without."""
+    """The name of an image with this header: synthetic, and which inputs it was made without."""
     return f"{SYNTHETIC_NAME} without {header[MADE_WITHOUT]}" if MADE_WITHOUT in header else SYNTHETIC_NAME

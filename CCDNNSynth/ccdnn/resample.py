@@ -1,4 +1,4 @@
-"""Bringing a series onto the grid of another one, and how much of that grid it covers.
+"""Resamples a series onto the grid of another one, and reports how much of that grid it covers.
 
 Interpolation is linear. A B-spline or a windowed sinc keeps finer detail but overshoots at the sharp borders a knee is full of
 (cortical bone beside marrow, air beside skin): it makes negative voxels and bright rims that no scanner measured, and a network
@@ -17,7 +17,7 @@ from ccdnn.volume import LPS_TO_RAS, Grid, Volume
 
 # A slice has a thickness and a voxel a width, so the field of view ends half a voxel beyond the outermost centres.
 _HALF_VOXEL = 0.5
-# Voxels on that very border count as inside whatever the last bits of two headers say.
+# Voxels on that border count as inside, despite rounding in the headers.
 _BORDER_TOLERANCE = 1e-3
 # Linear interpolation itself averages two neighbours, which is enough for steps of up to two voxels. Beyond that, voxels between
 # the samples would be skipped, and their noise and edges would alias.
@@ -52,12 +52,12 @@ class Resampled:
 def resample_onto(volume: Volume, reference: Grid) -> Resampled:
     """Interpolate `volume` linearly at the voxel centres of `reference`.
 
-    A series on the same grid comes back untouched, bit for bit. Within half a voxel beyond the outermost centres the value of the
-    nearest voxel stands, since slices and voxels have a width; further out it is 0 and counts as not covered. Where the reference
+    A series on the same grid is returned unchanged, bit for bit. Up to half a voxel beyond the outermost centres the value of the
+    nearest voxel is used, since slices and voxels have a width; further out it is 0 and counts as not covered. If the reference
     steps over more than two voxels of the series, the series is first smoothed along that axis to the width of the step.
 
     Raises:
-        InputError: a single slice (or row, or column), or not one voxel in common.
+        InputError: a single slice (or row, or column), or no voxel in common.
     """
     if min(volume.grid.shape) < 2:
         raise InputError(f"{volume.name} is a single slice ({volume.grid}); at least two are needed to place it on another grid.")
@@ -122,7 +122,7 @@ def _to_sitk(array: np.ndarray, grid: Grid) -> sitk.Image:
 
 
 def _to_sitk_like(grid: Grid) -> sitk.Image:
-    """An image that only lends its grid."""
+    """An image that only provides its grid."""
     image = sitk.Image([int(n) for n in reversed(grid.shape)], sitk.sitkUInt8)
     _place(image, grid)
     return image

@@ -1,14 +1,14 @@
 """Identifies a series, first by how it was acquired and second by what it is called.
 
-Knee protocols, 0.2 to 3 T. Rules are tried in order, the first that fits decides, and its words are the reason:
+Knee protocols, 0.2 to 3 T. Rules are tried in order; the first that fits decides and gives the reason:
 
-1. a synthetic image, another modality, a phase image, map, projection or diffusion: other, whatever it weighs
-2. localizer: called one, or few slices in several planes; any other single slice is not a volume
+1. a synthetic image, another modality, a phase image, map, projection or diffusion: other, whatever its weighting
+2. localizer: named as one, or few slices in several planes; any other single slice is not a volume
 3. the sequence: the inversion time for STIR; gradient or spin echo, TR and TE for the rest (limits below)
-4. the name, where the header does not tell the sequence
+4. the name, if the header does not identify the sequence
 
-Fat suppression decides between roles for spin echoes: short-TE, long-TR with it is the fat-suppressed PD that stands nearest to an
-acquired STIR; a fat-suppressed T1 or T2 is neither a T1 nor a T2 to the model and is "other".
+Fat suppression decides between roles for spin echoes: with short TE and long TR it is the fat-suppressed PD that most resembles an
+acquired STIR; a fat-suppressed T1 or T2 is neither a T1 nor a T2 for the model and is "other".
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ T1_GRADIENT_ECHO_MAX_TE_MS = 6.0
 # A refocusing train has excitation pulses near 90°; a low angle with no other evidence is a gradient echo.
 LOW_FLIP_ANGLE_DEG = 60.0
 LOCALIZER_MAX_SLICES = 15
-# Magnetisation has no time to come back between excitations of 90°.
+# Magnetisation has no time to recover between excitations of 90°.
 SPIN_ECHO_MIN_TR_MS = 50.0
 
-# A fast 2D gradient echo of so few slices only plans others.
+# A fast 2D gradient echo with so few slices is a localizer.
 FAST_LOCALIZER_MAX_SLICES = 5
 FAST_LOCALIZER_MAX_TR_MS = 20.0
 
-# Values of Image Type that name something else than the magnitude of a weighted signal.
+# Values of Image Type that name something other than the magnitude of a weighted signal.
 NOT_A_WEIGHTED_IMAGE = {
     value: kind
     for kind, values in {
@@ -63,7 +63,7 @@ NOT_A_WEIGHTED_IMAGE = {
 
 
 def _names(*words: str) -> re.Pattern[str]:
-    """Any of `words`, standing between the separators people use in descriptions and file names."""
+    """Any of `words`, between the separators used in descriptions and file names."""
     return re.compile(rf"(?:^|[^a-z0-9])(?:{'|'.join(words)})(?=$|[^a-z0-9])", re.IGNORECASE)
 
 
@@ -79,7 +79,7 @@ FIELD_MAP = _names(r"field.?map\w*", "fmap", "b[01].?maps?", "b1", "shim", "cali
 DIFFUSION = _names("dwi", "dti", "diff(?:usion)?", "adc", "tracew?", r"ep2d.?diff\w*")
 STIR = _names(r"(?:t2)?stir\w*", r"tirm?\w{0,3}")
 SPECTRAL_INVERSION = _names("spair", "spir")
-# A file name cannot hold the asterisk of T2*; exporters put an underscore in its place.
+# A file name cannot contain the asterisk of T2*; exporters use an underscore instead.
 T2_STAR = _names(r"t2\*\w*", r"t2.?star\w*", "t2s", r"t2_(?=$|-|_)", "ffe", r"m?ffe\w*", "medic", "merge", "swi", "swan", "bold")
 GRADIENT_ECHO = _names(
     "gre", "grad", r"gradient.?echo", "ge", "flash", r"fl[23]d\w*", "dess", r"\w*fisp", "fiesta", r"f?spgr", "grass"
@@ -93,15 +93,15 @@ FAT_SUPPRESSED = _names("fs", r"fat.?(?:sat|sup)\w*", "fsat", "spair", "spir", "
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known of a series without its voxels.
+    """What is known about a series without its voxels.
 
     Args:
         protocol: from the header or a sidecar.
         description: series description or file name.
-        notes: what a header says of itself: derivation, comments, NIfTI's descrip, our own notice.
+        notes: descriptive header texts: derivation, comments, NIfTI's descrip, our own notice.
         modality: DICOM Modality; "" where unknown.
         slices: number of slices.
-        planes: in how many anatomical planes the series it came from has slices.
+        planes: number of anatomical planes with slices in its source series.
         diffusion: whether the series it came from has images with a b-value above 0.
     """
 
@@ -120,10 +120,10 @@ def assign(
     """One candidate for each role, only where the choice is certain.
 
     A single candidate is taken. Of several, one is taken if it alone lies on the grid that the single candidates of the inputs
-    share. The acquired STIR has no say in that grid: it often has one of its own.
+    share. The acquired STIR does not count for that grid, since it often has its own.
 
     Args:
-        candidates: role → what could play it: series, or volumes of a scene.
+        candidates: role → its candidates: series, or volumes of a scene.
         same_grid: whether two candidates lie on the same grid.
 
     >>> assign({Role.T1: ["t1"], Role.T2: ["t2", "t2 coarse"]}, lambda a, b: "coarse" not in a + b)
@@ -156,7 +156,7 @@ def classify(evidence: Evidence) -> tuple[Role, str]:
 
 
 def _acquired(protocol: Protocol) -> str:
-    """The facts a decision rests on: "spin echo, TR 656 ms, TE 14 ms"."""
+    """The facts behind a decision: "spin echo, TR 656 ms, TE 14 ms"."""
     facts = [
         ("inversion recovery " if protocol.inversion else "") + (protocol.technique.value if protocol.technique else "")
         or "sequence not stated"
@@ -170,9 +170,9 @@ def _acquired(protocol: Protocol) -> str:
 
 
 def _unreadable(evidence: Evidence) -> tuple[Role, str] | None:
-    """A time that is stated and cannot be read may be the one that decides: a guess without it could be the wrong role."""
+    """A stated time that cannot be read may be decisive: a guess without it could give the wrong role."""
     if unreadable := evidence.protocol.unreadable:
-        return Role.OTHER, f"{unreadable}, which cannot be read, so it is not known what the series shows"
+        return Role.OTHER, f"{unreadable}, which cannot be read, so the contrast is unknown"
     return None
 
 
@@ -184,12 +184,12 @@ def _not_a_weighted_image(evidence: Evidence) -> tuple[Role, str] | None:
         return Role.OTHER, f"modality {evidence.modality}, not MR"
     if not evidence.modality and LABEL_MAP.search(evidence.description):
         return Role.OTHER, "called a label map"
-    # Philips writes b = 0 into every series, so it says nothing by itself.
+    # Philips writes b = 0 into every series, so it means nothing alone.
     weighted = bool(protocol.b_value) or (protocol.b_value == 0 and bool(evidence.diffusion or protocol.echo_planar))
     if "DIFFUSION" in (protocol.contrast, *protocol.image_type) or weighted:
         b_value = "" if protocol.b_value is None else f", b {protocol.b_value:g} s/mm²"
         return Role.OTHER, f"diffusion{b_value}"
-    # The first two values of Image Type are about the pixels' history, not about what they show.
+    # The first two values of Image Type describe the pixels' history, not their content.
     for word in protocol.image_type[2:]:
         if (kind := NOT_A_WEIGHTED_IMAGE.get(word)) is not None:
             return Role.OTHER, f"{kind} (image type {word})"
@@ -217,7 +217,7 @@ def _single_slice(evidence: Evidence) -> tuple[Role, str] | None:
 
 
 def _inversion_recovery(evidence: Evidence) -> tuple[Role, str] | None:
-    """STIR by its inversion time; MPRAGE, an inversion before gradient echoes, is left to them."""
+    """STIR by its inversion time; MPRAGE, an inversion before gradient echoes, is left to the gradient-echo rule."""
     protocol, acquired = evidence.protocol, _acquired(evidence.protocol)
     if protocol.technique is Technique.GRADIENT_ECHO or (
         protocol.fat_suppressed and SPECTRAL_INVERSION.search(evidence.description)
@@ -244,10 +244,10 @@ def _gradient_echo(evidence: Evidence) -> tuple[Role, str] | None:
     if protocol.technique is not Technique.GRADIENT_ECHO and not low_angle and not fast:
         return None
     if low_angle:
-        acquired = f"a flip angle of {protocol.flip_angle_deg:g}° is a gradient echo's ({acquired})"
+        acquired = f"a flip angle of {protocol.flip_angle_deg:g}° implies a gradient echo ({acquired})"
     elif fast:
-        acquired = f"a TR of {protocol.tr_ms:g} ms is a gradient echo's ({acquired})"
-    # An inversion long before a gradient echo is MPRAGE's, whatever the header says of inversion.
+        acquired = f"a TR of {protocol.tr_ms:g} ms implies a gradient echo ({acquired})"
+    # An inversion long before a gradient echo means MPRAGE, whatever the header says about inversion.
     prepared = protocol.inversion or (protocol.ti_ms or 0.0) > STIR_TI_MS[1]
     suppressed = _fat_suppressed(evidence)
     named = T1.search(evidence.description) or T1_GRADIENT_ECHO.search(evidence.description)
@@ -295,7 +295,7 @@ def _spin_echo(evidence: Evidence) -> tuple[Role, str] | None:
 
 
 def _by_name(evidence: Evidence) -> tuple[Role, str] | None:
-    name, called = evidence.description, f"called “{evidence.description}”; the header does not tell the sequence"
+    name, called = evidence.description, f"called “{evidence.description}”; the header does not identify the sequence"
     suppressed = bool(FAT_SUPPRESSED.search(name))
     if T2_STAR.search(name) or GRADIENT_ECHO.search(name):
         return Role.GRE, called
@@ -310,7 +310,7 @@ def _by_name(evidence: Evidence) -> tuple[Role, str] | None:
 
 
 def _fat_suppressed(evidence: Evidence) -> bool:
-    """By the header; by the name where the header is silent, since Scan Options need not list it."""
+    """From the header, else from the name, since Scan Options need not list it."""
     if evidence.protocol.fat_suppressed is not None:
         return evidence.protocol.fat_suppressed
     return bool(FAT_SUPPRESSED.search(evidence.description))

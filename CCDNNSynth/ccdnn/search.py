@@ -1,4 +1,4 @@
-"""The files at a path, by what they are: DICOM, other images, and what should be one of these and is not."""
+"""The files at a path, by kind: DICOM, other images, and files that should be one of these but are not."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from ccdnn.opening import exists, open_regular, what_instead
 from ccdnn.text import shown
 from ccdnn.writing import suffix_of
 
-# Names that DICOM files go by; most have none.
+# Suffixes of DICOM files; most have none.
 DICOM_SUFFIXES = (".dcm", ".dicom", ".dic", ".ima", ".acr")
-# Names of archives; office documents are zip files too.
+# Suffixes of archives; office documents are zip files too.
 _ARCHIVE_SUFFIXES = ("", ".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
 # Enough to recognise a file by.
 _START = 512
@@ -31,12 +31,12 @@ _FIRST_GROUPS = (0x0002, 0x0004, 0x0008, 0x0010)
 
 @dataclass
 class Found:
-    """What a path holds.
+    """What a path contains.
 
     Args:
         dicom, images: files to read, in order of name, folder by folder.
-        strays: files that should be DICOM by their names, beside others that are → what is wrong with each, a sentence.
-        problems: a sentence for everything else that a user should know was not read.
+        strays: files named like the DICOM files beside them that are not DICOM → what is wrong with each, a sentence.
+        problems: a sentence for everything else that was not read and that a user should know about.
     """
 
     dicom: list[Path] = field(default_factory=list)
@@ -46,10 +46,10 @@ class Found:
 
 
 def search(path: Path) -> Found:
-    """Look through a file, or a folder with its subfolders, links to folders among them; hidden files are left out.
+    """Search a file, or a folder with its subfolders, including links to folders; hidden files are skipped.
 
     Raises:
-        InputError: there is no such path, or it is a single file of a kind that does not contain an image by itself.
+        InputError: there is no such path, or it is a single file of a kind that does not contain an image.
     """
     if not os.path.lexists(path):
         raise InputError(f"{path} does not exist.")
@@ -109,14 +109,14 @@ def looks_like_dicom(start: bytes) -> bool:
 
 
 class _Names:
-    """How the DICOM files of a folder are named."""
+    """The naming pattern of a folder's DICOM files."""
 
     def __init__(self, files: list[Path]) -> None:
         self._patterns = {_pattern(file) for file in files}
         self._usual = Counter(suffix_of(file) for file in files).most_common(1)[0][0] if files else ""
 
     def include(self, file: Path) -> bool:
-        """Whether a file is named as they are; never where there are none."""
+        """Whether a file is named like them; False if there are none."""
         suffix = suffix_of(file)
         return bool(self._patterns) and (
             suffix in DICOM_SUFFIXES
@@ -126,10 +126,10 @@ class _Names:
 
 
 def _place(file: Path, start: bytes, names: _Names, found: Found, alone: bool) -> None:
-    """A file that is neither an image nor DICOM: damage where its name says that it should be one, else nothing or a remark."""
+    """A file that is neither an image nor DICOM: damaged if its name suggests that it is one, else ignored or reported."""
     instead = what_instead(start)
     if names.include(file):
-        why = instead or ("cut short" if len(start) < 132 else "not a DICOM file")
+        why = instead or ("truncated" if len(start) < 132 else "not a DICOM file")
         found.strays[file] = f"{file.name}, which is named like a slice, is {why}; copy it again from its source."
     elif instead and (alone or suffix_of(file) in DICOM_SUFFIXES or _is_named_archive(file, instead)):
         found.problems.append(f"{file.name} is {instead}.")
@@ -142,12 +142,12 @@ def _is_named_archive(file: Path, instead: str) -> bool:
 
 
 def _pattern(path: Path) -> str:
-    """The name with each run of digits, or of hexadecimal digits, as one sign."""
+    """The name with each run of digits, or of hexadecimal digits, as one character."""
     return re.sub(r"\b[0-9a-f]{8,}\b|\d+", "#", path.name.lower())
 
 
 def _files_in(path: Path, problems: list[str]) -> Iterator[Path]:
-    """`path` itself, or the regular files below it in order of name. A folder that a link led to before is not entered again."""
+    """`path` itself, or the regular files below it in order of name. A folder reached through a link is not entered again."""
     if not path.is_dir():
         yield path
         return

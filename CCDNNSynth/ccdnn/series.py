@@ -1,4 +1,4 @@
-"""A series: one volume found on disk, how it was acquired and what it can be used as, its pixels not read yet."""
+"""A series: one volume found on disk, how it was acquired and what it can be used as; its pixels are not read yet."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OBLIQUE_DEGREES = 20.0
 
 
 class Role(str, Enum):
-    """What a series is, seen from the synthesis of a knee STIR."""
+    """The role of a series in the synthesis of a knee STIR."""
 
     T1 = "t1"
     T2 = "t2"
@@ -57,7 +57,7 @@ class Technique(str, Enum):
 class Protocol:
     """How a series was acquired, in one vocabulary for classic and Enhanced DICOM, BIDS sidecars and our own headers.
 
-    None is "the file does not say", never a default.
+    None means "not stated", never a default.
 
     Args:
         tr_ms, te_ms, ti_ms: repetition, echo and inversion time in ms.
@@ -65,15 +65,15 @@ class Protocol:
         field_strength_t: main field in tesla.
         technique: spin echo, gradient echo or both.
         inversion: an inversion pulse precedes the readout (MPRAGE, STIR, FLAIR).
-        fat_suppressed: fat is saturated, excited around, or separated away.
+        fat_suppressed: fat is saturated, not excited, or separated out.
         echo_planar: an EPI readout.
         acquisition_type: "2D" or "3D".
         echo_train_length: echoes read per excitation.
         b_value: diffusion weighting in s/mm².
         image_type: DICOM Image Type, such as ("ORIGINAL", "PRIMARY", "M", "SE").
-        contrast: what an Enhanced file says it weighs, DICOM Acquisition Contrast ("T1", "T2", "STIR", …).
+        contrast: the weighting stated by an Enhanced file, DICOM Acquisition Contrast ("T1", "T2", "STIR", …).
         sequence_name: the vendor's name of the sequence, such as "*tse2d1_5".
-        unreadable: what the file states and cannot be read, quoted, such as "EchoTime is “80,0”"; "" where there is nothing.
+        unreadable: stated values that cannot be read, quoted, such as "EchoTime is “80,0”"; "" if there are none.
     """
 
     tr_ms: float | None = None
@@ -109,19 +109,19 @@ class Series:
     Args:
         name: safe to show: series number and description, or the file's name.
         description: what the scanner or the file's author called it; may be empty.
-        grid: where its voxels lie; None only where `problem` says why there is none.
+        grid: where its voxels lie; None only if `problem` says why there is none.
         protocol: how it was acquired.
         role: what it can be used as.
         reason: one sentence on why it has this role.
         source: the file, or the folder of its files.
-        read_array: reads the voxels, (slice, row, column), and reports what is odd about them, a sentence each.
+        read_array: reads the voxels, (slice, row, column), and reports anything unusual about them, a sentence each.
         files: every file it is read from, in slice order.
         provenance: text entries kept with the volume: the UIDs a derived DICOM series points back to ("study_instance_uid",
             "series_instance_uid", "frame_of_reference_uid"), the entries of a NRRD or MHA header.
-        problem: one sentence on why it cannot be read as a volume; None where it can.
+        problem: one sentence on why it cannot be read as a volume; None if it can.
         time_point: 1, 2, … where one DICOM series holds the same volume several times; None elsewhere.
         warnings: what a user should know before it is used, a sentence each.
-        patient: whom it is of, as far as the file states it.
+        patient: its patient, as far as the file states it.
     """
 
     name: str
@@ -145,7 +145,7 @@ class Series:
         return "" if self.grid is None else plane_of(self.grid.ijk_to_ras)
 
     def load(self) -> Volume:
-        """The volume, its pixels read now.
+        """Read the pixels and return the volume.
 
         Raises:
             InputError: the series has a `problem`, or its pixels cannot be decoded.

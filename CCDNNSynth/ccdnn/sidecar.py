@@ -26,13 +26,13 @@ JOINED = ("ScanningSequence", "SequenceVariant", "ScanOptions")
 
 @dataclass(frozen=True)
 class Sidecar:
-    """What a file beside an image says of it.
+    """What a file beside an image states about it.
 
     Args:
-        protocol: None where it says nothing of it.
-        description: the series description; "" where it has none.
+        protocol: None if it is not stated.
+        description: the series description; "" if it has none.
         warnings: what a user should know, a sentence each.
-        patient: whom it is of.
+        patient: the patient of the image.
     """
 
     protocol: Protocol | None = None
@@ -42,7 +42,7 @@ class Sidecar:
 
 
 def sidecar_of(path: Path) -> Sidecar:
-    """The BIDS sidecar at `path`; an empty one where there is none, or where the JSON file is about something else."""
+    """The BIDS sidecar at `path`; an empty one if there is none, or if the JSON file is about something else."""
     if not exists(path):
         return Sidecar()
     try:
@@ -51,7 +51,7 @@ def sidecar_of(path: Path) -> Sidecar:
         return Sidecar(warnings=(f"{error} The protocol of the image beside it is therefore unknown.",))
     if not isinstance(entries, dict) or not any(key in entries for key in (*SECONDS, "FlipAngle", "ScanningSequence")):
         return Sidecar()
-    # pydicom is needed for the vocabulary alone, and only where there is a sidecar.
+    # pydicom is needed only for the vocabulary, and only if there is a sidecar.
     from ccdnn.dicom.headers import Header
     from ccdnn.dicom.protocol import protocol_of
 
@@ -72,7 +72,7 @@ def sidecar_of(path: Path) -> Sidecar:
         tags[key] = number
     for key in JOINED:
         if isinstance(joined := tags.get(key), str):
-            # A code such as FAT_SAT is itself written with an underscore.
+            # A code such as FAT_SAT itself contains an underscore.
             tags[key] = [joined, *re.split(r"[_\\]", joined)]
     name = entries.get("SeriesDescription") or entries.get("ProtocolName") or ""
     protocol = protocol_of(Header(tags), "; ".join(unreadable))
@@ -92,7 +92,7 @@ def _number(value: Any) -> float | None:
 
 
 def protocol_in_header(entries: Mapping[str, str]) -> Protocol:
-    """From "RepetitionTime_ms" and its like, which our own simulated series carry."""
+    """From "RepetitionTime_ms" and similar entries, which our own simulated series contain."""
     keys = {
         "tr_ms": "RepetitionTime_ms",
         "te_ms": "EchoTime_ms",

@@ -1,4 +1,4 @@
-"""What images a path holds, and which of them play which role. Any mixture of DICOM, NIfTI, NRRD and MetaImage, in any folders."""
+"""The images at a path, and which of them play which role. Any mixture of DICOM, NIfTI, NRRD and MetaImage, in any folders."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Study:
     """What was found at a path.
 
     Args:
-        series: DICOM first, by series number, then the other files by name; refused ones among them, with their `problem`.
+        series: DICOM first, by series number, then the other files by name; including refused ones, with their `problem`.
         problems: a sentence for each file that could not be read at all.
     """
 
@@ -35,7 +35,7 @@ class Study:
 
 
 def read_study(path: Path) -> Study:
-    """Everything a file or a folder, with its subfolders, holds; pixels stay on disk.
+    """All series in a file, or a folder with its subfolders; pixels stay on disk.
 
     Raises:
         InputError: there is no such path, or no image in it.
@@ -73,28 +73,28 @@ def find_series(path: Path) -> list[Series]:
 
 
 def read_volume(path: Path) -> Volume:
-    """The one volume at a path: a file, or a folder that holds a single series.
+    """The one volume at a path: a file, or a folder that contains a single series.
 
     Raises:
         InputError: there is none, or more than one, or it cannot be read.
     """
     series = find_series(path)
     if len(series) > 1:
-        raise InputError(f"{path} holds {len(series)} series where one is needed: {_listed(series)}.")
+        raise InputError(f"{path} contains {len(series)} series where one is needed: {_listed(series)}.")
     return series[0].load()
 
 
 def choose_roles(series: Sequence[Series], roles: Collection[Role] = NEEDED, optional: Collection[Role] = ()) -> dict[Role, Series]:
     """The series that plays each of `roles`, and an acquired STIR besides where there is exactly one.
 
-    Of several that fit, one is chosen only where that is certain: the first of the time points of one series, or the only one
-    that lies on the grid which the unambiguous roles share.
+    Of several that fit, one is chosen only if that is certain: the first of the time points of one series, or the only one
+    on the grid that the unambiguous roles share.
 
     Args:
-        optional: those of `roles` that are left out where no series plays them.
+        optional: those of `roles` that are left out if no series plays them.
 
     Raises:
-        InputError: a role that no series, or more than one, plays.
+        InputError: a role with no series, or with more than one.
     """
     usable = [found for found in series if found.problem is None and found.grid is not None and found.grid.shape[0] > 1]
     candidates = {role: _first_time_points([found for found in usable if found.role is role]) for role in {*roles, Role.STIR}}
@@ -109,7 +109,9 @@ def choose_roles(series: Sequence[Series], roles: Collection[Role] = NEEDED, opt
         if role not in chosen:
             rivals = " and ".join(f"“{found.name}”" for found in candidates[role])
             rows = " or ".join(str(row) for row, found in enumerate(series, start=1) if found in candidates[role])
-            raise InputError(f"{rivals} all fit as {role.label}; choose with --{role.value} ({rows}, as `ccdnn inspect` counts).")
+            raise InputError(
+                f"{rivals} all fit as {role.label}; choose with --{role.value} ({rows}, as numbered by `ccdnn inspect`)."
+            )
     _require_one_study(chosen, roles)
     return chosen
 
@@ -119,7 +121,7 @@ def _same_grid(first: Series, second: Series) -> bool:
 
 
 def _require_one_study(chosen: Mapping[Role, Series], roles: Collection[Role]) -> None:
-    """A folder may hold several examinations, even patients; nothing but a person may mix them."""
+    """A folder may contain several examinations, even patients; only a person may mix them."""
     studies = {uid for role in roles if (uid := chosen[role].provenance.get("study_instance_uid"))}
     if len(studies) > 1:
         names = ", ".join(f"“{chosen[role].name}”" for role in roles)
@@ -133,7 +135,7 @@ def _first_time_points(candidates: Sequence[Series]) -> list[Series]:
 
 
 def _listed(series: Sequence[Series]) -> str:
-    """Names and roles for a message, repeats left out."""
+    """Names and roles for a message, without repeats."""
     firsts = _first_time_points(series)
     listed = [f"“{found.name}” ({'unusable' if found.problem else found.role.label})" for found in firsts[:LISTED_SERIES]]
     more = len(firsts) - len(listed)
@@ -141,7 +143,7 @@ def _listed(series: Sequence[Series]) -> str:
 
 
 def _told_apart(series: Sequence[Series], root: Path) -> list[Series]:
-    """Names that come twice get the folder they are in."""
+    """Add the folder to names that occur twice."""
     names = [found.name for found in series]
     return [
         replace(found, name=f"{found.name} in {os.path.relpath(found.files[0].parent, root)}")

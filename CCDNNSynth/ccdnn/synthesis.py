@@ -1,6 +1,6 @@
 """The main job: MR volumes of one knee in, a synthetic STIR volume out. Nothing is printed or written here.
 
-check → onto the reference grid → normalise as the model's card says → network → 0 where an input has no voxels
+check → resample to the reference grid → normalise as in the model's card → network → 0 where an input has no voxels
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ from ccdnn.resample import Resampled, resample_onto
 from ccdnn.series import Protocol, Role
 from ccdnn.volume import Volume
 
-# Below half, most of the result would be missing or guessed from one contrast less.
+# Below half, most of the result would be missing or guessed from fewer contrasts.
 LEAST_COVERAGE = 0.5
 
 
 @dataclass(frozen=True)
 class SynthesisResult:
-    """A synthetic volume and how it came about.
+    """A synthetic volume and how it was made.
 
     Args:
-        volume: float32 on exactly the reference's grid, or on the slices of it that were asked for, its metadata saying what it
-            is (`ccdnn.provenance`). Intensities are the network's: 1 is the robust maximum for `volume_percentile`, scanner units
+        volume: float32 on exactly the reference's grid, or on the requested slices of it, with metadata that describes
+            it (`ccdnn.provenance`). Intensities are the network's: 1 is the robust maximum for `volume_percentile`, scanner units
             for `dataset_minmax`. 0 where an input has no voxels.
         coverage: share of the reference grid that each input covers.
         covered: (slice, row, column) bool, where all inputs have voxels, of the whole reference.
@@ -82,24 +82,24 @@ def synthesize(
     """Make the STIR volume that the model of `synthesizer` predicts from the `inputs`.
 
     Args:
-        inputs: a volume for each role the model's card names, but for those it can do without; further ones are left alone.
-        synthesizer: the model on its device; it may be kept for the next study.
+        inputs: a volume for each role in the model's card, except those that are optional; other roles are ignored.
+        synthesizer: the model on its device; it can be reused for the next study.
         reference: the input, or any volume, whose grid the result has.
-        protocols: how the inputs were acquired, where known; used for warnings alone.
-        force: go on though an input covers less than half of the reference, or the volumes are of different patients.
-        with_names: whether the header of the result includes the names of the inputs, which may contain a patient's.
-        slices: neighbouring slices of the reference to compute; None is all. Their voxels are those of the whole result, to
-            rounding, for the volumes are normalised as a whole.
-        on_message: called with ("note" or "warning", sentence) before the network starts, so that one can still stop it.
-        on_progress: called with (slices done, slices in all).
+        protocols: how the inputs were acquired, where known; used only for warnings.
+        force: continue even if an input covers less than half of the reference, or the volumes are of different patients.
+        with_names: whether the header of the result includes the names of the inputs, which may contain a patient's name.
+        slices: neighbouring slices of the reference to compute; None is all. Their voxels equal those of the whole result, up to
+            rounding, since the volumes are normalised as a whole.
+        on_message: called with ("note" or "warning", sentence) before the network starts, so that it can still be stopped.
+        on_progress: called with (slices done, total slices).
         on_slice: called with (slice index in the reference, (row, column) finished slice of the result).
-        cancelled: asked between batches; True stops the run.
+        cancelled: called between batches; True stops the run.
 
     Raises:
         InputError: a role without a series, a series that is not a usable volume, no overlap, or too little of it; volumes of
-            different patients; `slices` that the reference has not.
+            different patients; `slices` that the reference does not have.
         DeviceError, ModelError: the computation failed, see `Synthesizer.run`.
-        Cancelled: `cancelled` said so.
+        Cancelled: `cancelled` returned True.
     """
     card = synthesizer.model.card
     volumes = _wanted(inputs, card)
@@ -130,14 +130,14 @@ def synthesize(
 
     started = time.perf_counter()
     normalisation = Normalisation.from_card(card.normalisation)
-    # An input that is missing is what training put in its place: background everywhere.
+    # A missing input is replaced as in training: by background everywhere.
     contrasts = np.full((len(card.roles), *target.grid.shape), normalisation.background, np.float32)
     for role, moved in resampled.items():
         contrasts[card.roles.index(role.value)] = _normalised(moved, normalisation, role)
     normalise_seconds = time.perf_counter() - started
 
     def finished(index: int | slice, output: np.ndarray) -> np.ndarray:
-        # The network computes something there as well, but with an input missing it would be invention.
+        # The network computes values there too, but with an input missing they would be invented.
         return np.where(covered[index], normalisation.to_intensity(output), np.float32(0))
 
     if on_progress is not None:
@@ -188,7 +188,7 @@ def _wanted(inputs: Mapping[Role, Volume], card: ModelCard) -> dict[Role, Volume
     """The inputs the model reads, in its order."""
     missing = [Role(role).label for role in card.required if Role(role) not in inputs]
     if missing:
-        raise InputError(f"The model {card.name} needs a {' and a '.join(missing)} series, and none was given.")
+        raise InputError(f"The model {card.name} needs a {' and a '.join(missing)} series, but none was given.")
     return {Role(role): inputs[Role(role)] for role in card.roles if Role(role) in inputs}
 
 
@@ -196,7 +196,7 @@ def _reference_volume(reference: Role | Volume, volumes: Mapping[Role, Volume]) 
     if isinstance(reference, Volume):
         return reference
     if reference not in volumes:
-        raise InputError(f"The reference {reference.label} is not among the inputs of the model; choose one of these.")
+        raise InputError(f"The reference {reference.label} is not among the inputs of the model; choose one of them.")
     return volumes[reference]
 
 
@@ -212,7 +212,7 @@ def _slices_of(target: Volume, slices: range | None) -> range:
 
 
 def _to_slice(index: int) -> np.ndarray:
-    """4×4 by which a grid begins at this slice."""
+    """4×4 matrix of a grid that begins at this slice."""
     matrix = np.eye(4)
     matrix[2, 3] = index
     return matrix
@@ -227,7 +227,7 @@ def _covered_by_all(resampled: Mapping[Role, Resampled], target: Volume, force: 
             )
     covered = np.logical_and.reduce([moved.covered for moved in resampled.values()])
     if not covered.any():
-        raise InputError(f"The inputs share no voxel of the reference {target.name}; choose series of the same place.")
+        raise InputError(f"The inputs share no voxel of the reference {target.name}; choose series of the same region.")
     return covered
 
 
@@ -251,7 +251,7 @@ def _notes(
             f"it covers {moved.coverage:.1%} of it."
         )
     if zeroed_share > 0:
-        yield f"{zeroed_share:.1%} of the result lies outside an input and is 0 there."
+        yield f"{zeroed_share:.1%} of the result lies outside an input and was set to 0."
 
 
 def _warnings(

@@ -1,4 +1,4 @@
-"""Text from somewhere else, made fit to be shown."""
+"""Makes untrusted text safe to display."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import unicodedata
 
 
 def shown(text: object, longest: int | None = 80) -> str:
-    """One line that a terminal, a label or a header can show: what does not print is escaped, and a long text is cut.
+    """One line that a terminal, a label or a header can show: unprintable characters are escaped, and long text is truncated.
 
-    Files, paths and model cards may hold control characters that move a cursor, colour what follows or turn the direction of the
-    text, and bytes that are not text at all.
+    Files, paths and model cards may contain control characters that move the cursor, change the colour or reverse the text
+    direction, and bytes that are not text.
 
     >>> shown("SAG T1\\x1b[31m")
     'SAG T1\\\\x1b[31m'

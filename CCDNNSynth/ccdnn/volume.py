@@ -13,17 +13,17 @@ from ccdnn.errors import InputError
 from ccdnn.patient import Patient
 
 # Two grids are the same when no voxel centre differs by more than this share of the smallest spacing. Headers that were
-# written with six significant digits agree far closer; a half-voxel shift, which would blur tissue edges, does not.
+# written with six significant digits agree far more closely; a half-voxel shift, which would blur tissue edges, does not.
 GRID_TOLERANCE = 1e-2
 
-# What a picture of a part of a body can span, and its voxels, in mm: anything else is another unit or a damaged header.
+# Possible extents and voxel sizes of an image of a body part, in mm: anything else is another unit or a damaged header.
 VIEW_MM = (5.0, 1500.0)
 SPACING_MM = (0.01, 100.0)
 # Cosine between axes that are perpendicular.
 ORTHOGONALITY = 1e-3
 
 
-# Both ways: files speak LPS (left, posterior, superior), volumes RAS.
+# Converts both ways: files use LPS (left, posterior, superior), volumes RAS.
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -71,7 +71,7 @@ class Grid:
 
     @property
     def implausible(self) -> str | None:
-        """Why no part of a body can lie on this grid, the end of a sentence; None where one can."""
+        """Why no part of a body can lie on this grid, as the end of a sentence; None if one can."""
         axes = self.ijk_to_ras[:3, :3] / self.spacing
         if np.abs(axes.T @ axes - np.eye(3)).max() > ORTHOGONALITY:
             return "has a sheared or singular orientation matrix; resample it to a rectangular grid"
@@ -104,8 +104,8 @@ class Volume:
         ijk_to_ras: 4×4 in mm, see `Grid`.
         name: what to call it in messages; never a patient's name.
         metadata: header entries to keep with the volume, provenance among them (string keys).
-        warnings: what was odd about the files it was read from, a sentence each.
-        patient: whom it is of, as far as that is known.
+        warnings: anomalies in the files it was read from, a sentence each.
+        patient: its patient, as far as known.
 
     Raises:
         InputError: not three-dimensional, or the matrix is unusable.
@@ -144,7 +144,7 @@ def require_same_grid(*volumes: Volume) -> Grid:
     """The grid all `volumes` share.
 
     Raises:
-        InputError: naming the first pair that differs, with both grids.
+        InputError: two grids differ; the message names the first such pair.
     """
     first = volumes[0]
     for other in volumes[1:]:

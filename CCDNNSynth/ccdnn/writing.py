@@ -1,7 +1,7 @@
-"""Outputs that take the place of what stood there only when they are complete, and why one cannot be written.
+"""Writes outputs that replace existing ones only when they are complete, and reports why one cannot be written.
 
-What is not complete has a hidden name that says which process writes it. A process that was killed leaves it behind; the next one
-that writes to the same place removes it.
+An incomplete output has a hidden name that identifies the process writing it. If that process is killed, the next one that writes
+to the same place removes it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 
 from ccdnn.errors import OutputError
 
-# A file for its owner alone, and one for whom the umask allows.
+# Modes of a file for its owner only, and of one subject to the umask.
 _PRIVATE, _SHARED = 0o600, 0o666
 _LONGEST_STEM = 80
 _LEFTOVER = re.compile(r"\.ccdnn-([0-9a-f]{8})-(\d+)-[0-9a-f]{8}\.")
@@ -30,12 +30,12 @@ _LEFTOVER = re.compile(r"\.ccdnn-([0-9a-f]{8})-(\d+)-[0-9a-f]{8}\.")
 
 @contextmanager
 def replacing(path: Path, private: bool = False) -> Iterator[Path]:
-    """A temporary file beside `path` to write to, which takes its place when the block ends well and vanishes when it does not.
+    """A temporary file beside `path`, which replaces it if the block succeeds and is removed if it fails.
 
-    A file that is replaced keeps its permissions; a link stays, and what it leads to is replaced.
+    A file that is replaced keeps its permissions; a link is kept and its target is replaced.
 
     Args:
-        private: whether a new file is for its owner alone.
+        private: whether a new file is for its owner only.
 
     Raises:
         OutputError: it cannot be created, flushed to disk or renamed.
@@ -56,12 +56,12 @@ def replacing(path: Path, private: bool = False) -> Iterator[Path]:
 
 @contextmanager
 def replacing_folder(folder: Path) -> Iterator[Path]:
-    """An empty folder beside `folder` to fill, which takes its place when the block ends well and vanishes when it does not.
+    """An empty folder beside `folder`, which replaces it if the block succeeds and is removed if it fails.
 
-    Whatever `folder` held before is then gone: ask first whether that is wanted.
+    The previous content of `folder` is deleted: check first that this is wanted.
 
     Raises:
-        OutputError: it cannot be made, filled or renamed; `folder` is as it was.
+        OutputError: it cannot be created, filled or renamed; `folder` is unchanged.
     """
     make_folder(folder.parent)
     _remove_leftovers(folder)
@@ -107,10 +107,10 @@ def write_bytes(content: bytes, path: Path) -> None:
 
 
 def write_files(folder: Path, contents: Mapping[str, bytes]) -> None:
-    """Write several files into a folder that may hold others: all of them or none.
+    """Write several files into a folder that may contain others: all of them or none.
 
     Raises:
-        OutputError: see `replacing`; every file of the folder is as it was.
+        OutputError: see `replacing`; every file of the folder is unchanged.
     """
     existed = folder.exists()
     make_folder(folder)
@@ -147,7 +147,7 @@ def write_files(folder: Path, contents: Mapping[str, bytes]) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Create a folder and its parents where they are missing.
+    """Create a folder and its parents if they are missing.
 
     Raises:
         OutputError: it cannot be created, or a file has its name.
@@ -155,28 +155,28 @@ def make_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as error:
-        raise OutputError(f"The folder {path} cannot be made: {_why(error)}.") from None
+        raise OutputError(f"The folder {path} cannot be created: {_why(error)}.") from None
 
 
 def new_folder(parent: Path, name: str) -> Path:
-    """A folder of that name, or of that name and a number, that does not exist yet; it is not made."""
+    """A folder of that name, or of that name and a number, that does not exist yet; it is not created."""
     return next(path for number in count(1) if not (path := parent / (name if number == 1 else f"{name}-{number}")).exists())
 
 
 def require_writable(path: Path) -> None:
-    """Find out before the work, not after it, that no file can be written at `path`.
+    """Check, before the work is done, that a file can be written at `path`.
 
     Raises:
-        OutputError: saying why.
+        OutputError: it cannot; the message says why.
     """
     _create_temporary(_place_of(path), private=False).unlink()
 
 
 def require_no_input(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
-    """Refuse to write where something was read: files are compared, not their names, so links and other spellings count too.
+    """Refuse to overwrite an input: files are compared, not their names, so links and other spellings count too.
 
     Raises:
-        OutputError: naming the output.
+        OutputError: an output is an input; the message names it.
     """
     read = {}
     for path in inputs:
@@ -201,10 +201,10 @@ def stem_of(path: Path) -> str:
 
 
 def _place_of(path: Path) -> Path:
-    """Where a file is written: what a link leads to, whether that exists or not.
+    """The file that is written: the target of a link, whether it exists or not.
 
     Raises:
-        OutputError: something else than a file is there.
+        OutputError: something other than a file is there.
     """
     try:
         place = Path(os.path.realpath(path)) if path.is_symlink() else path
@@ -235,13 +235,13 @@ def _create_temporary(path: Path, private: bool) -> Path:
 
 
 def _hidden(path: Path, kind: str) -> Path:
-    """A name for something incomplete beside `path`. It identifies the process that it belongs to."""
+    """A name for an incomplete output beside `path`, which identifies its process."""
     mark = f"ccdnn-{_machine()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     return path.with_name(f".{stem_of(path)[:_LONGEST_STEM]}.{mark}.{kind}{suffix_of(path)[:_LONGEST_STEM]}")
 
 
 def _machine() -> str:
-    """A word that identifies the machine without giving its name away. Folders are often shared between machines."""
+    """A word that identifies the machine without revealing its name. Folders are often shared between machines."""
     return hashlib.blake2b(platform.node().encode("utf-8", "replace"), digest_size=4).hexdigest()
 
 
@@ -279,7 +279,7 @@ def _flush(path: Path) -> None:
 
 def _why(error: OSError | ValueError) -> str:
     if not isinstance(error, OSError):
-        return "its name holds a NUL character" if "null" in str(error) else str(error)
+        return "its name contains a NUL character" if "null" in str(error) else str(error)
     known = {
         errno.ENOSPC: "the disk is full",
         errno.EDQUOT: "the disk quota is used up",
@@ -289,6 +289,6 @@ def _why(error: OSError | ValueError) -> str:
         errno.EFBIG: "the file would be larger than is allowed there",
         errno.ENOTDIR: "a part of its path is a file",
         errno.EEXIST: "a file has its name",
-        errno.ELOOP: "its links lead in a circle",
+        errno.ELOOP: "its links form a loop",
     }
     return known.get(error.errno or 0, error.strerror or "the system refused")

@@ -403,7 +403,7 @@ def test_a_failure_leaves_nothing_behind(source, volume, out, monkeypatch):
         exported(volume, out, source)
     assert list(out.parent.iterdir()) == []
     out.write_text("a file")
-    with pytest.raises(OutputError, match="cannot be made"):
+    with pytest.raises(OutputError, match="cannot be created"):
         exported(volume, out / "below" / "it", source)
 
 

@@ -293,7 +293,7 @@ def test_text_and_folders(tmp_path: Path) -> None:
     make_folder(tmp_path / "a" / "b")
     write_text("µ", tmp_path / "a" / "b" / "c.csv")
     assert (tmp_path / "a" / "b" / "c.csv").read_text(encoding="utf-8") == "µ"
-    with pytest.raises(OutputError, match="cannot be made"):
+    with pytest.raises(OutputError, match="cannot be created"):
         make_folder(tmp_path / "a" / "b" / "c.csv")
 
 

@@ -171,7 +171,7 @@ def test_table_on_the_sample_study_against_a_second_library(form):
         ({**REGIONS, "fat": np.array([], np.int64)}, "The fat region contains no voxel (acquired and synthetic image)"),
         ({**REGIONS, "muscle": np.array([2])}, "The muscle region is one voxel (acquired and synthetic image)"),
         ({**REGIONS, "fat": np.array([7, 8])}, "The fat region does not vary (SD 0) (acquired image)"),
-        ({**REGIONS, "fat": np.array([4, 5])}, "holds NaN or infinite voxels (synthetic image)"),
+        ({**REGIONS, "fat": np.array([4, 5])}, "contains NaN or infinite voxels (synthetic image)"),
     ],
 )
 def test_what_cannot_be_measured_is_a_sentence_and_not_a_number(regions, note):

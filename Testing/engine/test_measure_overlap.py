@@ -38,7 +38,7 @@ def test_slices_add_up_to_the_volume(pair):
     for other in others:
         total = total + other
     assert total == threshold_overlap(*pair, 0.3)
-    with pytest.raises(ValueError, match="two thresholds"):
+    with pytest.raises(ValueError, match="different thresholds"):
         first + threshold_overlap(*pair, 0.4)
 
 

@@ -94,7 +94,7 @@ def test_number_of_steps_is_bounded():
         ([], "no point yet"),
         ([[1, 2, 3]], "one point"),
         ([[1, 2, 3], [1, 2, 3]], "no length"),
-        ([[1, 2, 3], [math.nan, 0, 0]], "nowhere"),
+        ([[1, 2, 3], [math.nan, 0, 0]], "invalid point"),
     ],
 )
 def test_a_line_that_is_none_is_refused(points, reason):
@@ -208,7 +208,7 @@ def test_shift_is_positive_where_the_synthetic_profile_lies_further_along(true):
 
 def test_shift_without_an_answer_says_why():
     noise = np.random.default_rng(6).normal(size=(2, 300))
-    with pytest.raises(InputError, match="too unlike"):
+    with pytest.raises(InputError, match="too different"):
         shift(*noise, STEP, 5.0)
     with pytest.raises(InputError, match="does not vary"):
         shift(np.full(100, 0.3), noise[0, :100], STEP, 5.0)

@@ -178,7 +178,7 @@ def test_scores_are_on_disk_at_once_and_reading_goes_on_from_them(study, tmp_pat
 def test_readers_do_not_overwrite_each_other(study, tmp_path):
     sheet = ScoreSheet(tmp_path / "one.csv", study, "reader one")
     sheet.set(*next(sheet.missing()), 5)
-    with pytest.raises(InputError, match="holds the scores of reader one"):
+    with pytest.raises(InputError, match="contains the scores of reader one"):
         ScoreSheet(tmp_path / "one.csv", study, "reader two")
 
 

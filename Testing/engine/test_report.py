@@ -230,7 +230,7 @@ def test_provenance_leaves_out_names_unless_asked_for():
     }
     named = provenance_entries(header, named=True)
     assert named["On the grid of"] == "DOE^JANE T1" and named["Input T2"] == "DOE^JANE"
-    assert "does not say" in " ".join(provenance_entries({}, named=False).values())
+    assert "does not state" in " ".join(provenance_entries({}, named=False).values())
 
 
 # ------------------------------------------------------------------------------------------------------------------- page

@@ -67,7 +67,7 @@ def test_nothing_there(tmp_path: Path) -> None:
 def test_one_volume_is_needed(tmp_path: Path) -> None:
     image(tmp_path, "t1.nrrd", "t2.nrrd")
     assert read_volume(tmp_path / "t1.nrrd").array.shape == (4, 5, 6)
-    with pytest.raises(InputError, match=r"holds 2 series where one is needed: “t1.nrrd” \(T1-w\), “t2.nrrd” \(T2-w\)"):
+    with pytest.raises(InputError, match=r"contains 2 series where one is needed: “t1.nrrd” \(T1-w\), “t2.nrrd” \(T2-w\)"):
         read_volume(tmp_path)
 
 

@@ -235,8 +235,8 @@ def _nan(study):
 
 BAD_STUDIES = {
     "missing": (lambda study: {Role.T1: study[Role.T1], Role.T2: study[Role.T2]}, "needs a GRE series"),
-    "NaN": (_nan, "leg t2 holds NaN"),
-    "constant": (lambda study: _with_array(study, Role.GRE, np.full(SHAPE, 7)), "leg gre holds the value 7"),
+    "NaN": (_nan, "leg t2 contains NaN"),
+    "constant": (lambda study: _with_array(study, Role.GRE, np.full(SHAPE, 7)), "leg gre contains the value 7"),
     "one slice": (lambda study: _with_array(study, Role.T1, study[Role.T1].array[:1]), "is a single slice"),
     "elsewhere": (lambda study: {**study, Role.T2: _moved(study[Role.T2], 900)}, "leg t2"),
 }
@@ -282,7 +282,7 @@ def test_model_file_with_another_hash_is_refused(worker, study, model, tmp_path)
     ("changes", "message"),
     [
         ({"path": Path("gone.raw")}, "voxels of leg gre cannot be read"),
-        ({"dtype": "uint8"}, f"holds {np.prod(SHAPE) * 4} voxels"),
+        ({"dtype": "uint8"}, f"contains {np.prod(SHAPE) * 4} voxels"),
         ({"shape": (2, 3, *SHAPE[1:])}, "has 4 dimensions"),
         ({"ijk_to_ras": np.zeros((4, 4)).tolist()}, "invertible"),
     ],
@@ -415,7 +415,7 @@ def test_array_entries_of_another_type_are_refused(worker, study, model, tmp_pat
 def test_client_of_another_version_is_told(worker):
     error = worker.answer(Hello(1, protocol=PROTOCOL_VERSION + 1))[-1]
     assert error["kind"] == "version"
-    assert "install the extension again" in error["text"]
+    assert "reinstall the extension" in error["text"]
 
 
 def test_missing_torch_is_told_apart(study, model, tmp_path):

@@ -207,7 +207,7 @@ def test_file_of_another_reader_is_refused_and_another_can_be_chosen(panel, fold
     qt_stand_in.dialog_answers["save"] = str(scores_file(folder))
     slicer_host.click(section.ui.scoresButton)
     begin(panel, "reader two")
-    assert section.session is None and "holds the scores of reader one" in message(section.ui.readerLabel)
+    assert section.session is None and "contains the scores of reader one" in message(section.ui.readerLabel)
     qt_stand_in.dialog_answers["save"] = str(tmp_path / "mine")
     slicer_host.click(section.ui.scoresButton)
     begin(panel, "reader two")

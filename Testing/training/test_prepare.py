@@ -229,8 +229,8 @@ def test_every_problem_of_every_subject_is_reported_at_once(tmp_path: Path) -> N
     reported = problems_of(source, tmp_path)
     for sentence in (
         "knee-1: there is no GRE series",
-        "knee-2, T2-w (t2.nrrd): t2.nrrd holds NaN or infinite values in 1 voxels",
-        "knee-3, T1-w (t1.nrrd): t1.nrrd holds the value 7 in every voxel",
+        "knee-2, T2-w (t2.nrrd): t2.nrrd contains NaN or infinite values in 1 voxels",
+        "knee-3, T1-w (t1.nrrd): t1.nrrd contains the value 7 in every voxel",
         "knee-4, STIR (stir.nrrd): its intensities range from -4",
         "knee-5, GRE (gre.nrrd): gre.nrrd (36×40×6 at 0.8×0.8×3 mm) does not overlap",
         "knee-6, T2-w (t2.nrrd): it covers only 33% of the STIR",
@@ -284,7 +284,7 @@ def test_the_problems_of_each_line_of_a_manifest_are_reported(tmp_path: Path) ->
         "Knee-1 (number 2) is the same subject as knee-1 (number 1)",
         "knee-3 has no T2-w: the column t2 is empty",
         "missing.nrrd does not exist",
-        "holds 4 series; choose one",
+        "contains 4 series; choose one",
         "'../knee-4' (manifest.csv, number 4) is not a valid file name",
         "knee-1 T1-w and ../knee-4 T1-w are the same files",
     ):

@@ -99,7 +99,9 @@ def add_parser(commands: Any) -> None:
     output.add_argument("--report", type=Path, metavar="FOLDER", help="write an HTML page with pictures, and the CSVs beside it")
     output.add_argument("--slice", type=int, metavar="N", help="slice of the report's pictures, from 1 (default: the middle one)")
     output.add_argument(
-        "--with-names", action="store_true", help="include file names in the report; they may contain a patient's name (default: no)"
+        "--with-names",
+        action="store_true",
+        help="include file names in the report; they may contain a patient's name (default: no)",
     )
     output.add_argument("--force", action="store_true", help="measure even if the series belong to different patients")
     output.add_argument("-q", "--quiet", action="store_true", help="print warnings and errors only")

@@ -55,7 +55,7 @@ class Selector:
         series = self._study_at(Path(text)).series
         if len(series) > 1:
             raise InputError(
-                f"{text} contains {len(series)} series; choose one with {text}{ROW_SEPARATOR}ROW, as numbered by `ccdnn inspect {text}`."
+                f"{text} contains {len(series)} series; choose one with {text}{ROW_SEPARATOR}ROW (see `ccdnn inspect {text}`)."
             )
         return series[0]
 

@@ -4,7 +4,7 @@ The paper prints CNR(f, b) = (mean_f + mean_b) / SD_b. With a plus, two tissues 
 default here is the difference; the printed form stays selectable and is named as such wherever its numbers appear.
 SD is the sample standard deviation (n − 1).
 
-Where no CNR can be had (no voxel, a single one, tissues that overlap, SD 0, NaN) a sentence says so in the place of the number.
+If a CNR is undefined (no voxel, a single one, overlapping tissues, SD 0, NaN), a sentence gives the reason instead of a number.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class CnrForm(str, Enum):
         return _FORMULAS[self]
 
     def label(self) -> str:
-        """What to call it in a list of choices."""
+        """The name shown in a list of choices."""
         return self.formula
 
 
@@ -54,7 +54,7 @@ class TissuePair:
         return f"{self.foreground}–{self.background}"
 
 
-# Figure 8. "Bone" is bone marrow: the cortex gives no signal and would be a background of mere noise.
+# Figure 8. "Bone" is bone marrow: the cortex gives no signal and would be a background of pure noise.
 PAPER_PAIRS = (
     TissuePair("cartilage", "bone"),
     TissuePair("cartilage", "meniscus"),
@@ -66,12 +66,12 @@ PAPER_PAIRS = (
 
 @dataclass(frozen=True)
 class TissueSample:
-    """What a CNR needs to know of a tissue in an image.
+    """The statistics of a tissue in an image that a CNR needs.
 
     Args:
         n: voxels.
-        mean: NaN of no voxel, and where a voxel is NaN.
-        sd: sample standard deviation; NaN of fewer than two voxels.
+        mean: NaN without voxels or if a voxel is NaN.
+        sd: sample standard deviation; NaN for fewer than two voxels.
     """
 
     n: int
@@ -82,7 +82,7 @@ class TissueSample:
     def of(cls, values: np.ndarray) -> TissueSample:
         """Of voxel values of any shape."""
         values = np.asarray(values, np.float64).ravel()
-        with np.errstate(invalid="ignore", over="ignore"):  # what is not finite gets a sentence later
+        with np.errstate(invalid="ignore", over="ignore"):  # non-finite values are reported later
             mean = float(values.mean()) if values.size else float("nan")
             sd = float(values.std(ddof=1)) if values.size > 1 else float("nan")
         return cls(values.size, mean, sd)
@@ -129,14 +129,14 @@ def cnr_of_pairs(
     form: CnrForm = CnrForm.DIFFERENCE,
     measured_on: str = "image",
 ) -> list[Measurement]:
-    """CNR of tissue pairs, one row a pair, regions taken from a label map.
+    """CNR of tissue pairs, one row per pair, with regions from a label map.
 
     Args:
         image, labels: (slice, row, column) on one grid.
-        names: tissue name → its label value, or values where a tissue has several.
+        names: tissue name → its label value or values.
 
     Raises:
-        InputError: the label map has another shape than the image, or a pair asks for a name that `names` lacks.
+        InputError: the label map and the image differ in shape, or a pair uses a name that `names` lacks.
     """
     if image.shape != labels.shape:
         raise InputError(
@@ -154,16 +154,16 @@ def cnr_of_pairs(
 
 
 def tissue_name(text: str) -> str:
-    """A tissue's name however it was written: "Bone_Marrow " is "bone", which is how the paper calls the marrow."""
+    """The normalised name of a tissue: "Bone_Marrow " becomes "bone", the paper's term for marrow."""
     name = " ".join(text.replace("_", " ").casefold().split())
     return "bone" if name == "bone marrow" else name
 
 
 def parse_pairs(text: str) -> tuple[TissuePair, ...]:
-    """The pairs in "foreground/background; foreground/background"; the paper's five where there is none.
+    """The pairs in "foreground/background; foreground/background"; the paper's five if there is none.
 
     Raises:
-        InputError: naming the pair that cannot be read, or that is one tissue twice.
+        InputError: a pair cannot be read or names one tissue twice; the message quotes it.
     """
     pairs = []
     for entry in filter(None, (part.strip() for part in text.split(";"))):
@@ -182,12 +182,12 @@ def cnr_table(
     pairs: Sequence[TissuePair] = PAPER_PAIRS,
     form: CnrForm = CnrForm.DIFFERENCE,
 ) -> Table:
-    """CNR of tissue pairs in one image or several that share a grid, a row a pair.
+    """CNR of tissue pairs in one or more images on a common grid, one row per pair.
 
     Args:
         images: name, such as "acquired" and "synthetic" → (slice, row, column).
         regions: tissue → its voxels, as a bool mask of the images' shape or as indices into the flattened image. Names are
-            compared as `tissue_name` writes them, and regions of one name make one tissue.
+            compared after `tissue_name`, and regions with the same name are merged.
         pairs, form: what to measure.
 
     Returns:
@@ -213,14 +213,14 @@ def cnr_table(
 
 
 def joined_voxels(regions: Sequence[np.ndarray]) -> np.ndarray:
-    """The voxels of several regions together; regions are ascending indices without repetition, and so is the result."""
+    """The union of several regions; regions and result are ascending indices without repetition."""
     if len(regions) == 1:
         return regions[0]
     return np.flatnonzero(_mask(*regions))
 
 
 def shared_voxels(first: np.ndarray, second: np.ndarray) -> int:
-    """How many voxels two regions, as in `joined_voxels`, have in common."""
+    """The number of voxels that two regions (see `joined_voxels`) share."""
     small, large = sorted((first, second), key=len)
     mask = _mask(small)
     return int(np.count_nonzero(mask[large[: np.searchsorted(large, mask.size)]]))
@@ -232,11 +232,11 @@ def cnr_table_of_samples(
     pairs: Sequence[TissuePair] = PAPER_PAIRS,
     form: CnrForm = CnrForm.DIFFERENCE,
 ) -> Table:
-    """The table from what was sampled, for images that lie on grids of their own.
+    """The table from samples, for images on different grids.
 
     Args:
-        samples: image → tissue, as `tissue_name` writes it → its sample.
-        shared: image → pair → voxels that both tissues claim there.
+        samples: image → tissue (see `tissue_name`) → its sample.
+        shared: image → pair → number of voxels in both tissues.
 
     Returns:
         Columns "Pair", "CNR IMAGE" for each image, with two images "Ratio SECOND/FIRST"; mean, SD and voxel count of foreground
@@ -288,15 +288,15 @@ def _row(
     names = _tissues(pair)
     values: dict[str, float] = {}
     details: list[Cell] = []
-    problems: dict[str, list[str]] = {}  # sentence → the images it is true of
+    problems: dict[str, list[str]] = {}  # sentence → the images it applies to
     for image, tissues in samples.items():
         f, b = (tissues.get(name, NO_VOXEL) for name in names)
         missing = [name for name in names if name not in tissues]
         if missing:
-            problem = f"No region is called {' or '.join(missing)}; draw it, or name a segment so."
+            problem = f"No region is called {' or '.join(missing)}; draw it, or rename a segment."
         elif count := shared[image][pair]:
             voxels = "voxel" if count == 1 else "voxels"
-            problem = f"{names[0]} and {names[1]} overlap by {count} {voxels}{_WHERE}; let each voxel be one tissue."
+            problem = f"{names[0]} and {names[1]} overlap by {count} {voxels}{_WHERE}; assign each voxel to one tissue."
         else:
             problem = _problem(f, b, form, names)
         values[image] = float("nan") if problem else _value(f, b, form)
@@ -315,17 +315,17 @@ def _row(
 
 
 def _problem(f: TissueSample, b: TissueSample, form: CnrForm, names: tuple[str, str]) -> str:
-    """Why two samples have no CNR, with `_WHERE` for the place; empty where they have one."""
+    """Why two samples have no CNR, with `_WHERE` for the place; empty if they have one."""
     for sample, name in zip((f, b), names, strict=True):
         if sample.n == 0:
             return f"The {name} region contains no voxel{_WHERE}; draw or choose another."
         if sample.n == 1:
             return f"The {name} region is one voxel{_WHERE}, which has no standard deviation; draw a larger one."
         if not (np.isfinite(sample.mean) and np.isfinite(sample.sd)):
-            return f"The {name} region holds NaN or infinite voxels{_WHERE}; mend or mask them first."
-    # A constant region may leave an SD of the last float digit instead of 0; a ratio to that would be rounding, not contrast.
+            return f"The {name} region contains NaN or infinite voxels{_WHERE}; repair or mask them first."
+    # Rounding may give a constant region a tiny SD instead of 0; a ratio to that would be rounding, not contrast.
     if _noise(f, b, form) <= 1e-9 * max(abs(f.mean), abs(b.mean), 1e-30):
-        return f"The {names[1]} region does not vary (SD 0){_WHERE}, so no ratio to its noise exists; choose another."
+        return f"The {names[1]} region does not vary (SD 0){_WHERE}, so its noise is undefined; choose another."
     return ""
 
 
@@ -343,7 +343,7 @@ def _tissues(pair: TissuePair) -> tuple[str, str]:
 
 
 def _mask(*regions: np.ndarray) -> np.ndarray:
-    """True at the regions' voxels, as long as it takes; sorting millions of indices would take seconds."""
+    """A mask of the regions' voxels, no longer than needed; sorting millions of indices would take seconds."""
     mask = np.zeros(max((region.max() + 1 for region in regions if region.size), default=0), bool)
     for region in regions:
         mask[region] = True

@@ -1,4 +1,4 @@
-"""How two profiles of one line go together: Pearson's r, and the shift at which they match best."""
+"""Correlation of two profiles of one line: Pearson's r, and the shift at which they match best."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import numpy as np
 
 from ccdnn.errors import InputError
 
-# Below this correlation at the best shift the profiles show different things, and no shift is given.
+# Below this correlation at the best shift the profiles are too different, and no shift is reported.
 LEAST_CORRELATION = 0.5
 
-_CONSTANT = "A profile does not vary along the line, so nothing can be correlated with it."
+_CONSTANT = "A profile does not vary along the line, so no correlation can be computed."
 
 
 def pearson_r(x: np.ndarray, y: np.ndarray) -> float:
@@ -27,10 +27,10 @@ def pearson_r(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def shift(acquired: np.ndarray, synthetic: np.ndarray, step_mm: float, limit_mm: float) -> float:
-    """How much further along the line the synthetic profile lies than the acquired one, in mm.
+    """The shift of the synthetic profile along the line relative to the acquired one, in mm.
 
-    Pearson's r of the overlapping samples at every whole step up to `limit_mm` (and while half of the samples overlap); the peak
-    between the steps by a parabola.
+    Computes Pearson's r of the overlapping samples at every whole step up to `limit_mm`, while half of the samples overlap. A
+    parabola locates the peak between the steps.
 
     Args:
         acquired, synthetic: (n,) finite, at equal steps.
@@ -45,7 +45,7 @@ def shift(acquired: np.ndarray, synthetic: np.ndarray, step_mm: float, limit_mm:
         raise InputError(_CONSTANT)
     best = int(np.nanargmax(correlations))
     if correlations[best] < LEAST_CORRELATION:
-        raise InputError(f"The profiles are too unlike for a shift: at best they correlate by {correlations[best]:.2f}.")
+        raise InputError(f"The profiles are too different for a shift: their best correlation is {correlations[best]:.2f}.")
     around = correlations[max(best - 1, 0) : best + 2]
     if len(around) < 3 or np.isnan(around).any():
         raise InputError(f"The best match lies at the limit of the search, {reach * step_mm:.2g} mm; the shift may be larger.")
@@ -56,7 +56,7 @@ def shift(acquired: np.ndarray, synthetic: np.ndarray, step_mm: float, limit_mm:
 
 
 def _at(lag: int, acquired: np.ndarray, synthetic: np.ndarray) -> float:
-    """Pearson's r where the synthetic profile is taken `lag` samples later; NaN where a constant piece is left."""
+    """Pearson's r with the synthetic profile read `lag` samples later; NaN if the overlapping part is constant."""
     n = len(acquired)
     first, second = (acquired[: n - lag], synthetic[lag:]) if lag >= 0 else (acquired[-lag:], synthetic[: n + lag])
     try:
@@ -66,5 +66,5 @@ def _at(lag: int, acquired: np.ndarray, synthetic: np.ndarray) -> float:
 
 
 def _is_constant(values: np.ndarray) -> bool:
-    # A constant leaves differences of the last digit.
+    # Rounding leaves tiny differences in a constant profile.
     return bool(np.ptp(values) <= 1e-9 * np.abs(values).max())

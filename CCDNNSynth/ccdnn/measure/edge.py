@@ -1,8 +1,8 @@
-"""The main edge of a profile: where it lies and how wide it is, steady under noise.
+"""The main edge of a profile: its position and width, robust to noise.
 
-An edge between two even tissues, blurred by the scanner, has the form of an error function; its 10–90 % width is the distance over
-which it goes from a tenth to nine tenths of the step between the two sides. Reading that off single samples would follow the noise,
-so the error function is fitted to all samples of the edge.
+An edge between two uniform tissues, blurred by the scanner, has the shape of an error function. Its 10–90 % width is the distance
+between 10 % and 90 % of the step between the two sides. Single samples are too noisy to measure this, so the error function is
+fitted to all samples of the edge.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import numpy as np
 
 from ccdnn.errors import InputError
 
-# Standard deviation, in samples, of the Gaussian with which the edge is looked for (one voxel at the default step); the fit itself
-# uses the samples as they are, so the smoothing does not widen the edge.
+# Standard deviation, in samples, of the Gaussian used to find the edge (one voxel at the default step). The fit itself
+# uses the unsmoothed samples, so the smoothing does not widen the edge.
 _SMOOTHING = 2.0
-# The edge ends where the slope has fallen below this share of its steepest; what follows is level.
+# The edge ends where the slope falls below this share of its maximum; beyond that the profile is level.
 _LEVEL_SLOPE = 0.15
-# An edge's step is at least so many standard deviations of the noise.
+# The minimum step of an edge, in standard deviations of the noise.
 _CLEAR = 5.0
 # Samples this far apart do not share a voxel at the default step, so their noise is independent.
 _INDEPENDENT = 2
@@ -35,7 +35,7 @@ class Edge:
     """An error function of distance.
 
     Args:
-        position: of its middle, in mm from the first sample.
+        position: its midpoint, in mm from the first sample.
         width: from 10 to 90 % of the step, in mm.
         before, after: the levels on its two sides, in the image's units.
     """
@@ -53,17 +53,17 @@ class Edge:
 def main_edge(
     values: np.ndarray, step_mm: float, *, like: Edge | None = None, within_mm: float = math.inf, name: str = "The profile"
 ) -> Edge:
-    """The edge at the steepest place of a profile.
+    """The edge at the steepest point of a profile.
 
     Args:
         values: (n,) finite, at equal steps.
         step_mm: between the samples.
-        like: look for the edge of another profile of the same line: it goes the same way (up or down) and lies at most
-            `within_mm` from that one.
+        like: the edge of another profile of the same line; the result has the same direction (up or down) and lies at most
+            `within_mm` from it.
         name: for messages.
 
     Raises:
-        InputError: there is none, saying why.
+        InputError: there is none; the message says why.
     """
     values = np.asarray(values, np.float64)
     if len(values) < _SMALLEST_LENGTH:
@@ -93,7 +93,7 @@ def _smoothed(values: np.ndarray) -> np.ndarray:
 
 
 def _noise(values: np.ndarray) -> float:
-    """Standard deviation of the noise, from second differences, which slopes cancel in and few samples have edges in."""
+    """Standard deviation of the noise, from second differences, in which slopes cancel and edges affect few samples."""
     bends = values[2 * _INDEPENDENT :] - 2 * values[_INDEPENDENT:-_INDEPENDENT] + values[: -2 * _INDEPENDENT]
     return float(1.4826 * np.median(np.abs(bends)) / math.sqrt(6))
 
@@ -116,10 +116,10 @@ def _extent(slope: np.ndarray, steepest: int) -> tuple[int, int]:
 
 
 def _fit(values: np.ndarray, start: float) -> tuple[Edge, float]:
-    """Least squares of an error function, in samples; also the standard deviation of what it leaves over.
+    """Least-squares fit of an error function, in samples, and the standard deviation of its residuals.
 
-    For a given middle and width the two levels follow from linear equations, so only those two are searched for, on a grid that
-    closes in on the best. The levels stay within the values seen: beside a thin structure there is no level side to fix them.
+    For a given midpoint and width the two levels follow from linear equations, so only midpoint and width are searched, on a
+    successively refined grid. The levels stay within the observed values: a thin structure has no level side to fix them.
     """
     n = len(values)
     middle, log_sigma = float(start), math.log(n / 6)
@@ -143,7 +143,7 @@ def _fit(values: np.ndarray, start: float) -> tuple[Edge, float]:
 
 
 def _levels(share: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The levels p, q, within the range of the values, for which p·(1 − share) + q·share is nearest, a row of `share` each."""
+    """The levels p, q, within the range of the values, for the best fit of p·(1 − share) + q·share, for each row of `share`."""
     low, high = values.min(), values.max()
     rest = 1 - share
     uu, uv, vv = (rest * rest).sum(axis=1), (rest * share).sum(axis=1), (share * share).sum(axis=1)
@@ -151,7 +151,7 @@ def _levels(share: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarr
     tiny = np.finfo(float).tiny
     determinant = np.maximum(uu * vv - uv * uv, tiny)
     p, q = (vv * uy - uv * vy) / determinant, (uu * vy - uv * uy) / determinant
-    # The best pair of a square lies inside it or on one of its four sides.
+    # The best pair lies inside the square of allowed levels or on one of its four sides.
     candidates = [(p, q)]
     for bound in (low, high):
         fixed = np.full_like(p, bound)

@@ -1,6 +1,6 @@
 """Images along a line: equal steps of arc length along a polyline, and linear interpolation between voxel centres.
 
-numpy alone, so that Slicer's own process can do it while a point is dragged.
+Needs only numpy, so that Slicer's own process can run it while a point is dragged.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import numpy as np
 from ccdnn.errors import InputError
 from ccdnn.volume import Grid
 
-# Two samples a voxel show all that linear interpolation between voxels can.
+# Two samples per voxel show everything that linear interpolation between voxels can.
 STEPS_PER_VOXEL = 2
-# A slip of the mouse across metres, or a spacing of micrometres in a damaged header, must not stall the window.
+# A line dragged across metres, or a spacing of micrometres in a damaged header, must not freeze the window.
 MAX_STEPS = 4096
 
 # As in `ccdnn.resample`: voxels have a width, so a volume ends half a voxel beyond its outermost centres.
@@ -24,7 +24,7 @@ _BORDER_TOLERANCE = 1e-3
 
 @dataclass(frozen=True, eq=False)
 class SampledLine:
-    """Points at equal distances along a line, its two ends among them.
+    """Points at equal distances along a line, including its two ends.
 
     Args:
         points: (n, 3) in mm RAS.
@@ -51,11 +51,11 @@ def default_step(*grids: Grid) -> float:
 
 
 def sample_line(points: np.ndarray, step_mm: float) -> SampledLine:
-    """Walk along a polyline in equal steps of arc length.
+    """Sample a polyline in equal steps of arc length.
 
     Args:
         points: (n, 3) corners in mm RAS; a closed curve repeats its first point at its end.
-        step_mm: the longest step; it is shortened so that a whole number of steps, at most `MAX_STEPS`, makes the line.
+        step_mm: the longest step; it is shortened so that a whole number of steps, at most `MAX_STEPS`, spans the line.
 
     Raises:
         InputError: fewer than two points, all at one place, or not finite.
@@ -64,11 +64,11 @@ def sample_line(points: np.ndarray, step_mm: float) -> SampledLine:
     if len(points) < 2:
         raise InputError(f"The line has {'one point' if len(points) else 'no point yet'}; place two or more.")
     if not np.isfinite(points).all():
-        raise InputError("The line has a point that is nowhere (NaN or infinite); place it again.")
+        raise InputError("The line has an invalid point (NaN or infinite); place it again.")
     corners = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
     length = corners[-1]
     if length < 1e-6:
-        raise InputError("The line has no length: its points lie at one place; move one of them.")
+        raise InputError("The line has no length: its points coincide; move one of them.")
     steps = int(np.clip(np.ceil(length / step_mm - 1e-9), 1, MAX_STEPS))
     distance = np.linspace(0.0, length, steps + 1)
     return SampledLine(np.stack([np.interp(distance, corners, axis) for axis in points.T], axis=1), distance)
@@ -83,11 +83,11 @@ def sample_image(array: np.ndarray, ijk_to_ras: np.ndarray, points: np.ndarray) 
         points: (n, 3) in mm, in the coordinates of `ijk_to_ras`.
 
     Returns:
-        (n,) float64; within half a voxel beyond the outermost voxel centres the value there, NaN further out and
+        (n,) float64; up to half a voxel beyond the outermost voxel centres the value there, NaN further out and
         beside a NaN.
     """
     ijk = (points - ijk_to_ras[:3, 3]) @ np.linalg.inv(ijk_to_ras[:3, :3]).T
-    position = ijk[:, ::-1]  # as the array's axes
+    position = ijk[:, ::-1]  # in the order of the array's axes
     last = np.array(array.shape) - 1
     margin = _HALF_VOXEL + _BORDER_TOLERANCE
     inside = ((position >= -margin) & (position <= last + margin)).all(axis=1)

@@ -6,19 +6,19 @@ import numpy as np
 
 
 def voxels_in_outline(points: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
-    """The voxels whose centres lie inside a closed outline, in the one layer of voxels that its plane runs through.
+    """The voxels whose centres lie inside a closed outline, in the one layer of voxels that its plane passes through.
 
-    An outline on a slice takes the slice it is on or, drawn between two, the nearer one: never one whose centre is more than half a
-    slice away. One in a plane across the slices, or oblique to them, takes one voxel of every column of voxels that it cuts,
-    columns running along the axis that is nearest to the plane's normal.
+    An outline parallel to the slices selects the slice it is on or, between two, the nearer one, at most half a slice away. An
+    outline across or oblique to the slices selects one voxel of each column of voxels that it cuts. Columns run along the axis
+    nearest to the plane's normal.
 
     Args:
         points: (n, 3), the outline's corners as continuous voxel coordinates (column i, row j, slice k); the last is joined to the
-            first. Where it crosses itself, what is inside an even number of times is outside.
+            first. An outline that crosses itself follows the even-odd rule.
         shape: (slices, rows, columns) of the volume.
 
     Returns:
-        Indices into the flattened volume, ascending, int64; none where the outline encloses no area or lies outside the volume.
+        Indices into the flattened volume, ascending, int64; none if the outline encloses no area or lies outside the volume.
     """
     points = np.asarray(points, np.float64).reshape(-1, 3)
     if len(points) < 3 or not np.isfinite(points).all():
@@ -48,7 +48,7 @@ def voxels_in_outline(points: np.ndarray, shape: tuple[int, int, int]) -> np.nda
 
 
 def _rows(x: np.ndarray, y: np.ndarray, columns: int, rows: int):
-    """Row by row, the whole numbers between each pair of crossings of the polygon (x, y) with that row."""
+    """Row by row, the integers between each pair of crossings of the polygon (x, y) with that row."""
     next_x, next_y = np.roll(x, -1), np.roll(y, -1)
     for row in range(max(0, int(np.ceil(y.min()))), min(rows - 1, int(np.floor(y.max()))) + 1):
         crossing = (y <= row) != (next_y <= row)

@@ -1,9 +1,9 @@
-"""How far the same structure is found in two images by one threshold (Figure 7C of the paper).
+"""Overlap of a structure segmented in two images by one threshold (Figure 7C of the paper).
 
 "For the lateral meniscus, a simple threshold was applied to both images with a value of 0.1", on images scaled to 0–1. A meniscus
-is dark in STIR, so the reading here is: the segmentation of an image is its voxels below the threshold, within the region that was
-looked at. The paper shows that region as a magnified picture; here it is the mask. Without a mask it is the whole volume, and the
-air around the knee, dark in both images, then makes most of the overlap.
+is dark in STIR, so the segmentation of an image is taken as its voxels below the threshold within the region of interest. The paper
+shows that region as a magnified picture; here it is the mask. Without a mask it is the whole volume, and the air around the knee,
+dark in both images, accounts for most of the overlap.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ MENISCUS_THRESHOLD = 0.1
 
 @dataclass(frozen=True)
 class Overlap:
-    """Voxels below a threshold, counted. Those of several slices add up to those of the volume.
+    """Counts of voxels below a threshold. The counts of slices add up to those of the volume.
 
     Args:
         threshold: on images scaled to 0–1.
-        image, reference, both: below it in the one image, in the other, and in both.
+        image, reference, both: voxels below it in the image, in the reference, and in both.
     """
 
     threshold: float
@@ -35,18 +35,18 @@ class Overlap:
 
     @property
     def dice(self) -> float:
-        """2·|A∩B| / (|A| + |B|); NaN where neither image has such a voxel."""
+        """2·|A∩B| / (|A| + |B|); NaN if neither image has such a voxel."""
         total = self.image + self.reference
         return 2 * self.both / total if total else math.nan
 
     @property
     def note(self) -> str:
-        """Why there is no coefficient, as a sentence; "" where there is one."""
+        """Why there is no coefficient, as a sentence; "" if there is one."""
         return "" if self.image + self.reference else f"Neither image has a voxel below {self.threshold:g}, so there is no overlap."
 
     def __add__(self, other: Overlap) -> Overlap:
         if self.threshold != other.threshold:
-            raise ValueError("Overlaps at two thresholds do not add up.")
+            raise ValueError("Overlaps at different thresholds cannot be added.")
         return Overlap(self.threshold, self.image + other.image, self.reference + other.reference, self.both + other.both)
 
 
@@ -57,7 +57,7 @@ def threshold_overlap(
 
     Args:
         image, reference: of one shape, scaled to 0–1.
-        inside: bool, of that shape: the region in which to look; None for everywhere.
+        inside: bool, of that shape: the region to count in; None for everywhere.
 
     Raises:
         InputError: different shapes.
@@ -77,7 +77,7 @@ def overlap_measurement(overlap: Overlap, measured_on: str, region: str) -> Meas
 
     Args:
         measured_on: the pair in words.
-        region: where was looked, such as "in the mask".
+        region: the region in words, such as "in the mask".
     """
     return Measurement(
         name="Dice",

@@ -1,7 +1,7 @@
-"""Line profiles: the intensities of several images along one line, and how alike those of acquired and synthetic STIR are.
+"""Line profiles: the intensities of several images along one line, and the similarity of those of acquired and synthetic STIR.
 
 Distances are in mm along the line, from its first point. Profiles are plotted as they are stored or scaled to 0–1. The scale is
-that of the whole volume, never of the profile, whose lowest and highest sample change with every move of the line: acquired and
+that of the whole volume, never of the profile, whose minimum and maximum change whenever the line moves: acquired and
 synthetic STIR as a pair (`Scaling.TISSUE`), every input by its own robust maximum (`Scaling.PERCENTILE`), see
 `ccdnn.measure.scaling`.
 """
@@ -25,18 +25,18 @@ from ccdnn.measure.scaling import Scaled, Scaling, scale, scale_pair
 from ccdnn.measure.table import Column, Measurement, Table, table_of
 from ccdnn.volume import Volume
 
-# Shifts are looked for so far: well beyond the patient's motion between two series of a visit.
+# The maximum shift searched: well beyond patient motion between two series of a visit.
 SHIFT_LIMIT_MM = 5.0
-# The same edge in both STIRs is looked for so far: some pixels, but not as far as the next layer of the knee.
+# The maximum distance between the same edge in both STIRs: a few pixels, but not as far as the next layer of the knee.
 EDGE_LIMIT_MM = 2.0
-# With fewer samples in a row in common nothing is compared.
+# The minimum number of consecutive common samples for a comparison.
 SMALLEST_COUNT = 8
 
 _SHIFT_METHOD = f"peak of the cross-correlation within ±{SHIFT_LIMIT_MM:g} mm; positive: synthetic lies further along the line"
 
 
 class Image(str, Enum):
-    """Whose profile it is; the value is the legend's."""
+    """The image of a profile; the value is its name in the legend."""
 
     ACQUIRED = "acquired STIR"
     SYNTHETIC = "synthetic STIR"
@@ -57,7 +57,7 @@ _COLOURS = {
 
 @dataclass(frozen=True)
 class Scale:
-    """(intensity − low) / (high − low), and how it was chosen, in words."""
+    """The scale (intensity − low) / (high − low), and how it was chosen."""
 
     low: float
     high: float
@@ -72,13 +72,13 @@ class Scale:
 
 @dataclass(frozen=True, eq=False)
 class LineProfiles:
-    """What the images show along a line.
+    """The intensities of images along a line.
 
     Args:
-        line: where the samples lie.
+        line: the positions of the samples.
         values: (n,) for each image, as stored; NaN outside the volume.
         scales: of the images that have one.
-        problem: why some have none, in a sentence; else empty.
+        problem: why some images have no scale, in a sentence; else empty.
     """
 
     line: SampledLine
@@ -96,7 +96,7 @@ class LineProfiles:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Sentences on images that the line leaves, or that have no scale."""
+        """Sentences about images that the line leaves or that have no scale."""
         outside = {image: int(np.isnan(values).sum()) for image, values in self.values.items()}
         return tuple(
             f"{count} of the line's {len(self.line.distance)} samples have no value in {image.value}."
@@ -125,7 +125,7 @@ def measure_profiles(volumes: Mapping[Image, Volume], points: np.ndarray, step_m
 
 
 def scales_of(arrays: Mapping[Image, np.ndarray]) -> tuple[dict[Image, Scale], str]:
-    """The scale of each whole volume, and why any has none, in a sentence ("" where all have one)."""
+    """The scale of each whole volume, and why any has none, in a sentence ("" if all have one)."""
     scales: dict[Image, Scale] = {}
     problems = []
     pair = (Image.SYNTHETIC, Image.ACQUIRED)
@@ -147,13 +147,13 @@ def scales_of(arrays: Mapping[Image, np.ndarray]) -> tuple[dict[Image, Scale], s
 
 
 def compare(profiles: LineProfiles) -> list[Measurement]:
-    """Pearson r, RMSE, edge widths and shift between acquired and synthetic STIR, each NaN with a note where it has no value.
+    """Pearson r, RMSE, edge widths and shift between acquired and synthetic STIR, each NaN with a note if it is undefined.
 
-    Over the samples that both have; edges and shift over the longest stretch of these without a gap. The synthetic STIR's edge is
-    that of the acquired one: the steepest of its direction within `EDGE_LIMIT_MM` of it.
+    Measured over the samples that both have, and for edges and shift over the longest run without a gap. The synthetic STIR's edge
+    is the steepest one in the acquired edge's direction within `EDGE_LIMIT_MM` of it.
 
     Raises:
-        InputError: one of the two images is missing, or they have too little of the line in common.
+        InputError: one of the two images is missing, or they share too little of the line.
     """
     if not profiles.comparable:
         raise InputError("Profiles are compared between an acquired and a synthetic STIR; choose both.")
@@ -161,11 +161,13 @@ def compare(profiles: LineProfiles) -> list[Measurement]:
     both = np.isfinite(acquired) & np.isfinite(synthetic)
     n = int(both.sum())
     if n < SMALLEST_COUNT:
-        raise InputError(f"Only {n} samples of the line lie in both STIRs, {SMALLEST_COUNT} are needed; move the line.")
+        raise InputError(f"Only {n} samples of the line lie in both STIRs, but {SMALLEST_COUNT} are needed; move the line.")
     stretch = _longest_stretch(both)
     first, second = acquired[stretch], synthetic[stretch]
     if len(first) < SMALLEST_COUNT:
-        raise InputError(f"Only {len(first)} samples of the line lie in both STIRs, {SMALLEST_COUNT} are needed; move the line.")
+        raise InputError(
+            f"Only {len(first)} samples of the line lie in both STIRs, but {SMALLEST_COUNT} are needed; move the line."
+        )
     step, n = profiles.line.step, int(both.sum())
     scaled = "; ".join(f"{image.value}: {profiles.scales[image]}" for image in _PAIR if image in profiles.scales) or "not scaled"
     pair = " against ".join(image.value for image in reversed(_PAIR))
@@ -188,7 +190,7 @@ def compare(profiles: LineProfiles) -> list[Measurement]:
 
 
 def profile_table(profiles: LineProfiles) -> Table:
-    """The comparison, a row a number; without rows, and a note that says why, where one of the two STIRs is missing."""
+    """The comparison, one row per number; if one of the two STIRs is missing, no rows and a note that says so."""
     title = "Line profile"
     about = f"Line of {profiles.line.length:.2f} mm, sampled every {profiles.line.step:.3g} mm, interpolated linearly."
     if not profiles.comparable:
@@ -204,7 +206,7 @@ def profile_table(profiles: LineProfiles) -> Table:
 
 
 def profile_values(profiles: LineProfiles) -> Table:
-    """Every sample: its distance, its place, and each image's intensity, as stored and scaled."""
+    """Every sample: its distance, its position, and each image's intensity, as stored and scaled."""
     columns = [Column("distance", "mm"), Column("R", "mm"), Column("A", "mm"), Column("S", "mm")]
     cells = [profiles.line.distance, *profiles.line.points.T]
     for image, values in profiles.values.items():
@@ -218,7 +220,7 @@ def profile_values(profiles: LineProfiles) -> Table:
 
 
 def profile_chart(profiles: LineProfiles, scaled: bool) -> Chart:
-    """The profiles over the distance; the synthetic one is dashed. As stored where `scaled` is asked for and a scale is missing."""
+    """The profiles over the distance; the synthetic one is dashed. As stored if `scaled` is requested but a scale is missing."""
     scaled = scaled and all(image in profiles.scales for image in profiles.values)
     series = tuple(
         Series(

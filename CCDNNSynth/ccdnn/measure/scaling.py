@@ -1,13 +1,13 @@
 """Scaling images to 0–1 before they are compared, with a record of what was done.
 
-The paper compares images "normalized to the intensity range 0–1" without saying how. The choice moves every number, so each
+The paper compares images "normalized to the intensity range 0–1" without saying how. The choice affects every number, so each
 result names it:
 
 - `percentile`: 0 stays 0 and the robust maximum of the image becomes 1. A few voxels of fluid or
-  vessel lie above 1 and stay there: clipping would hide errors in the very structures STIR is made to show.
+  vessel lie above 1 and are not clipped, which would hide errors in the structures that STIR is meant to show.
 - `tissue`, for a pair: each is divided by the 90th percentile of its foreground, which is muscle or fat in every contrast of the
-  knee, and both by what makes the reference's maximum 1. The pair comes to one scale whatever unit each has, and an error in the
-  few voxels of fluid and vessel does not change the scale of all others, as it does with the robust maximum.
+  knee, and both by the factor that makes the reference's maximum 1. The pair shares one scale whatever its units, and an error in
+  the few voxels of fluid and vessel does not change the scale of all others, as it does with the robust maximum.
 - `minmax`: lowest voxel 0, highest 1. One bright vessel sets the scale.
 - `none`: the images are on one scale already, such as those of a simulation.
 """
@@ -22,13 +22,13 @@ import numpy as np
 from ccdnn.errors import InputError
 from ccdnn.normalisation import DEFAULT_PERCENTILE, require_image, robust_maximum
 
-# Muscle or fat in every contrast; a higher percentile would depend on how much fluid a knee holds.
+# Muscle or fat in every contrast; a higher percentile would depend on how much fluid a knee contains.
 TISSUE_PERCENTILE = 90.0
 TISSUE_FOREGROUND = 0.2
 
 
 class Scaling(str, Enum):
-    """How an image comes to 0–1."""
+    """How an image is scaled to 0–1."""
 
     PERCENTILE = "percentile"
     TISSUE = "tissue"
@@ -36,12 +36,12 @@ class Scaling(str, Enum):
     NONE = "none"
 
     def label(self) -> str:
-        """What to call it in a list of choices."""
+        """The name shown in a list of choices."""
         return _LABELS[self]
 
     @property
     def meaning(self) -> str:
-        """One sentence for the reader of a number."""
+        """One sentence that explains the scaling to a reader."""
         return _MEANINGS[self]
 
 
@@ -53,12 +53,12 @@ _LABELS = {
 }
 _MEANINGS = {
     Scaling.PERCENTILE: (
-        f"0 stays 0, and in each image the intensity that {DEFAULT_PERCENTILE:g} % of the foreground stay below becomes 1; "
+        f"0 stays 0, and in each image the intensity that {DEFAULT_PERCENTILE:g} % of the foreground lie below becomes 1; "
         "brighter voxels lie above 1."
     ),
     Scaling.TISSUE: (
-        f"Each image is divided by the {TISSUE_PERCENTILE:g}th percentile of its foreground (muscle or fat), and both by what "
-        "makes the maximum of the acquired image 1."
+        f"Each image is divided by the {TISSUE_PERCENTILE:g}th percentile of its foreground (muscle or fat), and both by the "
+        "factor that makes the maximum of the acquired image 1."
     ),
     Scaling.MINMAX: "In each image the lowest voxel becomes 0 and the highest 1.",
     Scaling.NONE: "The intensities are compared as they are, 1 being the full range.",
@@ -81,15 +81,15 @@ class Scaled:
 
 
 def scale(image: np.ndarray, scaling: Scaling = Scaling.PERCENTILE, *, name: str = "image") -> Scaled:
-    """Scale one whole volume (never slice by slice); `TISSUE` is of a pair, see `scale_pair`.
+    """Scale one whole volume (never slice by slice); `TISSUE` needs a pair, see `scale_pair`.
 
     Raises:
-        InputError: naming the image; empty, not finite, or, unless it stays unscaled, constant or nowhere positive.
+        InputError: the image is empty, not finite or, unless it stays unscaled, constant or nowhere positive.
     """
     image = np.asarray(image)
     if scaling is Scaling.NONE:
         if image.size == 0 or not np.isfinite(image).all():
-            raise InputError(f"{name} is empty or holds NaN or infinite voxels and cannot be measured.")
+            raise InputError(f"{name} is empty or contains NaN or infinite voxels and cannot be measured.")
         return Scaled(image.astype(np.float32), scaling, 0.0, 1.0)
     try:
         require_image(image)
@@ -100,7 +100,7 @@ def scale(image: np.ndarray, scaling: Scaling = Scaling.PERCENTILE, *, name: str
 
 
 def scale_pair(image: np.ndarray, reference: np.ndarray, scaling: Scaling, *, names: tuple[str, str]) -> tuple[Scaled, Scaled]:
-    """Scale two whole volumes that are to be compared.
+    """Scale two whole volumes for comparison.
 
     Args:
         names: of the image and the reference, for messages.

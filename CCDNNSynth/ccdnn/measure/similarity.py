@@ -1,16 +1,16 @@
-"""How alike two volumes are: MSE, PSNR, SSIM and MS-SSIM, as in section 2.7 of the paper, over everything or inside a mask.
+"""Similarity of two volumes: MSE, PSNR, SSIM and MS-SSIM, as in section 2.7 of the paper, everywhere or inside a mask.
 
-All four are taken on images scaled to 0–1 (see `ccdnn.measure.scaling`), with 1 as the data range. The paper evaluates "by
+All four are computed on images scaled to 0–1 (see `ccdnn.measure.scaling`), with 1 as the data range. The paper evaluates "by
 subject", so a subject gives one number for each measure:
 
-- MSE over all voxels of the volume; PSNR = 10·log10(1 / MSE) of that MSE, and not the mean of the slices' PSNRs, which a single
-  slice of mere background, equal in both, would make infinite;
+- MSE over all voxels of the volume; PSNR = 10·log10(1 / MSE) of that MSE, not the mean of the slices' PSNRs, which a single
+  slice of pure background, equal in both, would make infinite;
 - SSIM and MS-SSIM of each slice in its plane (see `ccdnn.measure.structural`), averaged over the slices. Slices are ten times as
-  thick as a pixel is wide, so a window in three dimensions would mix what lies far apart.
+  thick as a pixel is wide, so a three-dimensional window would mix distant structures.
 
-Inside a mask MSE and PSNR are of its voxels, SSIM and MS-SSIM means over its pixels; the mean over the slices weights each slice by
-those pixels, and a slice that the mask does not meet has no number. The scaling is always that of the whole volumes, since a mask
-of one dark tissue would otherwise stretch its noise to 0–1.
+Inside a mask, MSE and PSNR are computed over its voxels, and SSIM and MS-SSIM are means over its pixels. The mean over the slices
+weights each slice by those pixels; a slice outside the mask has no number. The scaling is always that of the whole volumes, since
+a mask of one dark tissue would otherwise stretch its noise to 0–1.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from ccdnn.measure.table import Measurement
 
 
 class Measure(Enum):
-    """What is measured; the value is its name."""
+    """A measure; the value is its name."""
 
     MSE = "MSE"
     PSNR = "PSNR"
@@ -37,7 +37,7 @@ class Measure(Enum):
     MS_SSIM = "MS-SSIM"
 
     def label(self) -> str:
-        """What to call it in a list of choices."""
+        """The name shown in a list of choices."""
         return self.value
 
     @property
@@ -84,8 +84,8 @@ class SliceSimilarity:
 
     Args:
         values: NaN where there is none.
-        voxels: that were measured.
-        weight: pixels that SSIM is the mean over, by which the slices are averaged; 0 where it has no value.
+        voxels: how many were measured.
+        weight: number of pixels that SSIM averages, used to weight the slices; 0 if it has no value.
     """
 
     values: dict[Measure, float]
@@ -105,7 +105,7 @@ def peak_signal_to_noise_ratio(image: np.ndarray, reference: np.ndarray) -> floa
 
 
 def psnr_of(mean_squared_error: float, data_range: float = DATA_RANGE) -> float:
-    """10·log10(range² / MSE) in dB; infinite where there is no error.
+    """10·log10(range² / MSE) in dB; infinite if there is no error.
 
     >>> round(psnr_of(0.001), 1)
     30.0
@@ -122,7 +122,7 @@ def scaled_pair(
     mask: np.ndarray | None = None,
     known: np.ndarray | None = None,
 ) -> ScaledPair:
-    """Bring two volumes to one scale to measure their similarity.
+    """Scale two volumes alike to measure their similarity.
 
     Args:
         image, reference: (slice, row, column).
@@ -150,7 +150,7 @@ def scaled_pair(
 
 
 def similarity_by_slice(pair: ScaledPair) -> Iterator[SliceSimilarity]:
-    """Measure slice after slice, each when it is asked for, so that a user interface can draw between them.
+    """Measure slice by slice, lazily, so that a user interface can draw in between.
 
     Without scikit-image SSIM and MS-SSIM are NaN.
     """
@@ -170,7 +170,7 @@ def similarity_by_slice(pair: ScaledPair) -> Iterator[SliceSimilarity]:
 
 
 def of_volume(slices: Sequence[SliceSimilarity]) -> dict[Measure, float]:
-    """The measures of the volume, from those of all its slices, as defined above; NaN where there is none."""
+    """The measures of the volume, from those of all its slices, as defined above; NaN if undefined."""
     error = _weighted_mean([(one.values[Measure.MSE], one.voxels) for one in slices])
     means = {
         measure: _weighted_mean([(one.values[measure], one.weight) for one in slices])
@@ -180,7 +180,7 @@ def of_volume(slices: Sequence[SliceSimilarity]) -> dict[Measure, float]:
 
 
 def notes_on(pair: ScaledPair, slices: Sequence[SliceSimilarity]) -> dict[Measure, str]:
-    """Why a measure has no value, of the volume or of slices that were measured, a sentence each."""
+    """Why a measure has no value, for the volume or for measured slices, a sentence each."""
     rows, columns = pair.image.array.shape[1:]
     notes, measured = {}, sum(one.voxels > 0 for one in slices)
     for measure, smallest in ((Measure.SSIM, WINDOW), (Measure.MS_SSIM, MS_SSIM_SMALLEST_SIDE)):
@@ -190,10 +190,10 @@ def notes_on(pair: ScaledPair, slices: Sequence[SliceSimilarity]) -> dict[Measur
         if why_unavailable():
             notes[measure] = why_unavailable()
         elif min(rows, columns) < smallest:
-            notes[measure] = f"Slices of {columns}×{rows} pixels are too small for {measure.value}; {smallest} a side are needed."
+            notes[measure] = f"Slices of {columns}×{rows} pixels are too small for {measure.value}; {smallest} per side are needed."
         else:
             notes[measure] = (
-                f"{without} of {measured} slices have no {measure.value}, for what is measured there lies too near the border of "
+                f"{without} of {measured} slices have no {measure.value}, because the measured region lies too near the border of "
                 "the slice for its windows."
             )
     return notes
@@ -209,9 +209,7 @@ def measurements(pair: ScaledPair, slices: Sequence[SliceSimilarity], measured_o
     values, notes = of_volume(slices), notes_on(pair, slices)
     place = "the volume" if pair.mask is None else "the mask"
     voxels = sum(one.voxels for one in slices)
-    average = "mean over the slices" + (
-        "" if pair.mask is None and pair.known is None else ", each by its pixels that were measured"
-    )
+    average = "mean over the slices" + ("" if pair.mask is None and pair.known is None else ", weighted by their measured pixels")
     how = {
         Measure.MSE: (f"over {place}", voxels),
         Measure.PSNR: (f"from the MSE over {place}", voxels),
@@ -238,7 +236,7 @@ def similarity(
 
     Args:
         image, reference: (slice, row, column).
-        scaling: how each of them comes to 0–1; by default they are there already. The rows say which.
+        scaling: how each is scaled to 0–1; by default they already are. The rows record it.
         measured_on: the pair in words, for the table.
         mask: (slice, row, column) bool, the voxels to measure on; None for all.
 
@@ -255,7 +253,7 @@ def _count(slices: Sequence[SliceSimilarity], measure: Measure) -> int:
 
 
 def _weighted_mean(values: list[tuple[float, float]]) -> float:
-    """Of (value, weight) pairs, leaving out values that are NaN; NaN where none is left."""
+    """Weighted mean of (value, weight) pairs, ignoring NaN values; NaN if none is left."""
     there = [(value, weight) for value, weight in values if weight > 0 and not math.isnan(value)]
     return sum(value * weight for value, weight in there) / sum(weight for _, weight in there) if there else math.nan
 

@@ -68,12 +68,12 @@ def _notes(pair: ScaledPair, slices: Sequence[SliceSimilarity], overlap: Overlap
     region = "everywhere, air included" if pair.mask is None else "in the mask"
     notes = [
         f"Scaling: {pair.image.scaling.meaning} {_ranges(pair)}",
-        "MSE and PSNR of the volume are over its voxels; SSIM and MS-SSIM are means over the slices, with Gaussian 11×11 windows.",
+        "MSE and PSNR are computed over the voxels; SSIM and MS-SSIM are means over the slices, with Gaussian 11×11 windows.",
     ]
     if pair.mask is not None:
         notes.append(
             "Measured inside the mask: MSE and PSNR over its voxels, SSIM and MS-SSIM as means of their maps over its pixels, "
-            "whose windows look beyond it; the slices' means are weighted by these pixels."
+            "with windows that extend beyond it; the slices' means are weighted by these pixels."
         )
     if pair.known is not None and not pair.known.all():
         notes.append(f"Only the {100 * pair.known.mean():.1f} % of the voxels that both volumes cover were measured.")

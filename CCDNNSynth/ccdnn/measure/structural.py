@@ -1,16 +1,15 @@
-"""SSIM (Wang 2004) and MS-SSIM (Wang 2003) of slices, over everything or inside a mask.
+"""SSIM (Wang 2004) and MS-SSIM (Wang 2003) of slices, everywhere or inside a mask.
 
-Both are means of a map that holds, for each pixel, what the 11×11 Gaussian window (σ = 1.5 pixels) around it gives, with biased
-variances as in the two papers. A window must lie wholly inside the slice, as in the authors' own code; so the pixels within 5 of
-the border count for nothing.
+Both are means of a map with the value of the 11×11 Gaussian window (σ = 1.5 pixels) around each pixel, with biased variances as in
+the two papers. A window must lie wholly inside the slice, as in the authors' own code, so pixels within 5 of the border are
+excluded.
 
-Inside a mask the mean is taken over the pixels of the mask. Their windows look beyond it, so that its border, where the structures
-are that the measure is named for, counts fully. For MS-SSIM the mask is halved as the images are: a pixel of a coarser scale counts
-by the share of it that the mask holds. Pixels where nothing is known of one of the images (it does not reach there) are
-another matter: no window may touch them.
+Inside a mask the mean is taken over the pixels of the mask. Their windows extend beyond it, so that structures at its border count
+fully. For MS-SSIM the mask is halved like the images: a pixel of a coarser scale is weighted by its share inside the mask. Pixels
+that one of the images does not cover are different: no window may touch them.
 
-The Gaussian filter and the SSIM map are scikit-image's, which is imported when first needed: Slicer has it only once it was asked
-for.
+The Gaussian filter and the SSIM map come from scikit-image, which is imported when first needed: Slicer installs it only on
+request.
 """
 
 from __future__ import annotations
@@ -27,14 +26,14 @@ _RADIUS = 5
 WINDOW = 2 * _RADIUS + 1
 _C2 = (0.03 * DATA_RANGE) ** 2
 
-# Every scale halves the slice, and the coarsest must still hold one window.
+# Every scale halves the slice, and the coarsest must still contain one window.
 MS_SSIM_SMALLEST_SIDE = WINDOW * 2 ** (len(MS_SSIM_WEIGHTS) - 1)
 
 
 def why_unavailable() -> str:
-    """Why SSIM and MS-SSIM cannot be computed here, as a sentence; "" where they can."""
+    """Why SSIM and MS-SSIM cannot be computed here, as a sentence; "" if they can."""
     try:
-        # By their names, for scikit-image imports what it needs itself (scipy) only then.
+        # Import the names themselves, since scikit-image imports scipy only then.
         from skimage.filters import gaussian  # noqa: F401
         from skimage.metrics import structural_similarity  # noqa: F401
     except ImportError:
@@ -51,7 +50,7 @@ def ssim(image: np.ndarray, reference: np.ndarray, mask: np.ndarray | None = Non
         known: (row, column) bool, where both images have pixels; None for everywhere.
 
     Returns:
-        NaN where no pixel counts: a side is shorter than the window, or no pixel of the mask has a complete window.
+        NaN if no pixel counts: a side is shorter than the window, or no pixel of the mask has a complete window.
 
     Raises:
         ImportError: without scikit-image.
@@ -75,11 +74,11 @@ def ssim(image: np.ndarray, reference: np.ndarray, mask: np.ndarray | None = Non
 def ms_ssim(image: np.ndarray, reference: np.ndarray, mask: np.ndarray | None = None, known: np.ndarray | None = None) -> float:
     """Multi-scale structural similarity of two slices; arguments and errors as for `ssim`.
 
-    The mean contrast–structure term of the four finer scales times the mean SSIM of the coarsest, each to its weight; halving by
-    the mean of 2×2 pixels. A negative term, where the images oppose each other, counts as 0, since it has no real power.
+    The mean contrast–structure term of the four finer scales times the mean SSIM of the coarsest, each raised to its weight;
+    scales are halved by averaging 2×2 pixels. A negative term (anticorrelated images) counts as 0, since its power is not real.
 
     Returns:
-        NaN below `MS_SSIM_SMALLEST_SIDE` pixels a side, or where at some scale no pixel of the mask has a whole window.
+        NaN below `MS_SSIM_SMALLEST_SIDE` pixels a side, or if at some scale no pixel of the mask has a whole window.
     """
     if min(image.shape) < MS_SSIM_SMALLEST_SIDE:
         return float("nan")
@@ -94,7 +93,7 @@ def ms_ssim(image: np.ndarray, reference: np.ndarray, mask: np.ndarray | None = 
 
 
 def weight_of(shape: tuple[int, int], mask: np.ndarray | None = None, known: np.ndarray | None = None) -> float:
-    """How many pixels `ssim` averages over: by it the SSIMs of several slices become one."""
+    """The number of pixels that `ssim` averages over, used to weight the slices."""
     return float(_weights(shape, mask, known).sum()) if min(shape) >= WINDOW else 0.0
 
 
@@ -110,11 +109,11 @@ def _contrast_structure(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _weights(shape: tuple[int, int], mask: np.ndarray | None, known: np.ndarray | None) -> np.ndarray:
-    """What each pixel whose window lies inside the slice counts in a mean, (rows − 10, columns − 10)."""
+    """The weight of each pixel whose window lies inside the slice, (rows − 10, columns − 10)."""
     inner = (slice(_RADIUS, -_RADIUS),) * 2
     weights = np.ones(shape)[inner] if mask is None else np.asarray(mask, np.float64)[inner]
     if known is not None and not known.all():
-        # Unknown pixels in each window, from their sums above and to the left.
+        # Unknown pixels in each window, from cumulative sums.
         sums = np.pad(np.cumsum(np.cumsum(~known, axis=0), axis=1), ((1, 0), (1, 0)))
         unknown = sums[WINDOW:, WINDOW:] - sums[:-WINDOW, WINDOW:] - sums[WINDOW:, :-WINDOW] + sums[:-WINDOW, :-WINDOW]
         weights = weights * (unknown == 0)

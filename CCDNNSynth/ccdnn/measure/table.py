@@ -1,4 +1,4 @@
-"""One table for every measurement: the panel shows it, the plot draws it, the report prints it and the CSV holds it."""
+"""One table type for every measurement, used by the panel, the plots, the report and the CSV files."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Measurement:
         unit: "dB", "mm", …; "1" for a ratio.
         measured_on: the image, or the pair of images, in words.
         method: the definition behind the number, enough to repeat it.
-        n: samples that went in (voxels, or slices where `method` says so).
-        note: one sentence for the reader, mostly empty.
+        n: number of samples (voxels, or slices where `method` says so).
+        note: one sentence for the reader, usually empty.
     """
 
     name: str
@@ -70,7 +70,7 @@ class Table:
             raise ValueError(f"A row of the table {self.title!r} does not have {len(self.columns)} cells.")
 
     def column(self, name: str) -> tuple[Cell, ...]:
-        """The cells of the column of that name, without its unit."""
+        """The cells of the column with that name (without its unit)."""
         index = [column.name for column in self.columns].index(name)
         return tuple(row[index] for row in self.rows)
 
@@ -83,20 +83,20 @@ class Table:
         return text.getvalue()
 
     def to_json(self) -> str:
-        """A list of objects by column name; an unmeasured or infinite number is null, which JSON has no number for."""
+        """A list of objects by column name; an unmeasured or infinite number is null, since JSON has no number for it."""
         names = [column.name for column in self.columns]
         rows = [dict(zip(names, map(_plain, row), strict=True)) for row in self.rows]
         return json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
 
 
 def table_of(measurements: Iterable[Measurement], title: str = "Measurements") -> Table:
-    """A row for each measurement, a column for each of its entries."""
+    """A row for each measurement, a column for each of its fields."""
     columns = tuple(Column(field.name) for field in fields(Measurement))
     return Table(title, columns, tuple(tuple(asdict(measurement).values()) for measurement in measurements))
 
 
 def readable(cell: Cell) -> str:
-    """A cell for people: four digits of a number, a dash where there is none; programs get all digits from CSV or JSON."""
+    """A cell as displayed: a number with four digits, or a dash if there is none; CSV and JSON have full precision."""
     if cell is None or (isinstance(cell, float) and math.isnan(cell)):
         return "–"
     return f"{cell:.4g}".replace("-", "−").replace("inf", "∞") if isinstance(cell, float) else str(cell)

@@ -121,7 +121,9 @@ def _read(path: Path, identifier: str) -> tuple[str | None, dict[Item, int]]:
     if studies - {identifier}:
         raise InputError(f"{path} contains scores of another study; choose the file of this one, or a new name.")
     if len(readers) > 1:
-        raise InputError(f"{path} contains the scores of several readers: {', '.join(sorted(readers))}; each file is for one reader.")
+        raise InputError(
+            f"{path} contains the scores of several readers: {', '.join(sorted(readers))}; each file is for one reader."
+        )
     if len(scores) != len(rows) or set(scores.values()) - set(SCORES):
         raise InputError(f"{path} contains a duplicate score or one outside {min(SCORES)} to {max(SCORES)}.")
     return next(iter(readers), None), scores

@@ -137,7 +137,7 @@ def _body(report: Report, files: _Files) -> Iterator[str]:
 
 
 def _closing(report: Report) -> str:
-    identity = "It names the patient: handle it like a patient record." if report.identity else "It does not name a patient."
+    identity = "It names the patient: handle it like a patient record." if report.identity else "It names no patient."
     return f"Written by ccdnn {__version__}. {identity}"
 
 

@@ -1,4 +1,4 @@
-"""The synthesis in a process of its own, so that no fault of it ends the program that asked: `python -m ccdnn.worker`.
+"""The synthesis in a separate process, so that a crash cannot end the calling program: `python -m ccdnn.worker`.
 
-`protocol` is what both sides say to each other, `service` does the work, `__main__` is the process.
+`protocol` defines the messages, `service` does the work, `__main__` is the process.
 """

@@ -1,4 +1,4 @@
-"""The process: `python -m ccdnn.worker`. It lives as long as its stdin. `ccdnn.worker.protocol` describes the requests."""
+"""The process: `python -m ccdnn.worker`. It runs until its stdin closes. `ccdnn.worker.protocol` describes the requests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ccdnn.worker.service import Service
 
 def main() -> int:
     """Answer requests until there are no more."""
-    # Ctrl-C in the terminal that Slicer was started from reaches its children too; they end when Slicer closes their stdin.
+    # Ctrl-C in Slicer's terminal reaches its child processes too; they end when Slicer closes their stdin.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     channel = Channel(sys.stdin.buffer, _claim_stdout())
     channel.start()
@@ -31,7 +31,7 @@ def main() -> int:
 
 
 def _claim_stdout() -> BinaryIO:
-    """Stdout for events alone; whatever else prints, in Python or in a library's C, goes to stderr from now on."""
+    """Reserve stdout for events; all other output, from Python or C libraries, goes to stderr from now on."""
     sys.stdout.flush()
     events = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

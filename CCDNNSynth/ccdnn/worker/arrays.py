@@ -1,4 +1,4 @@
-"""Voxels between the worker and its client: files of bare numbers in a folder of the client's."""
+"""Voxels exchanged between the worker and its client: raw files in the client's folder."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def read_volume(array: ArrayFile) -> Volume:
     """The volume of an input.
 
     Raises:
-        InputError: its file cannot be read or is not as large as its shape says, or it is not a three-dimensional volume.
+        InputError: its file cannot be read or does not have the size of its shape, or it is not a three-dimensional volume.
     """
     dtype, needed = np.dtype(array.dtype), math.prod(array.shape)
     if array.path is None:
-        raise InputError(f"{array.name} has a grid and no voxels.")
+        raise InputError(f"{array.name} has a grid but no voxels.")
     try:
         file = open_regular(array.path)
     except InputError as error:
@@ -35,28 +35,28 @@ def read_volume(array: ArrayFile) -> Volume:
         size = os.fstat(file.fileno()).st_size
         if size != needed * dtype.itemsize:
             held = size / dtype.itemsize
-            raise InputError(f"The file of {array.name} holds {held:g} voxels, and its shape has {needed}; write it again.")
+            raise InputError(f"The file of {array.name} contains {held:g} voxels, but its shape has {needed}; write it again.")
         voxels = np.fromfile(file, dtype, needed)
     if voxels.size != needed:
-        raise InputError(f"The file of {array.name} became shorter while it was read; write it again.")
+        raise InputError(f"The file of {array.name} was truncated while it was read; write it again.")
     return Volume(voxels.reshape(array.shape), np.array(array.ijk_to_ras), name=array.name, patient=array.patient)
 
 
 def empty_volume(grid: ArrayFile) -> Volume:
-    """A volume that only lends its grid.
+    """A volume that only provides its grid.
 
     Raises:
-        InputError: it is not a grid of three dimensions, or of more voxels than a volume has.
+        InputError: the grid is not three-dimensional or has more voxels than any MR volume.
     """
     if math.prod(grid.shape) > MAX_VOXELS:
-        raise InputError(f"The grid of {grid.name} has {math.prod(grid.shape)} voxels, which no MR volume has.")
+        raise InputError(f"The grid of {grid.name} has {math.prod(grid.shape)} voxels, more than any MR volume.")
     return Volume(np.zeros(grid.shape, np.float32), np.array(grid.ijk_to_ras), name=grid.name)
 
 
 class SlicesFile:
-    """The file in which a result grows slice by slice.
+    """The file to which a result is written slice by slice.
 
-    Not mapped: a file that somebody else makes shorter while it is mapped ends the process at the next slice.
+    Not mapped: if another process truncates a mapped file, the next slice ends this process.
     """
 
     def __init__(self, path: Path) -> None:
@@ -67,8 +67,8 @@ class SlicesFile:
     def allocate(self, shape: tuple[int, int, int]) -> None:
         """Fill the file with zeros.
 
-        Zeros are written, since in a file with holes a full disk shows only as a fault that ends the process. A file of the right
-        size is not truncated, for the client may have it mapped.
+        Zeros are written, since a full disk would crash a process that maps a sparse file. A file of the right size is not
+        truncated, because the client may have it mapped.
 
         Raises:
             OutputError: it cannot be written.
@@ -87,7 +87,7 @@ class SlicesFile:
             raise _not_written(error) from error
 
     def write(self, index: int, image: np.ndarray) -> None:
-        """Put a (row, column) slice into its place.
+        """Write a (row, column) slice at its position.
 
         Raises:
             OutputError: it cannot be written.

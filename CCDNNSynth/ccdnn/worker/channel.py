@@ -1,4 +1,4 @@
-"""The worker's ends of the two pipes: requests are read in a thread, so that a cancel is heard while the network computes."""
+"""The worker's ends of the two pipes: requests are read in a thread, so that a cancel is received while the network computes."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any, BinaryIO
 
 from ccdnn.worker.protocol import Cancel, Hello, Id, ProtocolError, Shutdown, Synthesize, encode, parse_request
 
-# How long a batch of slices in progress may take to notice that nobody wants it any more.
+# How long a batch of slices in progress may take to notice that its result is no longer wanted.
 GRACE_SECONDS = 5.0
 
-# No request is longer: one takes a few kilobytes.
+# The maximum length of a request; a real one takes a few kilobytes.
 LONGEST_LINE = 1 << 20
 
-# A client that leaves so many answers to bad requests unread reads none at all.
+# A client that leaves this many answers to bad requests unread is not reading at all.
 MOST_UNREAD = 10_000
 
 
@@ -24,8 +24,8 @@ class Channel:
     """Requests in, events out.
 
     Args:
-        requests, events: binary streams, one JSON object a line each.
-        leave: ends the process at once, whatever its other threads do.
+        requests, events: binary streams with one JSON object per line.
+        leave: ends the process immediately, regardless of its other threads.
     """
 
     def __init__(self, requests: BinaryIO, events: BinaryIO, leave: Callable[[int], Any] = os._exit) -> None:
@@ -38,18 +38,18 @@ class Channel:
         self._finished = threading.Event()
 
     def start(self) -> None:
-        """Begin to read requests and to write events."""
+        """Start reading requests and writing events."""
         self._writer = threading.Thread(target=self._write, name="events", daemon=True)
         self._writer.start()
         threading.Thread(target=self._read, name="requests", daemon=True).start()
 
     def next_request(self) -> Hello | Synthesize | None:
-        """Wait for the next request; None when there will be no more."""
+        """Wait for the next request; None after the last one."""
         request = self._waiting.get()
         return None if self._closing.is_set() else request
 
     def is_cancelled(self, request_id: Id) -> bool:
-        """Whether the client does not want the result of this request any more."""
+        """Whether the client no longer wants the result of this request."""
         return self._closing.is_set() or request_id in self._cancelled_ids
 
     def close_request(self, request_id: Id) -> None:
@@ -58,17 +58,17 @@ class Channel:
         self._cancelled_ids.discard(request_id)
 
     def finish(self) -> None:
-        """Say that the last request is answered, so that the process may end in its own way when its events are written."""
+        """Mark the last request as answered, so that the process can end normally once its events are written."""
         self._lines.put(None)
         self._writer.join()
         self._finished.set()
 
     def emit(self, event: str, request_id: Id | None, **fields: Any) -> None:
-        """Send an event. A client that does not read its events holds up neither the network nor the hearing of requests."""
+        """Send an event. A client that does not read its events blocks neither the network nor the reading of requests."""
         self._lines.put(encode({"event": event, "id": request_id, **fields}))
 
     def _write(self) -> None:
-        """Write events. With nobody to read them, the process ends: there is nothing else it could do."""
+        """Write events. If the client has closed the pipe, the process ends."""
         while (line := self._lines.get()) is not None:
             try:
                 self._events.write(line)
@@ -78,7 +78,7 @@ class Channel:
                 return
 
     def _request_lines(self) -> Iterator[bytes]:
-        """The lines. A line that is too long is cut, which makes it invalid JSON, and is answered as such."""
+        """The lines. A line that is too long is truncated, which makes it invalid JSON, and is answered as such."""
         while line := self._requests.readline(LONGEST_LINE):
             yield line
             while line and not line.endswith(b"\n"):
@@ -99,13 +99,13 @@ class Channel:
             if isinstance(request, Shutdown):
                 break
             if isinstance(request, Cancel):
-                # One for a request that is answered already, or was never made, must not stop a later one.
+                # A cancel for a request that was already answered or never made must not stop a later one.
                 self._cancelled_ids |= {request.id} & self._open_ids
                 continue
             self._open_ids.add(request.id)
             self._waiting.put(request)
         self._closing.set()
         self._waiting.put(None)
-        # No worker outlives its client, though it hang in a driver: what it computes is of no use to anybody.
+        # No worker outlives its client, even if it hangs in a driver: nobody can use its result.
         if not self._finished.wait(GRACE_SECONDS):
             self._leave(0)

@@ -1,35 +1,35 @@
-"""What the worker and its client say to each other: one JSON object a line, requests on stdin, events on stdout.
+"""The messages between the worker and its client: one JSON object per line, requests on stdin, events on stdout.
 
 Needs neither torch nor SimpleITK, so that the client (Slicer's own process) may import it to build requests.
 
-Requests (`"request"` names the kind, `"id"` is a text or whole number of the client's choice that its events come back with)
+Requests (`"request"` names the kind, `"id"` is a string or integer chosen by the client and returned in its events)
 
     {"request": "hello", "id": 1, "protocol": 1}
         Checks the versions and loads PyTorch, which takes seconds the first time.
-        → result {"protocol", "engine", "python", "torch", "device", "reason"}: the device that "auto" takes, and why
+        → result {"protocol", "engine", "python", "torch", "device", "reason"}: the device that "auto" selects, and why
     {"request": "synthesize", "id": 2, "inputs": {"t1": ARRAY, "t2": ARRAY, "gre": ARRAY}, "reference": "t1" | GRID,
      "model": MODEL, "device": "auto", "precision": "auto", "force": false, "slices": [first, stop] | null, "output": PATH}
         → log, progress and slice events, then exactly one of result, cancelled, error
         ARRAY   {"path", "shape": [slices, rows, columns], "dtype": "int16", "ijk_to_ras": 4×4, "name", "acquisition", "patient"}: a
-                file of the voxels and nothing else, in C order and this machine's byte order. `acquisition` is optional: fields
-                of `ccdnn.series.Protocol` that are known, such as {"tr_ms": 656, "te_ms": 14}, for warnings alone. So is
-                `patient`: the digests of `ccdnn.patient.Patient`, for telling two patients apart.
+                raw file of the voxels, in C order and this machine's byte order. `acquisition` is optional: fields
+                of `ccdnn.series.Protocol` that are known, such as {"tr_ms": 656, "te_ms": 14}, for warnings only. So is
+                `patient`: the digests of `ccdnn.patient.Patient`, for detecting different patients.
         GRID    {"shape", "ijk_to_ras", "name"}: any other grid for the result to lie on
         MODEL   {"path", "sha256"}, hash optional | {"id"}: a bundled one | {}: the default one
-        slices  those to compute, of the reference grid, first included and stop not ("Preview slice"); null is all.
-                The voxels are the full run's, for intensities are normalised by the whole volumes all the same.
-        output  a file of float32 in the reference's shape, whatever `slices` is, created where it is not. It is filled with 0 when
-                the network starts; a slice may be read from it as soon as its event has come. Without a result, what it holds is
-                of no use. The file is the client's to delete, as are those of the inputs.
+        slices  those to compute, of the reference grid, from first to before stop ("Preview slice"); null is all.
+                The voxels are the full run's, since intensities are still normalised by the whole volumes.
+        output  a file of float32 in the reference's shape, whatever `slices` is, created if missing. It is filled with 0 when
+                the network starts; a slice may be read from it as soon as its event arrives. Without a result, its content is
+                meaningless. The client deletes this file and those of the inputs.
     {"request": "cancel", "id": 2}
         The id of the synthesis to stop, running or waiting; it takes effect before the next batch of slices, and the answer is
-        that run's `cancelled`. One that comes too late is not answered: the result stands.
+        that run's `cancelled`. One that arrives too late is not answered: the result stands.
     {"request": "shutdown"}
         Stops the run in progress, and ends the process with exit code 0. So does the end of stdin: no worker outlives its client.
 
-Requests that come during a run wait for their turn, except cancel and shutdown.
+Requests that arrive during a run are queued, except cancel and shutdown.
 
-Events (`"event"` names the kind, `"id"` is the request's, null where there is none)
+Events (`"event"` names the kind, `"id"` is the request's, null if there is none)
 
     {"event": "ready", "id": null, "protocol": 1, "engine": "0.1.0", "python": "3.12.3", "pid": 4711}   once, before all others
     {"event": "log", "id", "level": "info" | "note" | "warning" | "debug", "text"}     note and warning are sentences for the user,
@@ -41,12 +41,12 @@ Events (`"event"` names the kind, `"id"` is the request's, null where there is n
                                         "covered_by_all": share, "model": {"name", "version", "sha256"}, "device", "precision",
                                         "reasons", "notes", "warnings", "seconds": {step: s}
     {"event": "cancelled", "id", "text"}
-    {"event": "error", "id", "kind", "text", "exit_code"}        `text` is a sentence for the user. The worker lives on.
+    {"event": "error", "id", "kind", "text", "exit_code"}        `text` is a sentence for the user. The worker keeps running.
 
-Kinds of errors: `input`, `model`, `output` (`ccdnn.errors`); `device`: likewise, and after it a new worker is the safer choice, for
-a GPU that failed once fails this process for good; `torch_missing`, `torch_broken` (it is there and cannot be loaded),
-`package_missing`; `protocol`: an invalid request; `version`: the client speaks another version; `bug`: anything else,
-with its traceback in a log event. No event holds patient data, given that the names in the request hold none.
+Kinds of errors: `input`, `model`, `output` (`ccdnn.errors`); `device`: likewise, and a new worker is then safer, because
+a GPU that failed once stays unusable in this process; `torch_missing`, `torch_broken` (installed but cannot be loaded),
+`package_missing`; `protocol`: an invalid request; `version`: the client uses another version; `bug`: anything else,
+with its traceback in a log event. No event contains patient data, provided that the names in the request contain none.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ from ccdnn.series import Protocol, Role, Technique
 
 PROTOCOL_VERSION = 1
 
-# What a scanner, or a program that processed its images, stores; names as NumPy's.
+# The voxel types that scanners and image-processing programs store, by their NumPy names.
 DTYPES = ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64")
 OUTPUT_DTYPE = "float32"
 
@@ -73,7 +73,7 @@ Id = str | int
 
 
 class ProtocolError(CcdnnError):
-    """A line that is not a request this worker understands; `request_id` is its id, if that could be read."""
+    """A line that is not a request this worker understands; `request_id` is its id, if it could be read."""
 
     exit_code = 2
     kind = "protocol"
@@ -85,7 +85,7 @@ class ProtocolError(CcdnnError):
 
 @dataclass(frozen=True)
 class ArrayFile:
-    """ARRAY, or GRID where `path` is None: see the top of this module."""
+    """ARRAY, or GRID if `path` is None: see the top of this module."""
 
     shape: tuple[int, ...]
     ijk_to_ras: list[list[float]]
@@ -170,7 +170,7 @@ Request = Hello | Synthesize | Cancel | Shutdown
 
 
 def encode(message: Mapping[str, Any]) -> bytes:
-    """One line. ASCII alone, so that no console's or pipe's encoding can spoil it."""
+    """One line. ASCII only, so that no console or pipe encoding can corrupt it."""
     return json.dumps(message, allow_nan=False, separators=(",", ":")).encode("ascii") + b"\n"
 
 
@@ -181,7 +181,7 @@ def acquisition_to_json(protocol: Protocol) -> dict[str, Any]:
 
 
 def parse_request(line: bytes) -> Request:
-    """The request in a line.
+    """Parse the request in a line.
 
     Raises:
         ProtocolError: it is not a JSON object, its kind is unknown, or a field is missing or has the wrong type.
@@ -231,7 +231,7 @@ def _take(entries: dict[str, Any], key: str, kind: type, default: Any = _REQUIRE
     value = entries.get(key, default)
     if value is _REQUIRED:
         raise ProtocolError(f"The field {key} is missing.")
-    # True is an int to Python, not to the protocol.
+    # True is an int in Python, not in the protocol.
     if value is not default and (not isinstance(value, kind) or (kind is int and isinstance(value, bool))):
         raise ProtocolError(f"The field {key} is {_shown(value)}, not of type {kind.__name__}.")
     return value
@@ -260,7 +260,7 @@ def _array(entries: Any, where: str) -> ArrayFile:
     try:
         patient = Patient.of_entries(_take(entries, "patient", dict, {}))
     except ValueError:
-        raise ProtocolError(f"The patient of {where} is not made of digests.") from None
+        raise ProtocolError(f"The patient of {where} does not consist of digests.") from None
     return ArrayFile(grid.shape, grid.ijk_to_ras, grid.name, _path(entries, "path"), dtype, acquisition, patient)
 
 
@@ -269,7 +269,7 @@ def _grid(entries: Any, where: str) -> ArrayFile:
         raise ProtocolError(f"{where} is {_shown(entries)}, not an object.")
     shape = _take(entries, "shape", list)
     matrix = _take(entries, "ijk_to_ras", list)
-    # How many dimensions a volume has is for the engine to say, in words meant for the user.
+    # The engine checks the number of dimensions, with a message for the user.
     if not shape or not all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in shape):
         raise ProtocolError(f"The shape of {where} is {_shown(shape)}, not a list of whole numbers.")
     if len(matrix) != 4 or not all(isinstance(row, list) and len(row) == 4 and all(map(_is_number, row)) for row in matrix):
@@ -324,7 +324,7 @@ def _is_id(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    # Comparing, unlike isfinite, takes whole numbers of any length; NaN is less than nothing.
+    # Comparing, unlike isfinite, accepts integers of any size; it is False for NaN.
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < math.inf
 
 

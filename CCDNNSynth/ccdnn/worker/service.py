@@ -1,5 +1,5 @@
-"""What the worker does with a request. torch and the engine are loaded with the first one, so that the process itself starts at
-once; the model stays ready for the next one."""
+"""How the worker handles requests. torch and the engine are loaded with the first one, so that the process itself starts
+immediately; the model stays loaded for the next one."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ERROR_KINDS = {InputError: "input", ModelError: "model", OutputError: "output", 
 
 
 class SetupError(CcdnnError):
-    """Something the worker itself lacks; `kind` tells the client what to offer."""
+    """Something missing from the worker's installation; `kind` identifies what the client can offer."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
@@ -49,7 +49,7 @@ class Service:
         self._warm: tuple[Any, Synthesizer] | None = None
 
     def answer(self, request: Hello | Synthesize, cancelled: Callable[[], bool]) -> None:
-        """Do what the request says and emit its result, its cancellation or its error; nothing is raised."""
+        """Process the request and emit its result, its cancellation or its error; nothing is raised."""
         try:
             fields = self._hello(request) if isinstance(request, Hello) else self._synthesize(request, cancelled)
             self._emit("result", request.id, **fields)
@@ -64,20 +64,20 @@ class Service:
                 self._fail(request.id, DeviceError("There is not enough memory; close other programs and try again."))
             else:
                 self._emit("log", request.id, level="debug", text=traceback.format_exc())
-                self._fail(request.id, SetupError("bug", f"An unforeseen error ({type(error).__name__}); the log has its details."))
+                self._fail(request.id, SetupError("bug", f"An unexpected error ({type(error).__name__}); see the log for details."))
 
     def _fail(self, request_id: Id, error: CcdnnError) -> None:
         kind = error.kind if isinstance(error, SetupError) else next(k for c, k in ERROR_KINDS.items() if isinstance(error, c))
         if isinstance(error, DeviceError):
-            self._warm = None  # what is left on a device that failed is not to be trusted
+            self._warm = None  # the state left on a failed device cannot be trusted
         self._emit("error", request_id, kind=kind, text=str(error), exit_code=error.exit_code)
 
     def _hello(self, request: Hello) -> dict[str, Any]:
         if request.protocol != PROTOCOL_VERSION:
             raise SetupError(
                 "version",
-                f"The worker speaks version {PROTOCOL_VERSION} of the protocol and its client version {request.protocol}; "
-                "they come from different installations: install the extension again.",
+                f"The worker uses version {PROTOCOL_VERSION} of the protocol but its client uses version {request.protocol}; "
+                "they come from different installations: reinstall the extension.",
             )
         self._load_torch(request.id)
         import torch
@@ -160,19 +160,19 @@ class Service:
         importlib.invalidate_caches()  # it may have been installed since this process started
         try:
             importlib.import_module("torch")
-        except (ImportError, OSError) as error:  # OSError: a library of its own that Windows cannot load
+        except (ImportError, OSError) as error:  # OSError: Windows cannot load one of its libraries
             if isinstance(error, ModuleNotFoundError) and error.name == "torch":
                 raise SetupError("torch_missing", "PyTorch is not installed.") from None
             reason = str(error).splitlines()[0]
-            raise SetupError("torch_broken", f"PyTorch is installed and cannot be loaded ({reason}); install it again.") from error
+            raise SetupError("torch_broken", f"PyTorch is installed but cannot be loaded ({reason}); reinstall it.") from error
 
     def _synthesizer(self, request: Synthesize) -> Synthesizer:
-        """The one of the last run where model, file, device and precision are the same."""
+        """The one of the last run if model, file, device and precision are the same."""
         from ccdnn.inference.synthesizer import Synthesizer
 
         key = (request.model, _stamp(request.model.path), request.device, request.precision)
         if self._warm is None or self._warm[0] != key:
-            self._warm = None  # before the next one needs its memory
+            self._warm = None  # free its memory before the next one is loaded
             self._emit("log", request.id, level="info", text="Loading the model")
             self._warm = (key, Synthesizer(_load(request.model), request.device, request.precision))
         return self._warm[1]
@@ -195,7 +195,7 @@ def _load(choice: ModelChoice) -> Model:
 
 
 def _stamp(path: Path | None) -> tuple[int, int] | None:
-    """What changes when a file is replaced; None where there is no file."""
+    """A value that changes when the file is replaced; None if there is no file."""
     try:
         status = path.stat() if path is not None else None
     except OSError:
