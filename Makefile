@@ -73,8 +73,8 @@ build/tools/bin/uv: | check-system
 	@$(PYTHON) -m venv build/tools
 	@build/tools/bin/python -m pip install --quiet uv cyclonedx-bom
 
-COMPILE := build/tools/bin/uv pip compile --quiet --upgrade --universal --python-version 3.10 --generate-hashes --no-emit-index-url \
-	--no-emit-find-links --excludes requirements/excluded.txt --custom-compile-command "make lock" pyproject.toml requirements/torch.in
+COMPILE := build/tools/bin/uv pip compile --quiet --upgrade --universal --python-version 3.10 --generate-hashes \
+	--excludes requirements/excluded.txt --custom-compile-command "make lock" pyproject.toml requirements/torch.in
 
 lock: build/tools/bin/uv  ## update requirements/ to the newest versions, with their hashes
 	$(COMPILE) --extra pictures --output-file requirements/demo.txt

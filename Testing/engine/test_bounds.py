@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import cProfile
 import gzip
+import pstats
 import subprocess
 import sys
 import zlib
@@ -185,3 +187,26 @@ def test_splitting_series_is_linear_in_their_files(tmp_path: Path) -> None:
         assert len(grouping._split_near(some, counted, absolute=1e-4)) == len(some)
         used.append(len(calls) / len(some))
     assert used[1] <= used[0] + 1
+
+
+def _calls_to_read(folder: Path) -> int:
+    profile = cProfile.Profile()
+    profile.runcall(read_study, folder)
+    return pstats.Stats(profile).total_calls
+
+
+@pytest.mark.parametrize("kind", ["one series", "echo times", "stations", "tilted"])
+def test_the_work_of_splitting_grows_with_the_number_of_files(tmp_path: Path, kind: str) -> None:
+    """Counted in calls, which do not depend on the machine: twice the files, little more than twice the work."""
+    variants = {
+        "one series": lambda k: {},
+        "echo times": lambda k: {"EchoTime": 10 + k},
+        "stations": lambda k: {"position": (-20 + 3 * (k % 20), 10 + 5 * k, 30)},
+        "tilted": lambda k: {"orientation": (np.cos(k / 99), np.sin(k / 99), 0, 0, 0, -1)},
+    }
+    calls = []
+    for count in (60, 120):
+        slices = [factory.slice_dataset(k, series_uid="1.2.3.5", **variants[kind](k)) for k in range(count)]
+        factory.write(slices, tmp_path / str(count))
+        calls.append(_calls_to_read(tmp_path / str(count)))
+    assert calls[1] < 2.6 * calls[0]

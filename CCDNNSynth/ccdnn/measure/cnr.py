@@ -9,6 +9,7 @@ If a CNR is undefined (no voxel, a single one, overlapping tissues, SD 0, NaN), 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -262,7 +263,13 @@ def cnr_chart(table: Table) -> Chart:
     series = []
     for column in measured:
         image = column.removeprefix(_CNR)
-        series.append(Series(image, [float(cell or 0.0) for cell in table.column(column)], colour=colours.get(image, BLACK)))
+        series.append(
+            Series(
+                image,
+                [math.nan if cell is None else float(cell) for cell in table.column(column)],
+                colour=colours.get(image, BLACK),
+            )
+        )
     definitions = dict.fromkeys(table.column("Definition"))
     return Chart(
         title=table.title,
