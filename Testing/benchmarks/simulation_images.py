@@ -14,9 +14,9 @@ import numpy as np
 import torch
 
 from ccdnn.model.network import CCDNN
-from ccdnn_training.data.label_maps import FIRST_KNEE, MapRecipe
-from ccdnn_training.data.tuple_images import TupleImages
 from ccdnn_training.losses import PhasedLoss
+from ccdnn_training.studies.simulation.label_maps import FIRST_KNEE, MapRecipe
+from ccdnn_training.studies.simulation.tuple_images import TupleImages
 
 SETTINGS = {"no noise": {}, "2 % noise": {"noise": 2.0}, "inputs shifted": {"shift": 2}}
 

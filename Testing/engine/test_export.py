@@ -17,10 +17,10 @@ from pydicom.pixels import apply_modality_lut
 from pydicom.tag import Tag
 from small_study import card
 
-import ccdnn.export
+import ccdnn.dicom.export
 from ccdnn.cli.main import main
+from ccdnn.dicom.export import SERIES_DESCRIPTION, export_series
 from ccdnn.errors import InputError, OutputError
-from ccdnn.export import SERIES_DESCRIPTION, export_series
 from ccdnn.files import write_volume
 from ccdnn.provenance import MADE_WITHOUT, SYNTHETIC_NAME, synthetic_header
 from ccdnn.series import Role
@@ -398,7 +398,7 @@ def test_a_failure_leaves_nothing_behind(source, volume, out, monkeypatch):
             raise OSError(28, "No space left on device")
         pydicom.dcmwrite(stream, dataset, **options)
 
-    monkeypatch.setattr(ccdnn.export, "dcmwrite", full)
+    monkeypatch.setattr(ccdnn.dicom.export, "dcmwrite", full)
     with pytest.raises(OutputError, match="the disk is full"):
         exported(volume, out, source)
     assert list(out.parent.iterdir()) == []

@@ -3,6 +3,8 @@
 Slicer module → CCDNNSynthLib ─┐
                                ├→ ccdnn:  cli → everything else → errors
           ccdnn_training ──────┘
+
+Training has two floors: what makes a model, and above it `ccdnn_training.studies`.
 """
 
 from __future__ import annotations
@@ -110,7 +112,7 @@ def test_only_the_command_line_imports_the_command_line(module):
     assert not [found.module for found in imports_of(ENGINE[module]) if found.module.startswith("ccdnn.cli")]
 
 
-@pytest.mark.parametrize("modules", [ENGINE, SLICER_SIDE], ids=["engine", "Slicer side"])
+@pytest.mark.parametrize("modules", [ENGINE, SLICER_SIDE, TRAINING], ids=["engine", "Slicer side", "training"])
 def test_importing_never_goes_in_a_circle(modules):
     done: set[str] = set()
 
@@ -142,6 +144,25 @@ def test_a_section_of_the_panel_knows_only_what_lies_before_it(module):
 @pytest.mark.parametrize("module", sorted(TRAINING))
 def test_training_knows_the_engine_and_not_slicer(module):
     assert not top_level(TRAINING[module]) & SLICER
+    assert not [found.module for found in imports_of(TRAINING[module]) if found.module.startswith("ccdnn.cli")]
+
+
+@pytest.mark.parametrize("module", sorted(name for name in TRAINING if not name.startswith("ccdnn_training.studies")))
+def test_what_makes_a_model_does_not_import_the_studies(module):
+    studies = {found.module for found in imports_of(TRAINING[module]) if found.module.startswith("ccdnn_training.studies")}
+    # The one command lists the studies' commands beside its own.
+    assert not studies or (
+        module == "ccdnn_training.cli.main" and studies <= {"ccdnn_training.studies", "ccdnn_training.studies.cli"}
+    )
+
+
+@pytest.mark.parametrize("module", sorted(name for name in TRAINING if name.startswith("ccdnn_training.studies.")))
+def test_a_study_does_not_import_another_study(module):
+    if module == "ccdnn_training.studies.cli":
+        pytest.skip("lists the studies' commands")
+    study = ".".join(module.split(".")[:3])
+    others = {found.module for found in imports_of(TRAINING[module]) if found.module.startswith("ccdnn_training.studies.")}
+    assert not {name for name in others if ".".join(name.split(".")[:3]) != study}
 
 
 def test_matplotlib_is_loaded_only_when_a_picture_is_drawn():

@@ -103,7 +103,7 @@ def test_measure_refuses_and_can_be_forced(tmp_path: Path, capsys: pytest.Captur
 def test_export_of_sources_of_two_patients(tmp_path: Path) -> None:
     from test_export import synthetic
 
-    from ccdnn.export import export_series
+    from ccdnn.dicom.export import export_series
 
     source = factory.write(factory.series(5), tmp_path / "source")
     other = factory.write(factory.series(5, PatientBirthDate="19800101"), tmp_path / "other")

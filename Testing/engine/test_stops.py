@@ -75,7 +75,7 @@ def inputs(tmp_path_factory) -> Path:
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_stopped_export_leaves_no_folder(inputs: Path, tmp_path: Path, number: signal.Signals) -> None:
     arguments = ("export-dicom", inputs / "synthetic.nrrd", "--reference", inputs / "dicom", "-o", tmp_path / "out")
-    process = stopped(number, "ccdnn.export.dcmwrite", 3, *arguments)
+    process = stopped(number, "ccdnn.dicom.export.dcmwrite", 3, *arguments)
     assert process.returncode == 130
     assert "Stopped" in process.stderr.read()
     assert list(tmp_path.iterdir()) == []
@@ -110,7 +110,7 @@ def test_a_stopped_report_leaves_nothing(inputs: Path, tmp_path: Path, number: s
 def test_nohup_is_respected(inputs: Path, tmp_path: Path) -> None:
     """A hangup that the caller ignores stays ignored."""
     script = "import signal, os, sys; signal.signal(signal.SIGHUP, signal.SIG_IGN); os.execv(sys.executable, sys.argv[1:])"
-    code = "import os, signal; from ccdnn.cli.main import stopping_like_ctrl_c\n"
+    code = "import os, signal; from ccdnn.stops import stopping_like_ctrl_c\n"
     code += "with stopping_like_ctrl_c():\n    os.kill(os.getpid(), signal.SIGHUP)\nprint('alive')"
     done = subprocess.run([sys.executable, "-c", script, sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "alive", done.stderr

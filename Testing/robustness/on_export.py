@@ -26,7 +26,7 @@ class Source:
         return good_files.KINDS["DICOM"].header(content)
 
     def judge(self, folder: Path, path: Path, changed: bool, how: Damage) -> tuple[str, str]:
-        from ccdnn.export import export_series
+        from ccdnn.dicom.export import export_series
 
         files = sorted(folder.glob("IM*"))
         # The attacked file comes first, since the new series copies its identity from the reference's first file.

@@ -75,7 +75,7 @@ def _sidecar(folder: Path, path: Path) -> None:
 
 
 def _names(folder: Path, path: Path) -> None:
-    from ccdnn.cli.labels import read_names
+    from ccdnn.measure.labels import read_names
 
     read_names(path)
 

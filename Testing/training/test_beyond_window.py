@@ -11,9 +11,9 @@ from ccdnn.errors import InputError
 from ccdnn_training.cli.main import main
 from ccdnn_training.data.cache import CachedSubject, SliceCache, write_index, write_subject
 from ccdnn_training.data.studies import NORMALISATION
-from ccdnn_training.evaluation import beyond_window
-from ccdnn_training.evaluation.beyond_window import SMOOTHED, WITH_SLICE, WITH_WINDOW, markdown_table, score_corrections
 from ccdnn_training.physics.protocol import CONTRASTS
+from ccdnn_training.studies.limits import beyond_window
+from ccdnn_training.studies.limits.beyond_window import SMOOTHED, WITH_SLICE, WITH_WINDOW, correction_tables, score_corrections
 
 WINDOW = 9
 
@@ -53,19 +53,19 @@ def test_the_slice_helps_where_its_level_shows(tmp_path: Path, level_shows: bool
     gain = mean_psnr(scores, WITH_SLICE) - mean_psnr(scores, WITH_WINDOW)
     assert gain > 6 if level_shows else gain < 0.5
     assert mean_psnr(scores, SMOOTHED) < mean_psnr(scores, "network")
-    table = markdown_table(scores)
+    table = correction_tables(scores)
     assert f"| {WITH_SLICE} − {WITH_WINDOW} | {gain:+.2f} ± " in table
 
 
 def test_the_command_corrects_the_bundled_model(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     page = tmp_path / "beyond.md"
     cache = write_knees(tmp_path, 4, level_shows=True)
-    assert main(["beyond-window", str(cache), "-o", str(page)]) == 0
+    assert main(["study", "beyond-window", str(cache), "-o", str(page)]) == 0
     written = page.read_text(encoding="utf-8")
     assert "27 × 27 pixels" in written
     assert written[written.index("| image |") :] in capsys.readouterr().out
 
 
 def test_too_few_subjects_are_reported_in_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    assert main(["beyond-window", str(write_knees(tmp_path, 3, level_shows=True))]) == InputError.exit_code
+    assert main(["study", "beyond-window", str(write_knees(tmp_path, 3, level_shows=True))]) == InputError.exit_code
     assert "3 test subjects are too few" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""`ccdnn-train compare` at its quick size: every method on every fold, the measurements, and resuming a stopped study."""
+"""`ccdnn-train study comparison` at its quick size: every method on every fold, the measurements, and resuming a stopped study."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from ccdnn.measure.structural import ssim
 from ccdnn.readers.scores import ScoreSheet
 from ccdnn.readers.study import open_study
 from ccdnn_training.cli.main import main
-from ccdnn_training.comparison import pictures
-from ccdnn_training.comparison.cells import fit_cell, read_prediction, read_record
-from ccdnn_training.comparison.layout import Cell, Layout
-from ccdnn_training.comparison.measurements import ACQUIRED, BRIGHT_SHARE, BRIGHTEST, SCALED_PSNR, SMOOTHED_SSIM, Row, Stirs
-from ccdnn_training.comparison.tables import Measured, margin_table, quality_table, smoothness_table, time_table
-from ccdnn_training.comparison.timing import SliceTime
 from ccdnn_training.data.cache import SliceCache
-from ccdnn_training.methods.catalog import METHODS
-from ccdnn_training.records import read_records, write_records
+from ccdnn_training.reporting import read_records, write_records
+from ccdnn_training.studies.comparison import pictures
+from ccdnn_training.studies.comparison.cells import fit_cell, read_prediction, read_record
+from ccdnn_training.studies.comparison.layout import Cell, Layout
+from ccdnn_training.studies.comparison.measurements import ACQUIRED, BRIGHT_SHARE, BRIGHTEST, SCALED_PSNR, SMOOTHED_SSIM, Row, Stirs
+from ccdnn_training.studies.comparison.methods.catalog import METHODS
+from ccdnn_training.studies.comparison.tables import Measured, margin_table, quality_table, smoothness_table, time_table
+from ccdnn_training.studies.comparison.timing import SliceTime
 
 QUICK = Path(__file__).resolve().parents[2] / "training" / "configs" / "comparison" / "quick"
 FOLDS = 2
@@ -48,7 +48,7 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def compare(manifest: Path, output: Path, *more: str, configs: Path = QUICK) -> int:
-    return main(["compare", str(manifest), "--configs", str(configs), "-o", str(output), "--folds", str(FOLDS), *more])
+    return main(["study", "comparison", str(manifest), "--configs", str(configs), "-o", str(output), "--folds", str(FOLDS), *more])
 
 
 @pytest.fixture(scope="module")
@@ -257,7 +257,7 @@ def test_a_reader_study_of_the_comparison_from_volumes_to_table(layout: Layout, 
         sheet = ScoreSheet(tmp_path / f"{reader}.csv", opened, reader)
         for item in list(sheet.missing()):
             sheet.set(*item, int(rng.integers(1, 6)))
-    assert main(["readers", str(key), str(tmp_path / "one.csv"), str(tmp_path / "two.csv"), "-o", str(tmp_path / "table")]) == 0
+    assert main(["study", "readers", *map(str, (key, tmp_path / "one.csv", tmp_path / "two.csv", "-o", tmp_path / "table"))]) == 0
     summary = (tmp_path / "table" / "summary.md").read_text(encoding="utf-8")
     assert all(method.title in summary for method in METHODS.values())
 

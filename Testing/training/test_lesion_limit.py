@@ -11,9 +11,9 @@ from ccdnn.errors import InputError
 from ccdnn_training.cli.main import main
 from ccdnn_training.data.cache import SliceCache, write_index, write_regions, write_subject
 from ccdnn_training.data.studies import NORMALISATION
-from ccdnn_training.evaluation.lesion_limit import ABSOLUTE, RELATIVE, contrast_by_view
 from ccdnn_training.evaluation.lesions import contrast_kept
 from ccdnn_training.physics.protocol import CONTRASTS
+from ccdnn_training.studies.limits.lesion_limit import ABSOLUTE, RELATIVE, contrast_by_view
 
 
 def write_knees(folder: Path, count: int) -> Path:
@@ -41,9 +41,9 @@ def test_a_lesion_that_only_the_marrow_reveals(tmp_path: Path) -> None:
 
 def test_the_command_writes_what_it_prints(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     page = tmp_path / "limit.md"
-    assert main(["lesion-limit", str(write_knees(tmp_path, 6)), "-o", str(page)]) == 0
+    assert main(["study", "lesion-limit", str(write_knees(tmp_path, 6)), "-o", str(page)]) == 0
     assert capsys.readouterr().out.strip() in page.read_text()
-    assert main(["lesion-limit", str(tmp_path), "--lesion", "ganglion"]) == InputError.exit_code
+    assert main(["study", "lesion-limit", str(tmp_path), "--lesion", "ganglion"]) == InputError.exit_code
     assert "0 subjects show ganglion" in capsys.readouterr().err
 
 

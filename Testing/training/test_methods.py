@@ -11,11 +11,11 @@ from lightning import LightningModule, Trainer
 from torch.utils.data import DataLoader, TensorDataset
 
 from ccdnn.errors import ModelError
-from ccdnn_training.methods.multimodal import MultimodalNetwork, MultimodalSynthesis
-from ccdnn_training.methods.pix2pix import Generator, PatchDiscriminator, Pix2pix
-from ccdnn_training.methods.replica import Replica, ReplicaSettings
-from ccdnn_training.methods.replica_features import COARSER, FINEST, features_of
-from ccdnn_training.methods.unet import UNet, UNetConversion
+from ccdnn_training.studies.comparison.methods.multimodal import MultimodalNetwork, MultimodalSynthesis
+from ccdnn_training.studies.comparison.methods.pix2pix import Generator, PatchDiscriminator, Pix2pix
+from ccdnn_training.studies.comparison.methods.replica import Replica, ReplicaSettings
+from ccdnn_training.studies.comparison.methods.replica_features import COARSER, FINEST, features_of
+from ccdnn_training.studies.comparison.methods.unet import UNet, UNetConversion
 
 SMALL_UNET, SMALL_PIX2PIX = (8, 16, 32), (8, 16, 32, 32)
 

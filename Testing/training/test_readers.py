@@ -14,8 +14,8 @@ import pytest
 from ccdnn.errors import InputError
 from ccdnn.readers.regions import REGIONS
 from ccdnn_training.cli.main import main
-from ccdnn_training.evaluation.agreement import intraclass_correlation
-from ccdnn_training.evaluation.readers import agreement_table, read_study, scores_table
+from ccdnn_training.studies.readers.agreement import intraclass_correlation
+from ccdnn_training.studies.readers.reading import agreement_table, read_study, scores_table
 
 # Table 2 of Shrout and Fleiss 1979; six targets, four judges: ICC(2,1) = .29, ICC(2,k) = .62.
 SHROUT_FLEISS = np.array([[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]])
@@ -128,7 +128,7 @@ def test_agreement_of_a_study_is_over_cases_and_regions(study):
 
 def test_command_writes_tables_and_summary(study, tmp_path, capsys):
     key, paths, _truth = study
-    assert main(["readers", str(key), *map(str, paths), "-o", str(tmp_path / "out")]) == 0
+    assert main(["study", "readers", str(key), *map(str, paths), "-o", str(tmp_path / "out")]) == 0
     summary = (tmp_path / "out" / "summary.md").read_text()
     assert summary in capsys.readouterr().out
     assert "| all regions |" in summary

@@ -64,11 +64,11 @@ def test_a_stopped_search_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     first, second = trials_of([0.1, 0.3], [0.3], [5])
     fitted = Fitted()
     monkeypatch.setattr(module, "fit", fitted)
-    search([first], tmp_path, ["--seed_everything", "1"], command="test")
+    search([first], tmp_path, ["--seed_everything", "1"])
     checkpoint = tmp_path / second.name / "checkpoints" / "last.ckpt"
     checkpoint.parent.mkdir(parents=True)
     checkpoint.touch()
-    results = search([first, second], tmp_path, ["--seed_everything", "1"], command="test")
+    results = search([first, second], tmp_path, ["--seed_everything", "1"])
     assert len(fitted.asked) == 2  # the first trial was not fitted again
     assert fitted.asked[1][-2:] == ["--ckpt_path", str(checkpoint)]
     assert "--ckpt_path" not in fitted.asked[0]
@@ -80,24 +80,24 @@ def test_results_of_other_settings_are_refused(tmp_path: Path, monkeypatch: pyte
     config = tmp_path / "config.yaml"
     config.write_text("a: 1")
     trials = trials_of([0.1], [0.3], [5])
-    search(trials, tmp_path / "out", ["--config", str(config)], command="test")
+    search(trials, tmp_path / "out", ["--config", str(config)])
     config.write_text("a: 2")
     with pytest.raises(InputError, match="was fitted with other settings"):
-        search(trials, tmp_path / "out", ["--config", str(config)], command="test")
+        search(trials, tmp_path / "out", ["--config", str(config)])
     (tmp_path / "out" / trials[0].name / "result.json").write_text(json.dumps({"validation_mse": "much"}))
     with pytest.raises(InputError, match="is damaged"):
-        search(trials, tmp_path / "out", ["--config", str(config)], command="test")
+        search(trials, tmp_path / "out", ["--config", str(config)])
 
 
 def test_a_trial_that_fails_is_listed_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "fit", Fitted(fail_at=1.0))
-    results = search(trials_of([1.0, 0.1], [0.3], [5]), tmp_path, [], command="test")
+    results = search(trials_of([1.0, 0.1], [0.3], [5]), tmp_path, [])
     assert best_of(results).trial.ratio_c2 == 0.1
     lines = (tmp_path / "search.csv").read_text(encoding="utf-8").splitlines()
     assert lines[2].startswith("1.0,0.3,5,,At step 3 the loss is nan.")
     monkeypatch.setattr(module, "fit", Fitted(fail_at=2.0))
     with pytest.raises(InputError, match="No trial of the search finished: At step 3"):
-        search(trials_of([2.0], [0.3], [5]), tmp_path / "failed", [], command="test")
+        search(trials_of([2.0], [0.3], [5]), tmp_path / "failed", [])
 
 
 def test_an_even_window_is_reported_in_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

@@ -14,11 +14,15 @@ import yaml
 from ccdnn.errors import InputError, ModelError
 from ccdnn.measure.similarity import psnr_of
 from ccdnn_training.cli.main import main
-from ccdnn_training.data.label_maps import FIRST_KNEE, LabelMaps, MapRecipe, dominant_tissue, knees_of, regions_of
-from ccdnn_training.data.tuple_images import SimulationImages, TrainingView, TupleImages, displaced
-from ccdnn_training.data.tuples import draw_tuples, signal_maxima, signals_of
-from ccdnn_training.evaluation.bound import STIR, NearestNeighbourMean, bound_over_tuples, conditional_mean
-from ccdnn_training.evaluation.simulation import (
+from ccdnn_training.fitting.module import ContrastConversion
+from ccdnn_training.physics.noise import add_rician_noise, rician_mean
+from ccdnn_training.physics.protocol import CONTRASTS, PAPER_PROTOCOL
+from ccdnn_training.physics.tissues import TISSUE_NAMES
+from ccdnn_training.reporting import read_records
+from ccdnn_training.studies.simulation.bound import STIR, NearestNeighbourMean, bound_over_tuples, conditional_mean
+from ccdnn_training.studies.simulation.label_maps import FIRST_KNEE, LabelMaps, MapRecipe, dominant_tissue, knees_of, regions_of
+from ccdnn_training.studies.simulation.report import SettingScores, ablation_table, settings_table
+from ccdnn_training.studies.simulation.score import (
     PAPER,
     Bounds,
     ImageScore,
@@ -28,11 +32,8 @@ from ccdnn_training.evaluation.simulation import (
     score_bounds,
     score_network,
 )
-from ccdnn_training.evaluation.simulation_report import SettingScores, ablation_table, markdown_table, read_scores
-from ccdnn_training.fitting.module import ContrastConversion
-from ccdnn_training.physics.noise import add_rician_noise, rician_mean
-from ccdnn_training.physics.protocol import CONTRASTS, PAPER_PROTOCOL
-from ccdnn_training.physics.tissues import TISSUE_NAMES
+from ccdnn_training.studies.simulation.tuple_images import SimulationImages, TrainingView, TupleImages, displaced
+from ccdnn_training.studies.simulation.tuples import draw_tuples, signal_maxima, signals_of
 
 CONFIGS = Path(__file__).resolve().parents[2] / "training" / "configs"
 SIMULATE = ["--images", "20", "--slices", "2", "--size", "48"]
@@ -41,7 +42,7 @@ SIMULATE = ["--images", "20", "--slices", "2", "--size", "48"]
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("labels")
-    assert main(["simulate-labels", str(folder), *SIMULATE]) == 0
+    assert main(["study", "simulation", "labels", str(folder), *SIMULATE]) == 0
     return folder
 
 
@@ -75,7 +76,7 @@ def test_a_stopped_run_of_label_maps_resumes(folder: Path, tmp_path: Path) -> No
     there = maps[:5].copy()
     there[0] = 7
     (tmp_path / "train.partial").write_bytes(there.tobytes())
-    assert main(["simulate-labels", str(tmp_path), *SIMULATE]) == 0
+    assert main(["study", "simulation", "labels", str(tmp_path), *SIMULATE]) == 0
     resumed = np.load(tmp_path / "train.npy")
     assert (resumed[0] == 7).all()
     assert np.array_equal(resumed[1:], maps[1:])
@@ -84,11 +85,14 @@ def test_a_stopped_run_of_label_maps_resumes(folder: Path, tmp_path: Path) -> No
 
 
 def test_wrong_folders_of_label_maps_are_refused(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    assert main(["simulate-labels", str(folder), "--images", "40", "--slices", "4", "--size", "48"]) == InputError.exit_code
+    assert (
+        main(["study", "simulation", "labels", str(folder), "--images", "40", "--slices", "4", "--size", "48"])
+        == InputError.exit_code
+    )
     assert "choose another folder" in capsys.readouterr().err
     with pytest.raises(InputError, match="has no label maps"):
         LabelMaps(tmp_path)
-    (tmp_path / "index.json").write_text(json.dumps({"made_by": "ccdnn-train simulate-labels x"}))
+    (tmp_path / "index.json").write_text(json.dumps({"made_by": "ccdnn-train study simulation labels x"}))
     with pytest.raises(InputError, match="to completion"):
         LabelMaps(tmp_path).part("train")
     np.save(tmp_path / "train.npy", np.zeros((2, 8, 8)))
@@ -399,7 +403,18 @@ def test_evaluate_simulation_writes_scores_table_and_pictures(
     folder: Path, shifted: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     clean = fit_setting(folder, tmp_path / "noise_free", "simulation/noise_free.yaml")
-    command = ["evaluate-simulation", str(folder), str(clean), str(shifted), "-o", str(tmp_path / "results"), "--tuples", "50000"]
+    command = [
+        "study",
+        "simulation",
+        "score",
+        str(folder),
+        str(clean),
+        str(shifted),
+        "-o",
+        str(tmp_path / "results"),
+        "--tuples",
+        "50000",
+    ]
     assert main(command) == 0
     results = tmp_path / "results"
     files = ["bounds_noise_0_seed_1.csv", "examples.png", "noise_free.csv", "shift_c1_c2.csv", "summary.md"]
@@ -410,7 +425,7 @@ def test_evaluate_simulation_writes_scores_table_and_pictures(
     summary = (results / "summary.md").read_text()
     assert "*37.39*" in summary
     assert "*26.81*" in summary
-    bound = float(np.mean([float(row["MSE"]) for row in rows]))
+    bound = float(np.mean([float(row["mse"]) for row in rows]))
     assert f"bound: one pixel | 2 | {bound * 1e4:.3f} | **{-10 * np.log10(bound):.2f}**" in summary
     # A second call keeps existing scores.
     before = (results / "noise_free.csv").stat().st_mtime_ns
@@ -418,17 +433,17 @@ def test_evaluate_simulation_writes_scores_table_and_pictures(
     assert (results / "noise_free.csv").stat().st_mtime_ns == before
     (results / "noise_free.csv").write_text("image,method\n0,network\n")
     assert main(command) == InputError.exit_code
-    assert "is not a score file" in capsys.readouterr().err
+    assert "noise_free.csv is damaged" in capsys.readouterr().err
     with pytest.raises(InputError):
-        read_scores(results / "none.csv")
+        read_records(ImageScore, results / "none.csv")
 
 
 def test_a_bound_of_some_images_is_compared_with_the_network_on_the_same() -> None:
     scores = [ImageScore(i, "network", e, -10 * np.log10(e), 0.9) for i, e in enumerate((0.1, 0.001))]
     scores.append(ImageScore(1, "bound: one pixel", 0.0001, 40.0, 0.99))
-    table = markdown_table([SettingScores(Setting(2, 0, "c1"), "4 maps", scores)])
+    table = settings_table([SettingScores(Setting(2, 0, "c1"), "4 maps", scores)])
     assert "| network (4 maps) | 2 | 505.000 | **12.97** | 20.00 ± 14.14 | 0.900 ± 0.000 |" in table
-    assert "| bound: one pixel | 1 | 1.000 | **40.00**; network on these 30.00 | 40.00 ± 0.00 | 0.990 ± 0.000 |" in table
+    assert "| bound: one pixel | 1 | 1.000 | **40.00**; network on these 30.00 | 40.00 | 0.990 |" in table
     assert "*32.87*" in table
 
 
@@ -439,7 +454,7 @@ def test_an_ablation_compares_image_by_image() -> None:
 
     table = ablation_table([result("c1", (0.01, 0.03)), result("c1 + c2", (0.001, 0.003))])
     assert "| network | 2 | +10.00 | 10.00 ± 0.00 | -0.018 ± 0.013 |" in table
-    assert "| *paper* | | *+5.27* | | *+0.08* |" in table
+    assert "| *paper* |  | *+5.27* |  | *+0.08* |" in table
     assert ablation_table([result("c1", (0.01, 0.03))]) == ""
 
 
@@ -452,7 +467,7 @@ def test_a_foreign_checkpoint_is_reported_in_one_sentence(
         torch.save({"weights": torch.zeros(3)}, foreign)
     else:
         foreign.write_bytes(content)
-    assert main(["evaluate-simulation", str(folder), str(foreign), "-o", str(tmp_path / "results")]) == ModelError.exit_code
+    assert main(["study", "simulation", "score", *map(str, (folder, foreign, "-o", tmp_path / "results"))]) == ModelError.exit_code
     assert "is not a checkpoint of `ccdnn-train fit`" in capsys.readouterr().err
     assert not (tmp_path / "results").exists()
 
@@ -467,7 +482,9 @@ def test_a_checkpoint_of_other_data_is_reported_in_one_sentence(shifted: Path, t
 
 def test_the_bound_command_prints_its_table(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     output = tmp_path / "bound.md"
-    assert main(["bound", "--noise", "0", "2", "--tuples", "20000", "--queries", "500", "-o", str(output)]) == 0
+    assert (
+        main(["study", "simulation", "bound", "--noise", "0", "2", "--tuples", "20000", "--queries", "500", "-o", str(output)]) == 0
+    )
     table = [line for line in output.read_text().splitlines() if line.startswith("| ")]
     assert [line.split("|")[1].strip() for line in table] == ["noise", "0 %", "2 %"]
     assert table[-1] in capsys.readouterr().out

@@ -35,7 +35,7 @@ def exportResult(node, parent, force=False) -> tuple:
     :param force: write it even if its sources are of different patients.
     Raises ccdnn.errors.CcdnnError, and ImportError if this build of Slicer lacks pydicom.
     """
-    from ccdnn.export import export_series
+    from ccdnn.dicom.export import export_series
 
     if not isResult(node):
         raise InputError(_("{volume} is not a synthesis result; choose one as the output.").format(volume=node.GetName()))

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ccdnn.cli import console
-from ccdnn.cli.labels import read_names
 from ccdnn.cli.synthesize import INPUT_ROLES, add_model_options, make_synthesizer
 from ccdnn.errors import InputError
 from ccdnn.files import read_volume, write_volume
 from ccdnn.measure.cnr import cnr_of_pairs
+from ccdnn.measure.labels import read_names
 from ccdnn.measure.scaling import Scaling, scale, scale_pair
 from ccdnn.measure.table import Measurement, table_of
 from ccdnn.resample import resample_onto

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ccdnn.cli import console
-from ccdnn.cli.selection import Selector
 from ccdnn.errors import InputError
+from ccdnn.selection import Selector
 from ccdnn.study import read_volume
 from ccdnn.writing import require_no_input
 
@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> None:
         CcdnnError: an error the user can fix; nothing was written.
     """
     # pydicom is slow to import, and the other commands do not need this part of it.
-    from ccdnn.export import export_series
+    from ccdnn.dicom.export import export_series
 
     if options.no_reference and options.source:
         raise InputError("With --no-reference there is no study for a --source to belong to; omit one of the two.")

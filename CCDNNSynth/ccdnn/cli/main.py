@@ -7,15 +7,12 @@ exception keeps its traceback and exits 1.
 from __future__ import annotations
 
 import argparse
-import signal
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Sequence
 
 from ccdnn import __version__
 from ccdnn.cli import console, demo, export_dicom, inspect, measure, models, reader_study, synthesize
 from ccdnn.errors import Cancelled, CcdnnError, DeviceError
+from ccdnn.stops import stopping_like_ctrl_c
 
 _COMMANDS = (inspect, synthesize, measure, export_dicom, models, reader_study, demo)
 
@@ -39,28 +36,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.error("There is not enough memory; close other programs or use smaller images.")
         return DeviceError.exit_code
     return 0
-
-
-@contextmanager
-def stopping_like_ctrl_c() -> Iterator[None]:
-    """Within the block, treat SIGTERM and SIGHUP like Ctrl-C, so that unfinished outputs are removed."""
-
-    def stop(signum: int, _frame: FrameType | None) -> None:
-        signal.signal(signum, signal.SIG_IGN)  # a second signal must not interrupt the clean-up
-        raise KeyboardInterrupt
-
-    names = ("SIGTERM", "SIGHUP") if threading.current_thread() is threading.main_thread() else ()
-    former = {}
-    for name in names:
-        number = getattr(signal, name, None)
-        # A signal that is already ignored stays ignored, as `nohup` requires.
-        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
-            former[number] = signal.signal(number, stop)
-    try:
-        yield
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
 
 
 def build_parser() -> argparse.ArgumentParser:

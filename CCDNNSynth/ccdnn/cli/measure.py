@@ -16,11 +16,10 @@ import numpy as np
 
 from ccdnn.cli import console
 from ccdnn.cli.comparison import Images, on_one_grid
-from ccdnn.cli.labels import Labels, read_labels
 from ccdnn.cli.measure_report import measured_report
-from ccdnn.cli.selection import Selector
 from ccdnn.errors import InputError
 from ccdnn.measure.cnr import CnrForm, cnr_chart, cnr_table, parse_pairs
+from ccdnn.measure.labels import Labels, read_labels
 from ccdnn.measure.overlap import MENISCUS_THRESHOLD, overlap_measurement
 from ccdnn.measure.profile import Image, measure_profiles, profile_chart, profile_table, profile_values
 from ccdnn.measure.scaling import Scaling
@@ -31,6 +30,7 @@ from ccdnn.patient import difference_of_patients, require_one_patient
 from ccdnn.report.content import Section
 from ccdnn.report.page import INDEX, file_stem
 from ccdnn.report.write import check_report_folder, write_report
+from ccdnn.selection import Selector
 from ccdnn.series import Series
 from ccdnn.volume import Grid
 from ccdnn.writing import require_no_input, write_files

@@ -16,7 +16,7 @@ example:
   ccdnn reader-study cases.csv -o readers --key key.json
 
 Give the folder to the readers, who score in Slicer (section "Reader study"). Keep the key. When they are done:
-  ccdnn-train readers key.json scores/*.csv -o table
+  ccdnn-train study readers key.json scores/*.csv -o table
 """
 
 

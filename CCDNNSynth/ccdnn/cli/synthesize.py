@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ccdnn.cli import console
-from ccdnn.cli.selection import Selector
 from ccdnn.files import check_writable, write_volume
+from ccdnn.selection import Selector
 from ccdnn.series import Role, Series
 from ccdnn.writing import require_no_input
 

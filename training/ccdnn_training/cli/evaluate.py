@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
-import sys
 from pathlib import Path
 
 
@@ -23,10 +21,11 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 def run(options: argparse.Namespace) -> int:
     from ccdnn.errors import InputError
     from ccdnn.model.catalog import resolve_model
-    from ccdnn_training.cli.progress import progress
+    from ccdnn.writing import make_folder, write_text
     from ccdnn_training.data.cache import SliceCache
     from ccdnn_training.data.for_card import require_normalisation
-    from ccdnn_training.evaluation.study import markdown_table, score_subjects, title_of, write_results, write_scores
+    from ccdnn_training.evaluation.study import quality_tables, score_subjects, title_of, write_results, write_scores
+    from ccdnn_training.reporting import command_line, progress
 
     models = [resolve_model(name) for name in options.model or [None]]
     train, test = SliceCache(options.train, options.fold), SliceCache(options.cache, options.fold)
@@ -40,19 +39,19 @@ def run(options: argparse.Namespace) -> int:
             require_normalisation(cache, card)
     with progress("test subjects") as on_subject:
         scores = score_subjects(models, train.part("train"), test.part(options.part), jobs=options.jobs, on_subject=on_subject)
-    options.output.mkdir(parents=True, exist_ok=True)
+    make_folder(options.output)
     write_scores(scores, options.output / "scores.csv")
-    table = markdown_table(scores)
+    table = quality_tables(scores)
     if test.is_cohort:
         measured_on = f"{options.part} subjects of fold {options.fold} of a cohort"
         command = f"ccdnn-train evaluate CACHE --train CACHE --fold {options.fold} --model MODEL"  # paths may contain names
     else:
-        measured_on, command = f"simulated {options.part} subjects", shlex.join(["ccdnn-train", *sys.argv[1:]])
+        measured_on, command = f"simulated {options.part} subjects", command_line()
     write_results(scores, title_of(models[0]), measured_on, command, options.output / "results.json")
     summary = (
         f"Subjects ({options.part}): `{test.made_by}`. Images are scaled to 0–1 by the acquired STIR's maximum; mean ± SD over "
         f"subjects.\n\nCommand: `{command}`\n\n{table}"
     )
-    (options.output / "summary.md").write_text(summary, encoding="utf-8")
+    write_text(summary, options.output / "summary.md")
     print(table)
     return 0

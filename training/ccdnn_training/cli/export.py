@@ -14,6 +14,12 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--name", required=True, help="the model's name, for instance small")
     parser.add_argument("--model-version", default="1.0.0")
     parser.add_argument("--licence", help="SPDX identifier of the weights' licence; if left out, a cohort's own model states none")
+    parser.add_argument(
+        "--start-share",
+        type=float,
+        default=0.0,
+        help="share, 0 to 1, of the model that the fit began with in the mean of the two networks' weights (default: 0)",
+    )
     parser.add_argument("--results", type=Path, help="results.json of `ccdnn-train evaluate` for the card")
     parser.add_argument("--bundle", metavar="TITLE", help="list it under this title in the models.json next to it")
     parser.set_defaults(run=run)
@@ -30,6 +36,7 @@ def run(options: argparse.Namespace) -> int:
         version=options.model_version,
         licence=options.licence,
         results=read_results(options.results) if options.results else (),
+        start_share=options.start_share,
     )
     if options.bundle:
         bundle(options.output, options.name, options.bundle)

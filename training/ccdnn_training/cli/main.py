@@ -6,48 +6,19 @@ import argparse
 import sys
 
 from ccdnn import __version__
-from ccdnn.cli.main import stopping_like_ctrl_c
 from ccdnn.errors import CcdnnError
-from ccdnn_training.cli import (
-    beyond_window,
-    bound,
-    compare,
-    evaluate,
-    evaluate_simulation,
-    export,
-    fit,
-    lesion_limit,
-    prepare,
-    readers,
-    search,
-    semi_real,
-    simulate,
-    simulate_labels,
-    stress,
-)
+from ccdnn.stops import stopping_like_ctrl_c
+from ccdnn_training.cli import evaluate, export, fit, prepare, search, semi_real, simulate, stress
+from ccdnn_training.studies import cli as studies
+
+_COMMANDS = (simulate, prepare, fit, search, evaluate, export, semi_real, stress, studies)
 
 
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="ccdnn-train", description=__doc__)
     parser.add_argument("--version", action="version", version=f"ccdnn-train {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (
-        simulate,
-        simulate_labels,
-        prepare,
-        fit,
-        search,
-        evaluate,
-        bound,
-        beyond_window,
-        lesion_limit,
-        evaluate_simulation,
-        export,
-        semi_real,
-        stress,
-        compare,
-        readers,
-    ):
+    for command in _COMMANDS:
         command.add_parser(commands)
     return parser
 

@@ -32,8 +32,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from ccdnn_training.cli.progress import progress
     from ccdnn_training.data.prepare import prepare_cohort
+    from ccdnn_training.reporting import progress
 
     settings = f"--normalisation {options.normalisation} --folds {options.folds} --seed {options.seed}"
     with progress("subjects checked") as on_subject:

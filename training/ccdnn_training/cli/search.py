@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
-import sys
 from pathlib import Path
 
 
@@ -25,8 +23,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from ccdnn.errors import InputError
-    from ccdnn_training.cli.progress import progress
     from ccdnn_training.fitting.search import best_of, search, trials_of
+    from ccdnn_training.reporting import progress
 
     if even := [window for window in options.window if window < 1 or window % 2 == 0]:
         raise InputError(f"A window needs a centre pixel, but {even[0]} is not an odd number.")
@@ -35,7 +33,6 @@ def run(options: argparse.Namespace) -> int:
             trials_of(options.ratio_c2, options.ratio_c3, options.window),
             options.output,
             options.arguments,
-            command=shlex.join(["ccdnn-train", *sys.argv[1:]]),
             on_trial=on_trial,
         )
     best = best_of(results)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import shlex
-import sys
 import time
 from pathlib import Path
 
 from ccdnn_training.acquisition.series import EFFECTS
-from ccdnn_training.cli.progress import progress
 from ccdnn_training.data.knees import KneeRecipe, make_knees
 from ccdnn_training.data.simulated import FIRST_SEED, simulate_cache
 from ccdnn_training.phantom.render import sagittal_grid
+from ccdnn_training.reporting import command_line, progress
 from ccdnn_training.simulate import simulate_study, write_study
 
 
@@ -31,7 +29,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     study.set_defaults(run=run_study)
 
     cohort = commands.add_parser(
-        "simulate-cohort", help="a cohort like the paper's plus subjects with lesions, for `prepare` and `compare` (resumable)"
+        "simulate-cohort", help="a cohort like the paper's plus subjects with lesions, for `prepare` and `study comparison` (resumable)"
     )
     cohort.add_argument("folder", type=Path, help="folder for manifest.csv and the subjects' folders")
     cohort.add_argument("--subjects", type=int, default=12, help="healthy knees (default: the paper's %(default)s)")
@@ -121,7 +119,7 @@ def run_cache(options: argparse.Namespace) -> int:
             options.folder,
             counts,
             KneeRecipe(options.slices, tuple(options.matrix), lesions=options.lesions),
-            made_by=shlex.join(["ccdnn-train", *sys.argv[1:]]),
+            made_by=command_line(),
             jobs=options.jobs,
             on_subject=on_subject,
         )

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
-import sys
 from pathlib import Path
 
 
@@ -30,7 +28,6 @@ def run(options: argparse.Namespace) -> int:
     from ccdnn.inference.synthesizer import Synthesizer
     from ccdnn.model.catalog import resolve_model
     from ccdnn.writing import make_folder, write_text
-    from ccdnn_training.cli.progress import progress
     from ccdnn_training.data.knees import KneeRecipe
     from ccdnn_training.evaluation.semi_real import regressors_r
     from ccdnn_training.evaluation.stress import (
@@ -42,8 +39,8 @@ def run(options: argparse.Namespace) -> int:
         simulated_subject,
         title_of,
     )
-    from ccdnn_training.evaluation.stress_report import EXPLANATION, draw, markdown
-    from ccdnn_training.records import write_records
+    from ccdnn_training.evaluation.stress_report import EXPLANATION, draw, stress_table
+    from ccdnn_training.reporting import command_line, progress, write_records
 
     models = [Synthesizer(resolve_model(name)) for name in options.models]
     test = StressTest(models, options.slices)
@@ -66,15 +63,14 @@ def run(options: argparse.Namespace) -> int:
     titles = [title_of(model.model.card) for model in models]
     names = [change.name for change in CHANGES if any(score.change == change.name for score in scores)]
     studies = ", ".join(path.name for path in options.study) or f"{options.studies} simulated knees, seeds from {FIRST_STRESS_SEED}"
-    command = shlex.join(["ccdnn-train", *sys.argv[1:]])
     bounds = "\nA pixel regressor fitted on every other slice of the same study, on the slices between:\n\n" if lines else ""
     text = (
-        f"# Stress test\n\nCommand: `{command}`\n\nStudies: {studies}; means over them.\n\n"
-        f"{EXPLANATION.format(models=', '.join(titles))}\n{markdown(scores, titles, names)}{bounds}" + "\n".join(lines) + "\n"
+        f"# Stress test\n\nCommand: `{command_line()}`\n\nStudies: {studies}; means over them.\n\n"
+        f"{EXPLANATION.format(models=', '.join(titles))}\n{stress_table(scores, titles, names)}{bounds}" + "\n".join(lines) + "\n"
     )
     make_folder(options.output)
     write_records(scores, StressScore, options.output / "scores.csv")
     draw(shown, titles, options.output / "stress.png")
     write_text(text, options.output / "stress.md")
-    print(markdown(scores, titles, names))
+    print(stress_table(scores, titles, names))
     return 0

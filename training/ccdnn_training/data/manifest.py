@@ -19,9 +19,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ccdnn.cli.selection import ROW_SEPARATOR, Selector
 from ccdnn.csv_file import read_csv
 from ccdnn.errors import InputError
+from ccdnn.selection import ROW_SEPARATOR, Selector
 from ccdnn.series import Role, Series
 from ccdnn.study import choose_roles, read_study
 from ccdnn_training.physics.protocol import CONTRASTS

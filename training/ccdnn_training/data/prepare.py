@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from ccdnn.cli.labels import Labels, read_labels
 from ccdnn.errors import InputError, OutputError
 from ccdnn.files import check_voxels
+from ccdnn.measure.labels import Labels, read_labels
 from ccdnn.model.card import PROTOCOL_PARAMETERS
 from ccdnn.normalisation import DatasetMinMax, VolumePercentile, robust_maximum
 from ccdnn.plausibility import fat_suppression_warning, swap_warning

@@ -9,6 +9,7 @@ import numpy as np
 
 from ccdnn.writing import replacing
 from ccdnn_training.evaluation.stress import INPUT_CONTRASTS, Shown, StressScore
+from ccdnn_training.reporting import markdown_table
 
 # Measure → column title and number of digits.
 COLUMNS = {
@@ -41,24 +42,21 @@ A – marks an input that a model requires, or a change that cannot be made to t
 """
 
 
-def markdown(scores: Sequence[StressScore], models: Sequence[str], changes: Iterable[str]) -> str:
+def stress_table(scores: Sequence[StressScore], models: Sequence[str], changes: Iterable[str]) -> str:
     """Means over the subjects, one row per change."""
     found = {score.measure for score in scores}
     columns = {measure: column for measure, column in COLUMNS.items() if measure in found}
     values: dict[tuple[str, str, str], list[float]] = {}
     for score in scores:
         values.setdefault((score.change, score.model, score.measure), []).append(score.value)
-    lines = [
-        "| change | " + " | ".join(title for title, _ in columns.values()) + " |",
-        "|---" * (1 + len(columns)) + "|",
-    ]
+    rows = []
     for change in changes:
-        cells = []
+        cells = [change]
         for measure, (_, digits) in columns.items():
             texts = [_mean_text(values.get((change, model, measure), []), digits, measure in _PERCENT) for model in models]
             cells.append(" / ".join(texts) if set(texts) != {"–"} else "–")
-        lines.append(f"| {change} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+        rows.append(cells)
+    return markdown_table(("change", *(title for title, _ in columns.values())), rows)
 
 
 def _mean_text(values: Sequence[float], digits: int, percent: bool) -> str:

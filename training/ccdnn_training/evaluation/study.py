@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -16,12 +15,14 @@ from ccdnn.model.card import MeasuredResult
 from ccdnn.model.file import Model, load_model
 from ccdnn.normalisation import Normalisation
 from ccdnn.series import Role
+from ccdnn.writing import write_text
 from ccdnn_training.data.cache import CachedSubject
 from ccdnn_training.evaluation.baselines import PixelRegressor, best_affine_fit
 from ccdnn_training.evaluation.checks import body_of, edema_contrast_of, lesion_checks, marrow_checks, streaks_in_air
 from ccdnn_training.evaluation.significance import signed_rank_p
 from ccdnn_training.parallel import fresh_processes
 from ccdnn_training.physics.protocol import INPUT_CONTRASTS
+from ccdnn_training.reporting import markdown_table, write_rows
 
 METRICS = ("MSE", "PSNR", "SSIM", "MS-SSIM")
 # Further metrics, where a subject has them (`evaluation.checks`): metric → number of digits.
@@ -142,11 +143,8 @@ def write_scores(scores: list[Score], path: Path) -> None:
     for score in scores:
         rows.setdefault((score.subject, score.method), {})[score.metric] = score.value
     metrics = metrics_of(scores)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["subject", "method", *metrics])
-        for (subject, method), values in rows.items():
-            writer.writerow([subject, method, *(f"{values[m]:.6g}" if m in values else "" for m in metrics)])
+    lines = ([*key, *(values.get(metric) for metric in metrics)] for key, values in rows.items())
+    write_rows(["subject", "method", *metrics], lines, path)
 
 
 def write_results(scores: list[Score], method: str, measured_on: str, command: str, path: Path) -> None:
@@ -161,59 +159,58 @@ def write_results(scores: list[Score], method: str, measured_on: str, command: s
             for metric, (mean, deviation, n) in row.items()
             if np.isfinite(mean)  # small slices have no MS-SSIM
         ]
-    path.write_text(json.dumps([asdict(result) for result in results], indent=1) + "\n", encoding="utf-8")
+    write_text(json.dumps([asdict(result) for result in results], indent=1) + "\n", path)
 
 
-def markdown_table(scores: list[Score]) -> str:
+def quality_tables(scores: list[Score]) -> str:
     """Mean ± SD over subjects, one row per method, with the paper's in-vivo figures; the checks; the first method's lead."""
-    lines = ["| method | n | MSE · 10³ | PSNR (dB) | SSIM | MS-SSIM |", "|---|---|---|---|---|---|"]
     rows = dict(summarise(scores))
+    figures: list[tuple[object, ...]] = []
     for method, row in rows.items():
         mse, psnr, ssim, ms_ssim = (row[metric] for metric in METRICS)
-        lines.append(
-            f"| {method} | {mse[2]} | {mse[0] * 1e3:.3f} ± {mse[1] * 1e3:.3f} | {psnr[0]:.2f} ± {psnr[1]:.2f} "
-            f"| {ssim[0]:.3f} ± {ssim[1]:.3f} | {ms_ssim[0]:.3f} ± {ms_ssim[1]:.3f} |"
-        )
-    lines.append("| *paper, CC-DNN in vivo (Table 1)* | 12 | 1.558 ± 0.482 | 28.34 ± 1.11 | 0.822 ± 0.023 | 0.881 ± 0.020 |")
+        in_thousandths = (mse[0] * 1e3, mse[1] * 1e3, mse[2])
+        figures.append((method, mse[2], _spread(in_thousandths, 3), _spread(psnr, 2), _spread(ssim, 3), _spread(ms_ssim, 3)))
+    figures.append(("*paper, CC-DNN in vivo (Table 1)*", 12, "1.558 ± 0.482", "28.34 ± 1.11", "0.822 ± 0.023", "0.881 ± 0.020"))
     checks = metrics_of(scores)[len(METRICS) :]
-    return "\n".join([*lines, *_check_lines(rows, checks), *_lead_lines(scores, checks)]) + "\n"
+    parts = [markdown_table(("method", "n", "MSE · 10³", "PSNR (dB)", "SSIM", "MS-SSIM"), figures)]
+    if checks:
+        parts += [_CHECKS_IN_WORDS, _checks_table(rows, checks)]
+    methods = list(rows)
+    parts += [f"{methods[0]} minus each other method, mean over subjects, P of Wilcoxon's signed-rank test:\n"]
+    return "\n".join([*parts, _lead_table(scores, methods, checks)])
 
 
-def _check_lines(rows: Mapping[str, Mapping[str, tuple[float, float, int]]], metrics: Sequence[str]) -> Iterator[str]:
-    if not metrics:
-        return
-    yield (
-        "\nContrast of a lesion to marrow, relative to the acquired one: 1 is as acquired, 0 invisible, negative a dark lesion. "
-        "Marrow SD: of healthy marrow, divided by the acquired one. False bright marrow: share of healthy marrow brighter than "
-        "half an edema's contrast where the acquired is not. Streaks: deviation of air near the skin, relative to the body's "
-        "99.5th percentile.\n"
-    )
+_CHECKS_IN_WORDS = (
+    "Contrast of a lesion to marrow, relative to the acquired one: 1 is as acquired, 0 invisible, negative a dark lesion. "
+    "Marrow SD: of healthy marrow, divided by the acquired one. False bright marrow: share of healthy marrow brighter than "
+    "half an edema's contrast where the acquired is not. Streaks: deviation of air near the skin, relative to the body's "
+    "99.5th percentile.\n"
+)
+
+
+def _checks_table(rows: Mapping[str, Mapping[str, tuple[float, float, int]]], metrics: Sequence[str]) -> str:
     counts = {metric: max(row[metric][2] for row in rows.values() if metric in row) for metric in metrics}
-    yield " | ".join(["| method", *(f"{metric} (n = {counts[metric]})" for metric in metrics)]) + " |"
-    yield "|---" * (1 + len(metrics)) + "|"
-    for method, row in rows.items():
-        cells = (_spread(row[metric], CHECKS[metric]) if metric in row else "–" for metric in metrics)
-        yield " | ".join([f"| {method}", *cells]) + " |"
+    headings = ("method", *(f"{metric} (n = {counts[metric]})" for metric in metrics))
+    return markdown_table(
+        headings,
+        ((m, *(_spread(row[metric], CHECKS[metric]) if metric in row else "–" for metric in metrics)) for m, row in rows.items()),
+    )
 
 
 def _spread(figures: tuple[float, float, int], digits: int) -> str:
     return f"{figures[0]:.{digits}f} ± {figures[1]:.{digits}f}"
 
 
-def _lead_lines(scores: list[Score], checks: Sequence[str]) -> Iterator[str]:
+def _lead_table(scores: list[Score], methods: Sequence[str], checks: Sequence[str]) -> str:
     """How far the first method is ahead of each other one, subject by subject, with Wilcoxon's P."""
     metrics = [metric for metric in _COMPARED if metric in (*METRICS, *checks)]
-    methods = list(dict.fromkeys(score.method for score in scores))
     values = {(s.method, s.metric, s.subject): s.value for s in scores}
-    yield f"\n{methods[0]} minus each other method, mean over subjects, P of Wilcoxon's signed-rank test:\n"
-    yield " | ".join(["| method", *metrics]) + " |"
-    yield "|---" * (1 + len(metrics)) + "|"
-    for method in methods[1:]:
-        cells = []
-        for metric in metrics:
-            subjects = [s for m, k, s in values if (m, k) == (methods[0], metric) and (method, metric, s) in values]
-            one, other = (np.array([values[m, metric, s] for s in subjects]) for m in (methods[0], method))
-            p = signed_rank_p(one, other) if len(subjects) else None
-            digits = {"PSNR": 2}.get(metric, 3)
-            cells.append(f"{(one - other).mean():+.{digits}f} (P = {p:.2g})" if p is not None else "–")
-        yield " | ".join([f"| {method}", *cells]) + " |"
+
+    def lead(method: str, metric: str) -> str:
+        subjects = [s for m, k, s in values if (m, k) == (methods[0], metric) and (method, metric, s) in values]
+        one, other = (np.array([values[m, metric, s] for s in subjects]) for m in (methods[0], method))
+        p = signed_rank_p(one, other) if len(subjects) else None
+        digits = {"PSNR": 2}.get(metric, 3)
+        return f"{(one - other).mean():+.{digits}f} (P = {p:.2g})" if p is not None else "–"
+
+    return markdown_table(("method", *metrics), ((m, *(lead(m, metric) for metric in metrics)) for m in methods[1:]))

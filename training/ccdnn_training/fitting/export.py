@@ -18,7 +18,7 @@ from ccdnn.writing import write_text
 from ccdnn_training.code_version import code_version
 from ccdnn_training.data.cache import SliceCache
 from ccdnn_training.data.for_card import DataFacts, facts_of_cache, facts_of_simulated_patches
-from ccdnn_training.fitting.checkpoint import read_checkpoint
+from ccdnn_training.fitting.checkpoint import Checkpoint, read_checkpoint
 
 
 def export_checkpoint(
@@ -30,6 +30,7 @@ def export_checkpoint(
     version: str,
     licence: str | None = None,
     results: tuple[MeasuredResult, ...] = (),
+    start_share: float = 0.0,
 ) -> str:
     """Write the network of a Lightning `checkpoint` with a card, weights as float16, and return the file's SHA-256.
 
@@ -37,12 +38,16 @@ def export_checkpoint(
         cache_folder: slice cache it was fitted on (the checkpoint has the fold); None for images simulated during the fit.
         licence: SPDX identifier; if None, Apache-2.0 for simulated knees and not stated for a cohort's own.
         results: figures of this network, which `ccdnn-train evaluate` measured on an export without them.
+        start_share: share, 0 to 1, of the model that the fit began with in the mean of the two networks' weights. Such a mean often
+            keeps what the first network knew and most of what the fit taught it (WiSE-FT: Wortsman et al., CVPR 2022).
 
     Raises:
         ModelError: the checkpoint, or the model that the fit began with, cannot be read or is not from a fit of this project.
-        InputError: the cache does not exist, or none was named for a fit that used one.
+        InputError: the cache does not exist, or none was named for a fit that used one; a share of a start that there was not.
     """
     fitted = read_checkpoint(checkpoint)
+    if start_share:
+        _average_with_start(fitted, start_share)
     facts = _facts(fitted.data, cache_folder)
     card = ModelCard(
         name=name,
@@ -63,6 +68,7 @@ def export_checkpoint(
             **_plain(fitted.data),
             "epochs": fitted.epochs,
             "steps": fitted.steps,
+            **({"start_share": start_share} if start_share else {}),
         },
         licence=licence or facts.licence,
         created=datetime.date.today().isoformat(),
@@ -108,6 +114,18 @@ def _started_from(settings: dict[str, Any]) -> dict[str, str]:
         return {}
     start = load_model(settings["start_from"])
     return {"started_from": f"{start.card.name} {start.card.version}, SHA-256 {start.sha256}"}
+
+
+def _average_with_start(fitted: Checkpoint, share: float) -> None:
+    if not fitted.model.get("start_from"):
+        raise InputError("This fit began with random weights, so that there is no earlier model to average with.")
+    start = load_model(fitted.model["start_from"]).network.state_dict()
+    fitted.network.load_state_dict(
+        {
+            key: torch.lerp(value, start[key], share) if value.is_floating_point() else value
+            for key, value in fitted.network.state_dict().items()
+        }
+    )
 
 
 def _plain(settings: dict[str, Any]) -> dict[str, Any]:

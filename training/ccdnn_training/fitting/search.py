@@ -7,7 +7,6 @@ OUT/
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -22,6 +21,7 @@ from ccdnn.report.svg import chart_svg
 from ccdnn.writing import make_folder, write_text
 from ccdnn_training.fitting.command import fit
 from ccdnn_training.fitting.guard import FitError
+from ccdnn_training.reporting import fingerprint, markdown_table, write_page
 
 RESULT = "result.json"
 SYMBOLS = {"ratio_c2": "ratio of c2 (α)", "ratio_c3": "ratio of c3 (β)", "window": "window k, pixels"}
@@ -63,7 +63,6 @@ def search(
     folder: Path,
     arguments: Sequence[str],
     *,
-    command: str,
     on_trial: Callable[[int, int], None] | None = None,
 ) -> list[Result]:
     """Fit every trial that has no result in `folder` yet, and update the tables and charts after each.
@@ -72,19 +71,18 @@ def search(
 
     Args:
         arguments: arguments of `fit`, the same for all trials.
-        command: the whole command, for the table.
         on_trial: called with (trials done, trials).
 
     Raises:
         InputError: `folder` contains trials of other settings; or no trial finished.
     """
-    settings = _fingerprint(arguments)
+    settings = fingerprint(Path(argument).read_bytes() if Path(argument).is_file() else argument.encode() for argument in arguments)
     known = {trial: _known_result(trial, folder / trial.name, settings) for trial in trials}
     for done, trial in enumerate(trials, start=1):
         if known[trial] is None:
             known[trial] = _run(trial, folder / trial.name, arguments, settings)
         results = [known[trial] for trial in trials if known[trial] is not None]
-        _write(results, folder, command)
+        _write(results, folder)
         if on_trial:
             on_trial(done, len(trials))
     if all(math.isnan(result.validation_mse) for result in results):
@@ -126,16 +124,7 @@ def _known_result(trial: Trial, folder: Path, settings: str) -> Result | None:
     return result
 
 
-def _fingerprint(arguments: Sequence[str]) -> str:
-    """Hash of the arguments and of the configuration files among them."""
-    digest = hashlib.sha256()
-    for argument in arguments:
-        content = Path(argument).read_bytes() if Path(argument).is_file() else argument.encode()
-        digest.update(len(content).to_bytes(8, "big") + content)
-    return digest.hexdigest()
-
-
-def _write(results: Sequence[Result], folder: Path, command: str) -> None:
+def _write(results: Sequence[Result], folder: Path) -> None:
     ordered = sorted(results, key=lambda result: (math.isnan(result.validation_mse), result.validation_mse))
     table = Table(
         "Validation error by loss ratio and window",
@@ -143,7 +132,9 @@ def _write(results: Sequence[Result], folder: Path, command: str) -> None:
         tuple((*asdict(r.trial).values(), 1e3 * r.validation_mse, r.note) for r in ordered),
     )
     write_text(table.to_csv(), folder / "search.csv")
-    write_text(_markdown(table, command), folder / "search.md")
+    rows = ((f"{cell:.4g}" if isinstance(cell, float) else cell for cell in row) for row in table.rows)
+    about = f"{table.title}: after the last epoch, on validation subjects only; best first."
+    write_page(about, "", markdown_table((column.heading for column in table.columns), rows), folder / "search.md")
     if all(math.isnan(result.validation_mse) for result in results):
         return
     best = best_of(results).trial
@@ -158,14 +149,3 @@ def _write(results: Sequence[Result], folder: Path, command: str) -> None:
         others = ", ".join(f"{other.name} {getattr(best, other.name):g}" for other in fields(Trial) if other != field)
         chart = Chart(f"Validation MSE with {others}", SYMBOLS[field.name], "MSE · 10³", (Series("validation", y, x, BLUE),))
         write_text(chart_svg(chart), folder / f"{field.name}.svg")
-
-
-def _markdown(table: Table, command: str) -> str:
-    lines = [
-        f"{table.title}: after the last epoch, on validation subjects only; best first.\n",
-        f"Command: `{command}`\n",
-        "| " + " | ".join(column.heading for column in table.columns) + " |",
-        "|---" * len(table.columns) + "|",
-        *("| " + " | ".join(f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row) + " |" for row in table.rows),
-    ]
-    return "\n".join(lines) + "\n"

@@ -1,0 +1,1 @@
+"""What a window, or any pixel-wise predictor, cannot see."""
