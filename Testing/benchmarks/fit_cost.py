@@ -36,7 +36,7 @@ from ccdnn_training.data.cache import write_index, write_subject
 from ccdnn_training.fitting.command import fit
 from ccdnn_training.physics.protocol import CONTRASTS
 
-# The number and size of the training images that `simulate-labels` makes.
+# The number and size of the training images that `study simulation labels` makes.
 SIMULATION_IMAGES, SIMULATION_SIDE = 7000, 128
 LARGEST_SIDE = 256  # of the image whose operations are counted
 COPIES_OF_WEIGHTS = 4  # the weights, their gradient, and Adam's two moments

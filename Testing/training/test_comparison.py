@@ -34,7 +34,7 @@ from ccdnn_training.studies.comparison.methods.catalog import METHODS
 from ccdnn_training.studies.comparison.tables import Measured, margin_table, quality_table, smoothness_table, time_table
 from ccdnn_training.studies.comparison.timing import SliceTime
 
-QUICK = Path(__file__).resolve().parents[2] / "training" / "configs" / "comparison" / "quick"
+QUICK = Path(__file__).resolve().parents[2] / "training" / "configs" / "studies" / "comparison" / "quick"
 FOLDS = 2
 HEALTHY, LESIONS = {f"knee-0{n}" for n in range(1, 5)}, {"edema-1": "bone-marrow edema", "ganglion-1": "ganglion"}
 
@@ -266,12 +266,13 @@ def test_a_reader_study_of_the_comparison_from_volumes_to_table(layout: Layout, 
 
 
 def cell_of(name: str, layout: Layout, folder: Path, config: Path | None = None) -> Cell:
-    return Cell(name, 1, config or QUICK / f"{name}.yaml", folder)
+    configs = next(layout.cells([name], [1])).configs
+    return Cell(name, 1, (*configs, config) if config else configs, folder)
 
 
 def test_a_fit_with_other_settings_is_refused(layout: Layout, tmp_path: Path) -> None:
     config = tmp_path / "replica.yaml"
-    config.write_text((QUICK / "replica.yaml").read_text(encoding="utf-8").replace("smallest_leaf: 5", "smallest_leaf: 9"))
+    config.write_text("smallest_leaf: 9", encoding="utf-8")
     done = layout.folder / "fold-1" / "replica"
     with pytest.raises(InputError, match="other settings"):
         fit_cell(cell_of("replica", layout, done, config), layout.cache)
@@ -279,7 +280,8 @@ def test_a_fit_with_other_settings_is_refused(layout: Layout, tmp_path: Path) ->
 
 def test_a_stopped_fit_resumes_and_ends_the_same(layout: Layout, tmp_path: Path) -> None:
     cell = cell_of("multimodal", layout, tmp_path / "cell")
-    stopped = ["--config", str(cell.config), "--data.init_args.cache", str(layout.cache), "--data.init_args.fold", "1"]
+    settings = (argument for config in cell.configs for argument in ("--config", str(config)))
+    stopped = [*settings, "--data.init_args.cache", str(layout.cache), "--data.init_args.fold", "1"]
     assert main(["fit", *stopped, "--run", str(cell.run), "--trainer.max_epochs", "1"]) == 0
     fit_cell(cell, layout.cache)
     assert read_record(cell).progress.startswith("2 epochs, 8 steps")

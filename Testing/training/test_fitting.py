@@ -25,7 +25,7 @@ from ccdnn_training.fitting.export import read_results
 from ccdnn_training.fitting.module import ContrastConversion
 from ccdnn_training.physics.protocol import CONTRASTS
 
-CONFIG = Path(__file__).resolve().parents[2] / "training" / "configs" / "window" / "base.yaml"
+CONFIG = Path(__file__).resolve().parents[2] / "training" / "configs" / "studies" / "window" / "base.yaml"
 
 
 def fit(cache_folder: Path, run: Path, *extra: str) -> Path:

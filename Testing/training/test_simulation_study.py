@@ -35,7 +35,7 @@ from ccdnn_training.studies.simulation.score import (
 from ccdnn_training.studies.simulation.tuple_images import SimulationImages, TrainingView, TupleImages, displaced
 from ccdnn_training.studies.simulation.tuples import draw_tuples, signal_maxima, signals_of
 
-CONFIGS = Path(__file__).resolve().parents[2] / "training" / "configs"
+CONFIGS = Path(__file__).resolve().parents[2] / "training" / "configs" / "studies" / "simulation"
 SIMULATE = ["--images", "20", "--slices", "2", "--size", "48"]
 
 
@@ -284,7 +284,7 @@ def test_a_known_share_of_air_lowers_the_mean() -> None:
 
 
 def fit_setting(folder: Path, run: Path, name: str) -> Path:
-    return fit(folder, run, "simulation/common.yaml", name, "simulation/small_cpu.yaml")
+    return fit(folder, run, "base.yaml", name, "small_cpu.yaml")
 
 
 def fit(folder: Path, run: Path, *configs: str, **changes: object) -> Path:
@@ -308,12 +308,12 @@ def fit(folder: Path, run: Path, *configs: str, **changes: object) -> Path:
 
 @pytest.fixture(scope="module")
 def shifted(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return fit_setting(folder, tmp_path_factory.mktemp("runs") / "shift_c1_c2", "ablation/shift_c1_c2.yaml")
+    return fit_setting(folder, tmp_path_factory.mktemp("runs") / "shift_c1_c2", "ablation_shift_c1_c2.yaml")
 
 
 def settings_of(configuration: Path) -> tuple[dict, dict]:
     merged: dict[str, dict] = {"model": {}, "data": {}}
-    for path in (CONFIGS / "simulation" / "common.yaml", configuration):
+    for path in (CONFIGS / "base.yaml", configuration):
         content = yaml.safe_load(path.read_text())
         merged["model"] |= content.get("model", {})
         merged["data"] |= content.get("data", {}).get("init_args", {})
@@ -323,13 +323,13 @@ def settings_of(configuration: Path) -> tuple[dict, dict]:
 @pytest.mark.parametrize(
     ("name", "setting"),
     [
-        ("simulation/noise_free", Setting(0, 0, "c1 + c2, then c1 + c3")),
-        ("simulation/noise_2", Setting(2, 0, "c1 + c2, then c1 + c3")),
-        ("simulation/noise_4", Setting(4, 0, "c1 + c2, then c1 + c3")),
-        ("ablation/shift_c1", Setting(0, 2, "c1")),
-        ("ablation/shift_c1_c2", Setting(0, 2, "c1 + c2")),
-        ("ablation/noise_2_c1", Setting(2, 0, "c1")),
-        ("ablation/noise_2_c1_c3", Setting(2, 0, "c1 + c3")),
+        ("noise_free", Setting(0, 0, "c1 + c2, then c1 + c3")),
+        ("noise_2", Setting(2, 0, "c1 + c2, then c1 + c3")),
+        ("noise_4", Setting(4, 0, "c1 + c2, then c1 + c3")),
+        ("ablation_shift_c1", Setting(0, 2, "c1")),
+        ("ablation_shift_c1_c2", Setting(0, 2, "c1 + c2")),
+        ("ablation_noise_2_c1", Setting(2, 0, "c1")),
+        ("ablation_noise_2_c1_c3", Setting(2, 0, "c1 + c3")),
     ],
 )
 def test_every_configuration_fits_the_setting_of_its_name(name: str, setting: Setting, folder: Path, tmp_path: Path) -> None:
@@ -402,7 +402,7 @@ def test_bounds_are_methods_on_the_images(maps: LabelMaps) -> None:
 def test_evaluate_simulation_writes_scores_table_and_pictures(
     folder: Path, shifted: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    clean = fit_setting(folder, tmp_path / "noise_free", "simulation/noise_free.yaml")
+    clean = fit_setting(folder, tmp_path / "noise_free", "noise_free.yaml")
     command = [
         "study",
         "simulation",

@@ -47,7 +47,7 @@ def fit_cell(cell: Cell, cache: Path) -> None:
     Raises:
         InputError: it was fitted with other settings or on another cohort.
     """
-    settings = fingerprint(path.read_bytes() for path in (cell.config, cache / INDEX, cache / FOLDS))
+    settings = fingerprint(path.read_bytes() for path in (*cell.configs, cache / INDEX, cache / FOLDS))
     if cell.model.exists() and cell.record.exists():
         if read_record(cell).settings != settings:
             raise InputError(
@@ -60,7 +60,7 @@ def fit_cell(cell: Cell, cache: Path) -> None:
     make_folder(cell.folder)
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
-    fit = cell.method.fit(cell.config, cache, cell.fold, cell.run)
+    fit = cell.method.fit(cell.configs, cache, cell.fold, cell.run)
     fit.method.save(cell.model)
     record = FitRecord(settings, round(fit.seconds, 1), fit.device, fit.progress, round(_peak_gigabytes(), 2), code_version())
     write_text(json.dumps(asdict(record), indent=1) + "\n", cell.record)

@@ -22,6 +22,7 @@ from ccdnn.errors import InputError
 from ccdnn_training.data.folds import read_folds
 from ccdnn_training.studies.comparison.methods.catalog import METHODS
 from ccdnn_training.studies.comparison.methods.method import Method
+from ccdnn_training.studies.comparison.methods.network import NetworkMethod
 
 
 @dataclass(frozen=True)
@@ -31,13 +32,13 @@ class Cell:
     Args:
         name: the method's name, a key of `METHODS`.
         fold: 1, 2, …
-        config: the method's settings.
+        configs: the files of the method's settings; a later one overrides an earlier one.
         folder: folder for the cell's files.
     """
 
     name: str
     fold: int
-    config: Path
+    configs: tuple[Path, ...]
     folder: Path
 
     @property
@@ -71,7 +72,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class Layout:
-    """The folder of a comparison, and the folder with a configuration NAME.yaml for each of its methods."""
+    """The folder of a comparison, and the folder with the configurations of its methods.
+
+    A method's settings are those of NAME.yaml there. If beside that folder there is one called `base`, they override those of
+    base/NAME.yaml; networks have in common what networks.yaml states in either folder.
+    """
 
     folder: Path
     configs: Path
@@ -94,7 +99,7 @@ class Layout:
         Raises:
             InputError: no method has a configuration, or one of `only` has none.
         """
-        configured = [name for name in METHODS if self._config(name).is_file()]
+        configured = [name for name in METHODS if self._configs(name)]
         if not configured:
             raise InputError(f"{self.configs} contains no configuration. Expected {', '.join(f'{n}.yaml' for n in METHODS)}.")
         if missing := [name for name in only or () if name not in configured]:
@@ -116,11 +121,16 @@ class Layout:
         """The cells fold by fold, so that a finished fold can be inspected while others are pending."""
         for fold in folds:
             for name in methods:
-                yield Cell(name, fold, self._config(name), self.folder / f"fold-{fold}" / name)
+                yield Cell(name, fold, self._configs(name), self.folder / f"fold-{fold}" / name)
 
     def measured_cells(self) -> list[Cell]:
         """All cells that are done."""
         return [cell for cell in self.cells(self.methods(), self.folds()) if cell.measurements.exists()]
 
-    def _config(self, name: str) -> Path:
-        return self.configs / f"{name}.yaml"
+    def _configs(self, name: str) -> tuple[Path, ...]:
+        """The files of a method's settings; none if it has none of its own."""
+        own = f"{name}.yaml"
+        shared = ["networks.yaml"] if issubclass(METHODS[name], NetworkMethod) else []
+        found = [folder / file for folder in (self.configs.parent / "base", self.configs) for file in (*shared, own)]
+        existing = tuple(path for path in found if path.is_file())
+        return existing if any(path.name == own for path in existing) else ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -38,11 +39,11 @@ class Method(ABC):
 
     @classmethod
     @abstractmethod
-    def fit(cls, config: Path, cache: Path, fold: int, run: Path) -> Fit:
+    def fit(cls, configs: Sequence[Path], cache: Path, fold: int, run: Path) -> Fit:
         """Fit on the training subjects of one fold of a cohort's cache.
 
         Args:
-            config: the method's settings, a YAML file.
+            configs: YAML files of the method's settings; a later one overrides an earlier one.
             run: folder for checkpoints and logs; a stopped fit resumes from it.
 
         Raises:

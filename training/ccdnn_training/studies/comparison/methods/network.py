@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -36,15 +37,16 @@ class NetworkMethod(Method):
         self._module = module.eval().to(self._device)
 
     @classmethod
-    def fit(cls, config: Path, cache: Path, fold: int, run: Path) -> Fit:
-        """See `Method.fit`; `config` is a configuration of `ccdnn-train fit`."""
+    def fit(cls, configs: Sequence[Path], cache: Path, fold: int, run: Path) -> Fit:
+        """See `Method.fit`; `configs` are configurations of `ccdnn-train fit`."""
         checkpoints = run / "checkpoints"
         resume = ["--ckpt_path", str(checkpoints / "last.ckpt")] if (checkpoints / "last.ckpt").exists() else []
         data = ["--data.init_args.cache", str(cache), "--data.init_args.fold", str(fold)]
-        trainer = fit(["--config", str(config), *data, "--run", str(run), *resume], kind=cls.training)
+        settings = [argument for config in configs for argument in ("--config", str(config))]
+        trainer = fit([*settings, *data, "--run", str(run), *resume], kind=cls.training)
         kept = checkpoints / ("best.ckpt" if cls.stop_early else "last.ckpt")
         if not kept.exists():
-            raise InputError(f"The fit of {config} ran no validation; lower its check_val_every_n_epoch.")
+            raise InputError(f"The fit of {configs[-1]} ran no validation; lower its check_val_every_n_epoch.")
         chosen = torch.load(kept, map_location="cpu", weights_only=True)
         module = trainer.lightning_module.cpu()
         module.load_state_dict(chosen["state_dict"])

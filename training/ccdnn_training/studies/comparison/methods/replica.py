@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -54,16 +54,19 @@ class ReplicaSettings:
     jobs: int = -1
 
     @classmethod
-    def read(cls, path: Path) -> ReplicaSettings:
-        """Read settings from a YAML file; those it leaves out are as published.
+    def read(cls, *paths: Path) -> ReplicaSettings:
+        """Read settings from YAML files, of which a later one overrides an earlier one; those left out are as published.
 
         Raises:
-            InputError: the file cannot be read or has an unknown setting.
+            InputError: a file cannot be read or has an unknown setting.
         """
-        try:
-            return cls(**(yaml.safe_load(path.read_text(encoding="utf-8")) or {}))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError) as error:
-            raise InputError(f"{path} is not a valid settings file of Replica ({error}).") from error
+        settings = cls()
+        for path in paths:
+            try:
+                settings = replace(settings, **(yaml.safe_load(path.read_text(encoding="utf-8")) or {}))
+            except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError) as error:
+                raise InputError(f"{path} is not a valid settings file of Replica ({error}).") from error
+        return settings
 
 
 PUBLISHED = ReplicaSettings()
@@ -79,9 +82,9 @@ class Replica(Method):
         self._forests = list(forests)
 
     @classmethod
-    def fit(cls, config: Path, cache: Path, fold: int, run: Path) -> Fit:
-        """See `Method.fit`; `config` has the fields of `ReplicaSettings`. A fit takes minutes and writes no checkpoints."""
-        settings = ReplicaSettings.read(config)
+    def fit(cls, configs: Sequence[Path], cache: Path, fold: int, run: Path) -> Fit:
+        """See `Method.fit`; `configs` have the fields of `ReplicaSettings`. A fit takes minutes and writes no checkpoints."""
+        settings = ReplicaSettings.read(*configs)
         started = time.perf_counter()
         method = cls.fit_on(SliceCache(cache, fold).part("train"), settings)
         device = f"CPU, {effective_n_jobs(settings.jobs)} threads"
