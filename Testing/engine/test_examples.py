@@ -1,4 +1,4 @@
-"""The examples in the engine's docstrings give what they say."""
+"""The examples in the docstrings give what they say."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ import pytest
 
 import ccdnn
 
-NAMES = [module.name for module in pkgutil.walk_packages(ccdnn.__path__, "ccdnn.") if not module.name.endswith("__main__")]
+TRAINING = Path(__file__).resolve().parents[2] / "training"
+ENGINE_NAMES = [module.name for module in pkgutil.walk_packages(ccdnn.__path__, "ccdnn.") if not module.name.endswith("__main__")]
+TRAINING_NAMES = [
+    ".".join(path.relative_to(TRAINING).with_suffix("").parts) for path in (TRAINING / "ccdnn_training").rglob("[!_]*.py")
+]
+NAMES = [*ENGINE_NAMES, *sorted(TRAINING_NAMES)]
 WITH_EXAMPLES = [name for name in NAMES if ">>> " in Path(importlib.util.find_spec(name).origin).read_text(encoding="utf-8")]
 
 

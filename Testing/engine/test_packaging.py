@@ -53,7 +53,10 @@ def test_an_installed_copy_finds_its_models(project_root: Path, tmp_path: Path) 
         shutil.copy(project_root / name, source)
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(target), str(source)]
     subprocess.run(command, check=True, timeout=300)
-    script = "import ccdnn; from ccdnn.model.catalog import resolve_model; print(ccdnn.__file__, resolve_model().path)"
+    script = (
+        "import ccdnn; from ccdnn.model.catalog import resolve_model; from ccdnn_training.configurations import configuration\n"
+        "print(ccdnn.__file__, resolve_model().path, *map(configuration, ('bundled/small.yaml', 'studies/comparison/small')))"
+    )
     environment = {**os.environ, "PYTHONPATH": str(target)}
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
     assert all(path.startswith(str(target)) for path in done.stdout.split())

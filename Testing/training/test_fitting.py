@@ -132,6 +132,30 @@ def test_a_fit_begins_with_the_weights_of_a_model(
     assert "has 4 maps a branch, not 2; set branch_width to that" in capsys.readouterr().err
 
 
+def test_an_export_can_be_the_mean_with_the_model_that_the_fit_began_with(
+    checkpoint: Path, cache_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    start, end, mean = (tmp_path / f"{name}.safetensors" for name in ("start", "end", "mean"))
+
+    def export(source: Path, output: Path, *more: str) -> int:
+        return main(["export", str(source), str(cache_folder), "-o", str(output), "--name", output.stem, *more])
+
+    assert export(checkpoint, start) == 0
+    continued = fit(cache_folder, tmp_path / "continued", "--model.start_from", str(start))
+    assert export(continued, end) == export(continued, mean, "--start-share", "0.25") == 0
+    first, last, between = (load_model(path).network.state_dict() for path in (start, end, mean))
+    assert not all(torch.equal(value, last[name]) for name, value in first.items())
+    for name, value in between.items():
+        expected = 0.25 * first[name] + 0.75 * last[name] if value.is_floating_point() else last[name]
+        torch.testing.assert_close(value, expected, atol=1e-3, rtol=1e-3)
+    assert load_model(mean).card.training["start_share"] == 0.25
+
+    assert export(continued, tmp_path / "none.safetensors", "--start-share", "1.5") == InputError.exit_code
+    assert "is not between 0 and 1" in capsys.readouterr().err
+    assert export(checkpoint, tmp_path / "none.safetensors", "--start-share", "0.5") == InputError.exit_code
+    assert "began with random weights" in capsys.readouterr().err
+
+
 def test_a_foreign_checkpoint_is_refused(cache_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     foreign = tmp_path / "foreign.ckpt"
     torch.save({"weights": torch.zeros(3)}, foreign)

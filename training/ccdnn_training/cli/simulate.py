@@ -29,7 +29,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     study.set_defaults(run=run_study)
 
     cohort = commands.add_parser(
-        "simulate-cohort", help="a cohort like the paper's plus subjects with lesions, for `prepare` and `study comparison` (resumable)"
+        "simulate-cohort",
+        help="a cohort like the paper's, and subjects with lesions, for `prepare` (resumable)",
     )
     cohort.add_argument("folder", type=Path, help="folder for manifest.csv and the subjects' folders")
     cohort.add_argument("--subjects", type=int, default=12, help="healthy knees (default: the paper's %(default)s)")

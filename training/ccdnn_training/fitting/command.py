@@ -14,6 +14,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from ccdnn.errors import InputError
+from ccdnn_training.configurations import with_configurations
 from ccdnn_training.fitting.guard import FiniteGuard
 from ccdnn_training.fitting.module import ContrastConversion
 
@@ -54,7 +55,9 @@ class FitCommand(LightningCLI):
 
 
 def fit(arguments: list[str], callbacks: Sequence[Callback] = (), *, kind: type[LightningModule] = LightningModule) -> Trainer:
-    """Run `fit` with Lightning's arguments (`--config FILE` and overrides); raises SystemExit if they are wrong.
+    """Run `fit` with Lightning's arguments: `--config FILE`, also one of the bundled configurations, and overrides.
+
+    Wrong arguments raise SystemExit.
 
     The configuration names the classes of model and data under `class_path`; without one the model is CC-DNN.
 
@@ -74,7 +77,7 @@ def fit(arguments: list[str], callbacks: Sequence[Callback] = (), *, kind: type[
             LightningDataModule,
             subclass_mode_model=True,
             subclass_mode_data=True,
-            args=["fit", *arguments],
+            args=["fit", *with_configurations(arguments)],
             save_config_kwargs={"overwrite": True},
             auto_configure_optimizers=False,
             trainer_defaults={"callbacks": list(callbacks)},

@@ -45,6 +45,8 @@ def export_checkpoint(
         ModelError: the checkpoint, or the model that the fit began with, cannot be read or is not from a fit of this project.
         InputError: the cache does not exist, or none was named for a fit that used one; a share of a start that there was not.
     """
+    if not 0 <= start_share <= 1:
+        raise InputError(f"The share {start_share:g} of the first model is not between 0 and 1.")
     fitted = read_checkpoint(checkpoint)
     if start_share:
         _average_with_start(fitted, start_share)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ccdnn_training.configurations import configuration
+
 
 def add_parser(studies: argparse._SubParsersAction) -> None:
     parser = studies.add_parser(
@@ -15,7 +17,7 @@ def add_parser(studies: argparse._SubParsersAction) -> None:
         "OUTPUT are skipped, so a stopped command resumes, and folds or methods can be run one at a time.",
     )
     parser.add_argument("source", type=Path, help="manifest or folder of studies")
-    parser.add_argument("--configs", type=Path, required=True, help="folder such as training/configs/studies/comparison/small")
+    parser.add_argument("--configs", type=configuration, required=True, help="folder such as studies/comparison/small")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for all results")
     parser.add_argument("--only-methods", nargs="+", metavar="METHOD", help="cc-dnn, multimodal, replica, pix2pix, u-net")
     parser.add_argument("--only-folds", type=int, nargs="+", metavar="FOLD", help="1, 2, …")
