@@ -11,14 +11,17 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 import numpy as np
 
 from ccdnn.errors import InputError
 from ccdnn.writing import replacing, write_text
 
-Record = TypeVar("Record")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Record = TypeVar("Record", bound="DataclassInstance")
 OnStep = Callable[[int, int], None]
 """Called with (steps done, steps in all)."""
 Progress = Callable[[str], AbstractContextManager[OnStep]]

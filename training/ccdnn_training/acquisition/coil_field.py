@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ccdnn_training.triple import triple
+
 
 @dataclass(frozen=True)
 class CoilField:
@@ -23,7 +25,7 @@ class CoilField:
     @classmethod
     def draw(cls, rng: np.random.Generator, largest_ratio: float = 3.0) -> CoilField:
         count = int(rng.integers(1, 4))
-        loops = tuple(tuple(map(float, place)) for place in rng.uniform((0.0, -0.2, -0.2), (1.0, 1.2, 1.2), (count, 3)))
+        loops = tuple(map(triple, rng.uniform((0.0, -0.2, -0.2), (1.0, 1.2, 1.2), (count, 3))))
         # Most fields are mild: the density of the log ratio falls towards the largest ratio.
         ratio = float(np.exp(np.log(largest_ratio) * rng.beta(1.0, 2.0)))
         return cls(loops, float(rng.uniform(0.35, 1.0)), ratio)

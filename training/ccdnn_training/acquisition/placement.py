@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ccdnn_training.acquisition.misregistration import Misregistration
+from ccdnn_training.triple import triple
 
 LARGEST_SHIFT, LARGEST_ROTATION = 3.0, 2.0  # mm, degrees
 
@@ -27,7 +28,7 @@ class Placement:
         direction = rng.normal(size=3)
         shift = distance * direction / np.linalg.norm(direction)
         degrees = np.clip(rng.normal(0, 0.15 + 0.3 * distance, 3), -LARGEST_ROTATION, LARGEST_ROTATION)
-        return cls(tuple(map(float, shift)), tuple(map(float, degrees)))
+        return cls(triple(shift), triple(degrees))
 
     def apply(self, image: np.ndarray, spacing: tuple[float, float, float]) -> np.ndarray:
         """The real image (slice, row, column) moved; `spacing` in mm in the same order."""

@@ -97,7 +97,8 @@ class Acquisition:
 
     def without(self, effects: Iterable[str]) -> Acquisition:
         """The same acquisition with these effects off."""
-        return replace(self, **{name: False if name == "fat_phase" else None for name in effects})
+        off: dict[str, Any] = {name: False if name == "fat_phase" else None for name in effects}
+        return replace(self, **off)
 
     def acquire(self, anatomy: Anatomy, values: TissueValues) -> np.ndarray:
         """The series (slice, row, column) float32 of `anatomy`, whose tissues have these values."""
@@ -171,12 +172,13 @@ def draw_wide_study(
     drawn = {}
     for (contrast, sequence), series_rng in zip(protocol.items(), series_rngs, strict=True):
         of_scanner = Acquisition.draw(contrast, sequence, series_rng)
-        phase_axis = of_scanner.truncation.phase_axis
+        flow, truncation = of_scanner.flow, of_scanner.truncation
+        assert flow is not None and truncation is not None  # `draw` has all effects
         # Fat is displaced along the remaining axis.
-        shift = ChemicalShift.draw(series_rng, readout_axis=-3 - phase_axis, tesla=tesla)
+        shift = ChemicalShift.draw(series_rng, readout_axis=-3 - truncation.phase_axis, tesla=tesla)
         wide = replace(of_scanner, tesla=tesla, coil_field=coil, chemical_shift=shift, misregistration=None)
         if contrast == "stir":
-            wide = replace(wide, flow=replace(wide.flow, amplitude=0.0))
+            wide = replace(wide, flow=replace(flow, amplitude=0.0))
         else:
             wide = replace(wide, **_draw_of_input(contrast, series_rng))
         drawn[contrast] = wide.without(name for name in (*EFFECTS, *WIDE_EFFECTS) if name not in effects)

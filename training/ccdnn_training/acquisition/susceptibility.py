@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ccdnn_training.triple import triple
+
 
 @dataclass(frozen=True)
 class SusceptibilityVoids:
@@ -19,7 +21,7 @@ class SusceptibilityVoids:
     @classmethod
     def draw(cls, rng: np.random.Generator) -> SusceptibilityVoids:
         count = int(rng.integers(0, 6))
-        centres = tuple(tuple(map(float, rng.uniform((0.1, 0.2, 0.3), (0.9, 0.8, 0.8)))) for _ in range(count))
+        centres = tuple(triple(rng.uniform((0.1, 0.2, 0.3), (0.9, 0.8, 0.8))) for _ in range(count))
         return cls(centres, tuple(float(r) for r in rng.uniform(2, 7, count)), float(rng.uniform(0.5, 0.95)))
 
     def apply(self, image: np.ndarray) -> np.ndarray:

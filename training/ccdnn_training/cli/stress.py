@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
+from itertools import count
 from pathlib import Path
 
 
@@ -33,6 +35,7 @@ def run(options: argparse.Namespace) -> int:
     from ccdnn_training.evaluation.stress import (
         CHANGES,
         FIRST_STRESS_SEED,
+        Shown,
         StressScore,
         StressTest,
         read_subject,
@@ -45,17 +48,17 @@ def run(options: argparse.Namespace) -> int:
     models = [Synthesizer(resolve_model(name)) for name in options.models]
     test = StressTest(models, options.slices)
     recipe = KneeRecipe(matrix=(options.matrix,), lesions=1.0)
-    made = [lambda folder=folder: read_subject(folder) for folder in options.study] or [
-        lambda seed=FIRST_STRESS_SEED + n: simulated_subject(seed, recipe) for n in range(options.studies)
+    made = [partial(read_subject, folder) for folder in options.study] or [
+        partial(simulated_subject, FIRST_STRESS_SEED + n, recipe) for n in range(options.studies)
     ]
-    scores, shown, lines = [], [], []
+    scores: list[StressScore] = []
+    shown: list[Shown] = []
+    lines: list[str] = []
     with progress("changed studies") as on_change:
-        for number, make in enumerate(made):
+        done = count(1)
+        for make in made:
             subject = make()
-            done = iter(range(1, len(CHANGES) + 1))
-            of_subject, pictures = test.run(
-                subject, lambda _, n=number, d=done: on_change(n * len(CHANGES) + next(d), len(made) * len(CHANGES))
-            )
+            of_subject, pictures = test.run(subject, lambda _: on_change(next(done), len(made) * len(CHANGES)))
             scores += of_subject
             shown = shown or pictures
             if options.study:

@@ -57,7 +57,9 @@ class CachedSubject:
     def array(self) -> np.ndarray | NormalisedArray:
         """(contrast, slice, row, column), normalised, read from disk as needed."""
         stored = np.load(self.path, mmap_mode="r", allow_pickle=False)
-        return stored if self.offsets is None else NormalisedArray(stored, self.offsets, self.scales)
+        if self.offsets is None or self.scales is None:
+            return stored
+        return NormalisedArray(stored, self.offsets, self.scales)
 
     @property
     def lesion(self) -> str:
@@ -124,9 +126,10 @@ class SliceCache:
             self.made_by: str = index["made_by"]
             self.is_cohort = index.get("intensities", NORMALISED) == AS_READ
             if self.is_cohort:
-                self.fold = read_folds(self.folder, [s["name"] for s in index["subjects"]]).fold(fold)
-                self.normalisation = _fold_normalisation(index, self.fold)
-                everybody = [self._of_cohort(s) for s in index["subjects"]]
+                chosen = read_folds(self.folder, [s["name"] for s in index["subjects"]]).fold(fold)
+                self.fold: Fold | None = chosen
+                self.normalisation = _fold_normalisation(index, chosen)
+                everybody = [self._of_cohort(s, chosen) for s in index["subjects"]]
                 self.subjects = tuple(subject for subject in everybody if subject.part)
                 self.apart = tuple(subject for subject in everybody if subject.part is None and subject.lesion)
             else:
@@ -160,7 +163,7 @@ class SliceCache:
     def _path(self, entry: Mapping[str, Any]) -> Path:
         return self.folder / f"{entry['name']}.npy"
 
-    def _of_cohort(self, entry: Mapping[str, Any]) -> CachedSubject:
+    def _of_cohort(self, entry: Mapping[str, Any], fold: Fold) -> CachedSubject:
         series = [entry["series"][contrast] for contrast in self.contrasts]
         if isinstance(self.normalisation, DatasetMinMax):
             offsets = (self.normalisation.min,) * len(series)
@@ -168,7 +171,7 @@ class SliceCache:
         else:
             offsets, scales = (0.0,) * len(series), tuple(s["robust_maximum"] for s in series)
         threshold = (TISSUE_THRESHOLD * series[0]["robust_maximum"] - offsets[0]) / scales[0]
-        part = self.fold.part_of(entry["name"])
+        part = fold.part_of(entry["name"])
         return CachedSubject(entry["name"], part, self._path(entry), entry, threshold, offsets, scales)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ccdnn.errors import InputError
@@ -78,13 +78,12 @@ def require_normalisation(cache: SliceCache, card: ModelCard) -> None:
 
 
 def _description(cache: SliceCache) -> str:
-    train = len(cache.part("train"))
-    if not cache.is_cohort:
+    train, fold = len(cache.part("train")), cache.fold
+    if fold is None:
         return (
             f"{train} simulated knees; protocol, tissue values, anatomy and acquisition effects drawn for each subject. "
             "No patient data."
         )
-    fold = cache.fold
     text = (
         f"{train} subjects of a cohort of {len(cache.subjects)} that the maker of this model prepared; "
         f"{len(fold.validation)} more for validation and {len(fold.test)} for testing."
@@ -96,21 +95,27 @@ def _description(cache: SliceCache) -> str:
 
 
 def _simulated_protocol(contrast: str, ranges: Ranges) -> Protocol:
-    return Protocol(**_paper(contrast), ranges={_CARD_NAMES[name]: limits for name, limits in ranges[contrast].items()})
+    return replace(_paper(contrast), ranges={_CARD_NAMES[name]: limits for name, limits in ranges[contrast].items()})
 
 
-def _paper(contrast: str) -> dict[str, float | None]:
-    return {card: getattr(PAPER_PROTOCOL[contrast], name) for name, card in _CARD_NAMES.items()}
+def _paper(contrast: str) -> Protocol:
+    sequence = PAPER_PROTOCOL[contrast]
+    return Protocol(tr_ms=sequence.tr, te_ms=sequence.te, ti_ms=sequence.ti, flip_angle_deg=sequence.flip_angle)
 
 
 def _protocol(cache: SliceCache, contrast: str) -> Protocol:
     if not cache.is_cohort:
         return _simulated_protocol(contrast, PARAMETER_RANGES)
     if not _is_stated(cache, contrast):
-        return Protocol(**_paper(contrast))
+        return _paper(contrast)
     seen = {name: _stated(cache, contrast, name) for name in PROTOCOL_PARAMETERS}
-    nominal = {name: statistics.median(values) if values else None for name, values in seen.items()}
-    return Protocol(**nominal, ranges={name: (min(values), max(values)) for name, values in seen.items() if len(set(values)) > 1})
+    return Protocol(
+        tr_ms=statistics.median(seen["tr_ms"]),
+        te_ms=statistics.median(seen["te_ms"]),
+        ti_ms=statistics.median(seen["ti_ms"]) if seen["ti_ms"] else None,
+        flip_angle_deg=statistics.median(seen["flip_angle_deg"]) if seen["flip_angle_deg"] else None,
+        ranges={name: (min(values), max(values)) for name, values in seen.items() if len(set(values)) > 1},
+    )
 
 
 def _is_stated(cache: SliceCache, contrast: str) -> bool:

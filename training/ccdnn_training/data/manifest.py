@@ -82,7 +82,7 @@ def _from_manifest(path: Path) -> Source:
                 continue
             try:
                 found = selector.one(str(path.parent / row[contrast]))
-                problem = found.problem or (_SINGLE_SLICE if found.grid.shape[0] < 2 else None)
+                problem = found.problem or (_SINGLE_SLICE if _slices(found) < 2 else None)
             except InputError as error:
                 problem = str(error)
             if problem:
@@ -142,7 +142,7 @@ def _unsettled(folder: Path, series: Sequence[Series]) -> Iterator[str]:
         rows = [
             row
             for row, found in enumerate(series, start=1)
-            if found.role is role and found.problem is None and found.grid.shape[0] > 1 and found.time_point in (None, 1)
+            if found.role is role and found.problem is None and _slices(found) > 1 and found.time_point in (None, 1)
         ]
         if not rows:
             yield f"there is no {role.label} series; add it, or name the series in a manifest (rows of `ccdnn inspect {folder}`)."
@@ -152,6 +152,11 @@ def _unsettled(folder: Path, series: Sequence[Series]) -> Iterator[str]:
 
 
 # ------------------------------------------------------------------------------------------------------------------- both
+
+
+def _slices(series: Series) -> int:
+    """The number of slices; 0 if the series has no grid."""
+    return series.grid.shape[0] if series.grid else 0
 
 
 def _name_problems(path: Path, names: Sequence[str]) -> Iterator[str]:

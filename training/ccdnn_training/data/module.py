@@ -27,6 +27,7 @@ class _Resumable(LightningDataModule):
     first_epoch = 0
 
     def state_dict(self) -> dict[str, Any]:
+        assert self.trainer is not None
         loop = self.trainer.fit_loop
         return {"epoch": loop.epoch_progress.current.ready - (not loop.epoch_loop.batch_progress.is_last_batch)}
 
@@ -69,29 +70,29 @@ class CachedSlices(_Resumable):
         self.save_hyperparameters()
 
     def setup(self, stage: str) -> None:
-        self._cache = SliceCache(self.hparams.cache, self.hparams.fold)
+        self._cache = SliceCache(self.hparams["cache"], self.hparams["fold"])
 
     def train_dataloader(self) -> DataLoader:
         """Every epoch has its own patches; with n processes an epoch has n times as many of them in the same number of steps."""
         settings, (processes, rank) = self.hparams, share_of(self.trainer)
         dataset = PatchDataset(
             self._cache.part("train"),
-            settings.patch_size,
-            settings.batch_size * settings.steps_per_epoch * processes,
-            seed=settings.seed,
-            scale_jitter=settings.scale_jitter,
-            focus=settings.focus,
-            missing=MissingInputs(settings.missing, self._cache.contrasts[:-1]),
+            settings["patch_size"],
+            settings["batch_size"] * settings["steps_per_epoch"] * processes,
+            seed=settings["seed"],
+            scale_jitter=settings["scale_jitter"],
+            focus=settings["focus"],
+            missing=MissingInputs(settings["missing"], self._cache.contrasts[:-1]),
             background=self._cache.normalisation.background,
         )
         sampler = EpochSampler(dataset, processes, rank)
         sampler.set_epoch(self.first_epoch)
-        return DataLoader(dataset, settings.batch_size, sampler=sampler, **reading(self.trainer, settings.workers))
+        return DataLoader(dataset, settings["batch_size"], sampler=sampler, **reading(self.trainer, settings["workers"]))
 
     def val_dataloader(self) -> DataLoader:
         arrays = [subject.array() for subject in self._cache.part("validation")]
-        dataset = SliceDataset(arrays, self.hparams.validation_every)
-        return DataLoader(dataset, batch_size=1, **reading(self.trainer, min(self.hparams.workers, 1)))
+        dataset = SliceDataset(arrays, self.hparams["validation_every"])
+        return DataLoader(dataset, batch_size=1, **reading(self.trainer, min(self.hparams["workers"], 1)))
 
 
 class SimulatedPatches(_Resumable):
@@ -135,28 +136,30 @@ class SimulatedPatches(_Resumable):
         self.save_hyperparameters()
 
     def setup(self, stage: str) -> None:
-        self._validation = [_slices_to_validate(Path(folder)) for folder in self.hparams.validation.values()]
+        self._validation = [_slices_to_validate(Path(folder)) for folder in self.hparams["validation"].values()]
 
     def train_dataloader(self) -> PatchStream:
         settings, (processes, rank) = self.hparams, share_of(self.trainer)
         return PatchStream(
             SimulatedStudies(
-                Knees(settings.knees, KneeRecipe(lesions=settings.lesions), FIRST_SEED["train"]), settings.shares, settings.seed
+                Knees(settings["knees"], KneeRecipe(lesions=settings["lesions"]), FIRST_SEED["train"]),
+                settings["shares"],
+                settings["seed"],
             ),
             PatchSettings(
-                size=settings.patch_size,
-                batch=settings.batch_size,
-                pool_slices=settings.pool_slices,
-                patches_per_slice=settings.patches_per_slice,
-                missing=MissingInputs(settings.missing, INPUT_CONTRASTS),
-                scale_jitter=settings.scale_jitter,
-                focus=settings.focus or {},
+                size=settings["patch_size"],
+                batch=settings["batch_size"],
+                pool_slices=settings["pool_slices"],
+                patches_per_slice=settings["patches_per_slice"],
+                missing=MissingInputs(settings["missing"], INPUT_CONTRASTS),
+                scale_jitter=settings["scale_jitter"],
+                focus=settings["focus"] or {},
             ),
-            steps=settings.steps_per_epoch,
-            first_step=self.first_epoch * settings.steps_per_epoch,
-            seed=settings.seed,
+            steps=settings["steps_per_epoch"],
+            first_step=self.first_epoch * settings["steps_per_epoch"],
+            seed=settings["seed"],
             device=self.trainer.strategy.root_device if self.trainer else "cpu",
-            workers=settings.workers,
+            workers=settings["workers"],
             processes=processes,
             rank=rank,
         )
@@ -164,10 +167,10 @@ class SimulatedPatches(_Resumable):
     @property
     def validation_names(self) -> tuple[str, ...]:
         """The names of the loaders of `val_dataloader`, in order."""
-        return tuple(self.hparams.validation)
+        return tuple(self.hparams["validation"])
 
     def val_dataloader(self) -> list[DataLoader]:
-        datasets = [SliceDataset(arrays, self.hparams.validation_every) for arrays in self._validation]
+        datasets = [SliceDataset(arrays, self.hparams["validation_every"]) for arrays in self._validation]
         return [DataLoader(dataset, batch_size=1) for dataset in datasets]
 
 

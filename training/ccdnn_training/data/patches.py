@@ -72,16 +72,16 @@ class PatchDataset(Dataset[tuple[Tensor, Tensor]]):
             patch[:-1] *= np.exp(rng.normal(0, self._scale_jitter, (len(patch) - 1, 1, 1))).astype(np.float32)
         if self._missing:
             patch[:-1][self._missing.draw(rng)] = self._background
-        patch = torch.from_numpy(np.ascontiguousarray(patch))
-        return patch[:-1], patch[-1:]
+        images = torch.from_numpy(np.ascontiguousarray(patch))
+        return images[:-1], images[-1:]
 
     def _anywhere(self, rng: np.random.Generator) -> tuple[Slices, int, int, int]:
         """A subject's array, a slice, and the first row and column of a patch in it, with the patient in its middle."""
         array, tissue_threshold = self._subjects[rng.integers(len(self._subjects))]
         _, slices, rows, columns = array.shape
         for _ in range(TRIES):
-            index = rng.integers(slices)
-            row, column = rng.integers(rows - self._size + 1), rng.integers(columns - self._size + 1)
+            index = int(rng.integers(slices))
+            row, column = (int(rng.integers(length - self._size + 1)) for length in (rows, columns))
             if array[0, index, row + self._size // 2, column + self._size // 2] > tissue_threshold:
                 break
         return array, index, row, column
@@ -92,10 +92,10 @@ class PatchDataset(Dataset[tuple[Tensor, Tensor]]):
         subject = list(places)[rng.integers(len(places))]
         array, _ = self._subjects[subject]
         index, *voxel = places[subject][rng.integers(len(places[subject]))]
-        corner = (
+        row, column = (
             int(np.clip(v - rng.integers(self._size), 0, n - self._size)) for v, n in zip(voxel, array.shape[2:], strict=True)
         )
-        return array, int(index), *corner
+        return array, int(index), row, column
 
 
 def _places(subjects: Sequence[CachedSubject], names: Sequence[str]) -> list[dict[int, np.ndarray]]:

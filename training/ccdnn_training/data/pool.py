@@ -99,7 +99,7 @@ class PatchStream:
         self._step, self._device, self._workers = first_step, torch.device(device), workers
         self._processes, self._rank = processes, rank
         self._schedule = _Schedule(lambda arrival: studies.slices(self._number(arrival)), settings)
-        self._held: deque[_Held] | None = None
+        self._held: deque[_Held] = deque()
 
     def __len__(self) -> int:
         return self._steps
@@ -112,7 +112,7 @@ class PatchStream:
 
     def _renew(self) -> None:
         """Update the pool to this step."""
-        if self._held is None:
+        if not self._held:
             self._schedule.advance(self._step * self._settings.batch)
             loader = DataLoader(
                 _Studies(self._studies),
@@ -172,14 +172,14 @@ class PatchStream:
                 held = having[int(rng.integers(len(having)))]
                 index, row, column = held.regions[name][int(rng.integers(len(held.regions[name])))]
                 # The voxel may lie anywhere in the patch, not only at its centre.
-                return held, (int(index), *(int(v + rng.integers(-half, half)) for v in (row, column)))
+                return held, (int(index), int(row + rng.integers(-half, half)), int(column + rng.integers(-half, half)))
             drawn -= share
         held = self._held[int(rng.choice(len(self._held), p=weights))]
         _, slices, rows, columns = held.contrasts.shape
         if rng.random() < _ANYWHERE or not len(held.tissue):
             return held, (int(rng.integers(slices)), int(rng.integers(rows)), int(rng.integers(columns)))
         index, row, column = held.tissue[int(rng.integers(len(held.tissue)))]
-        return held, (int(index), *(int(v + rng.integers(_STRIDE)) for v in (row, column)))
+        return held, (int(index), int(row + rng.integers(_STRIDE)), int(column + rng.integers(_STRIDE)))
 
 
 class _Schedule:

@@ -109,6 +109,7 @@ def prepare_cohort(
         if problems:
             count = f"{len(problems)} problems" if len(problems) > 1 else "a problem"
             raise InputError(f"{source} has {count}; nothing was written:", problems)
+        assert drawn is not None  # otherwise there is a problem
         if strategy == DatasetMinMax.strategy:
             preparation.warnings += scales_that_differ(preparation.entries)
         minmax = {"strategy": DatasetMinMax.strategy, "constants": None}  # each fold has its own

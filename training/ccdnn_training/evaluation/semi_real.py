@@ -57,9 +57,10 @@ def echoes_of(series: Sequence[Series]) -> tuple[np.ndarray, np.ndarray, Volume]
     Raises:
         InputError: there are fewer than `LEAST_ECHOES` echoes.
     """
-    candidates = [one for one in series if one.problem is None and one.protocol.te_ms]
-    groups = [[other for other in candidates if other.grid.same_as(one.grid)] for one in candidates]
-    chosen = {one.protocol.te_ms: one for one in max(groups, key=len, default=[])}
+    candidates = [(one.protocol.te_ms, one.grid, one) for one in series if one.problem is None and one.grid and one.protocol.te_ms]
+    groups = [[(time, one) for time, other, one in candidates if other.same_as(grid)] for _, grid, _ in candidates]
+    largest = max(groups, key=len, default=[])
+    chosen = dict(largest)
     if len(chosen) < LEAST_ECHOES:
         raise InputError(
             f"Found {len(chosen)} echoes on one grid, but {LEAST_ECHOES} are needed; give the folder of a multi-echo series "
@@ -99,7 +100,7 @@ def fit_tissue(times: np.ndarray, echoes: np.ndarray) -> Tissue:
             t2 = np.where(total > 0, (short * t2 + second * _FLUID_T2) / np.maximum(total, 1e-6), t2)
             short, second = total, np.zeros_like(second)
         water[chosen], water_t2[chosen], fat[chosen] = short, t2, second
-    return Tissue(*(values.reshape(shape) for values in (water, np.maximum(water_t2, 1), fat)), fat_t2)
+    return Tissue(water.reshape(shape), np.maximum(water_t2, 1).reshape(shape), fat.reshape(shape), fat_t2)
 
 
 def semi_real_study(

@@ -40,8 +40,9 @@ from ccdnn_training.evaluation.checks import (
 from ccdnn_training.phantom.anatomy import Anatomy
 from ccdnn_training.phantom.render import LABELS
 from ccdnn_training.physics.noise import add_rician_noise
-from ccdnn_training.physics.protocol import CONTRASTS, INPUT_CONTRASTS, PAPER_FAT_T1, PAPER_PROTOCOL
+from ccdnn_training.physics.protocol import CONTRASTS, INPUT_CONTRASTS, PAPER_FAT_T1, PAPER_PROTOCOL, PAPER_TI
 from ccdnn_training.physics.tissues import TissueValues, draw_tissue_values
+from ccdnn_training.triple import triple
 
 # Distinct from all seeds of training, validation and test (`data.simulated.FIRST_SEED`).
 FIRST_STRESS_SEED = 80_000
@@ -74,15 +75,15 @@ class Subject:
         found = {tissue_name(name): self.labels == code for code, name in LABELS.items()}
         return {name: mask for name, mask in found.items() if mask.any()}
 
-    def acquired_anew(self, **changes: Mapping[str, object]) -> Images:
-        """The images acquired again, with fields of some series' acquisition replaced.
+    def acquired_anew(self, **changes: Callable[[Acquisition], Acquisition]) -> Images:
+        """The images acquired again, some series with a changed acquisition.
 
         Raises:
             NotApplicable: the study was not simulated.
         """
         if self.anatomy is None or self.values is None:
             raise NotApplicable
-        anew = {c: replace(self.acquisitions[c], **fields).acquire(self.anatomy, self.values) for c, fields in changes.items()}
+        anew = {c: change(self.acquisitions[c]).acquire(self.anatomy, self.values) for c, change in changes.items()}
         return {**self.images, **anew}
 
 
@@ -160,7 +161,7 @@ def _moved(*pixels: float) -> Callable[[np.ndarray, Subject], np.ndarray]:
     """Move by `pixels` (slice, row, column)."""
 
     def apply(image: np.ndarray, subject: Subject) -> np.ndarray:
-        shift = tuple(p * s for p, s in zip(pixels, subject.spacing, strict=True))
+        shift = triple(p * s for p, s in zip(pixels, subject.spacing, strict=True))
         return Placement(shift, (0.0, 0.0, 0.0)).apply(image, subject.spacing)
 
     return apply
@@ -191,12 +192,17 @@ def _spiked(image: np.ndarray, subject: Subject) -> np.ndarray:
     return Spikes(5e-4, 1).apply(image)
 
 
-def _anew(**changes: Mapping[str, object]) -> Callable[[Subject], Images]:
-    return lambda subject: subject.acquired_anew(**changes)
+def _anew(contrast: str, change: Callable[[Acquisition], Acquisition]) -> Callable[[Subject], Images]:
+    return lambda subject: subject.acquired_anew(**{contrast: change})
+
+
+def _with_fat(contrast: str, level: float) -> Callable[[Subject], Images]:
+    return _anew(contrast, lambda acquisition: replace(acquisition, fat_level=FatLevel(level)))
 
 
 def _with_sequence(contrast: str, **parameters: float) -> Callable[[Subject], Images]:
-    return _anew(**{contrast: {"sequence": replace(PAPER_PROTOCOL[contrast], **parameters)}})
+    sequence = PAPER_PROTOCOL[contrast].with_parameters(**parameters)
+    return _anew(contrast, lambda acquisition: replace(acquisition, sequence=sequence))
 
 
 def _at(tesla: float) -> Callable[[Subject], Images]:
@@ -206,12 +212,16 @@ def _at(tesla: float) -> Callable[[Subject], Images]:
         if subject.values is None:
             raise NotApplicable
         values = subject.values.at_field(tesla)
-        ti = PAPER_PROTOCOL["stir"].ti * float(np.median(values.fat_t1)) / PAPER_FAT_T1
-        changes = {
-            contrast: {"tesla": tesla, "chemical_shift": replace(acquisition.chemical_shift, tesla=tesla)}
-            for contrast, acquisition in subject.acquisitions.items()
-        }
-        changes["stir"]["sequence"] = replace(PAPER_PROTOCOL["stir"], ti=ti)
+        ti = PAPER_TI * float(np.median(values.fat_t1)) / PAPER_FAT_T1
+
+        def at_field(acquisition: Acquisition) -> Acquisition:
+            assert acquisition.chemical_shift is not None  # `draw_study` has all effects
+            return replace(acquisition, tesla=tesla, chemical_shift=replace(acquisition.chemical_shift, tesla=tesla))
+
+        def stir_at_field(acquisition: Acquisition) -> Acquisition:
+            return replace(at_field(acquisition), sequence=replace(PAPER_PROTOCOL["stir"], ti=ti))
+
+        changes = {**dict.fromkeys(subject.acquisitions, at_field), "stir": stir_at_field}
         return replace(subject, values=values).acquired_anew(**changes)
 
     return apply
@@ -233,10 +243,10 @@ CHANGES = (
     Change("shading shared by the inputs, 1.4 to 0.6", _on_inputs(_ramp)),
     Change("surface coil, shared by the inputs, 3 : 1", _on_inputs(_surface_coil)),
     Change("shading of T2-w alone, 1.4 to 0.6", _on("t2", _ramp)),
-    Change("fat in T2-w × 0.3", _anew(t2={"fat_level": FatLevel(0.3)})),
-    Change("fat in T1-w × 0.75", _anew(t1={"fat_level": FatLevel(0.75)})),
-    Change("fat in T1-w × 0.5", _anew(t1={"fat_level": FatLevel(0.5)})),
-    Change("fat-suppressed T2-w", _anew(t2={"fat_level": FatLevel(0.05)})),
+    Change("fat in T2-w × 0.3", _with_fat("t2", 0.3)),
+    Change("fat in T1-w × 0.75", _with_fat("t1", 0.75)),
+    Change("fat in T1-w × 0.5", _with_fat("t1", 0.5)),
+    Change("fat-suppressed T2-w", _with_fat("t2", 0.05)),
     Change("T1-w with TR 1200 ms", _with_sequence("t1", tr=1200.0)),
     Change("T2-w with TE 120 ms", _with_sequence("t2", te=120.0)),
     Change("GRE with TR 30 ms and 30°", _with_sequence("gre", tr=30.0, flip_angle=30.0)),
@@ -317,8 +327,8 @@ class StressTest:
             except NotApplicable:
                 continue
             normalised = {name: self._normalised(image)[chosen] for name, image in images.items()}
-            results = {title: self._result(model, normalised) for title, model in self._models.items()}
-            results = {title: result for title, result in results.items() if result is not None}
+            found = {title: self._result(model, normalised) for title, model in self._models.items()}
+            results = {title: result for title, result in found.items() if result is not None}
             if change.name == UNCHANGED:
                 unchanged = results
             for title, result in results.items():

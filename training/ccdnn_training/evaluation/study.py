@@ -85,6 +85,9 @@ def score_subjects(
     return scores
 
 
+_worker: tuple[list[Synthesizer], PixelRegressor, float]  # of this process, set by `_start_worker`
+
+
 def _start_worker(model_paths: Sequence[Path], regressor: PixelRegressor, edema_contrast: float) -> None:
     global _worker
     _worker = ([Synthesizer(load_model(path), threads=1) for path in model_paths], regressor, edema_contrast)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,22 +30,23 @@ class FitCommand(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--run", type=str, default="runs/fit", help="folder for checkpoints and logs")
-        if issubclass(ContrastConversion, self._model_class):  # a configuration without `class_path` is for CC-DNN
+        # A configuration without `class_path` is for CC-DNN.
+        if isinstance(self._model_class, type) and issubclass(ContrastConversion, self._model_class):
             parser.set_defaults({"model": {"class_path": f"{ContrastConversion.__module__}.{ContrastConversion.__qualname__}"}})
 
     def instantiate_trainer(self, **settings: Any) -> Trainer:
         run = Path(self._get(self.config, "run"))
         given = self._get(self.config_init, "trainer", default={})
         folder = str(run / "checkpoints")
-        keep = {"dirpath": folder, "enable_version_counter": False}
+        keep = partial(ModelCheckpoint, dirpath=folder, enable_version_counter=False)
         # The timer counts across stops and resumptions, so `trainer.max_time` limits the whole fit, which ends with an epoch.
         timer, settings["max_time"] = Timer(given.get("max_time"), interval="epoch"), None
         settings["callbacks"] = [
             *(given.get("callbacks") or []),
             FiniteGuard(),
             timer,
-            ModelCheckpoint(**keep, filename="last", save_on_train_epoch_end=True),
-            ModelCheckpoint(**keep, filename="best", monitor="validation/mse"),
+            keep(filename="last", save_on_train_epoch_end=True),
+            keep(filename="best", monitor="validation/mse"),
         ]
         if given.get("logger") is None:
             settings["logger"] = [

@@ -77,11 +77,11 @@ def search(
         InputError: `folder` contains trials of other settings; or no trial finished.
     """
     settings = fingerprint(Path(argument).read_bytes() if Path(argument).is_file() else argument.encode() for argument in arguments)
-    known = {trial: _known_result(trial, folder / trial.name, settings) for trial in trials}
+    known = {trial: found for trial in trials if (found := _known_result(trial, folder / trial.name, settings))}
     for done, trial in enumerate(trials, start=1):
-        if known[trial] is None:
+        if trial not in known:
             known[trial] = _run(trial, folder / trial.name, arguments, settings)
-        results = [known[trial] for trial in trials if known[trial] is not None]
+        results = [known[trial] for trial in trials if trial in known]
         _write(results, folder)
         if on_trial:
             on_trial(done, len(trials))

@@ -71,7 +71,7 @@ class Canvas:
         if len(distance) > 1:  # a surface that crosses the slice obliquely fades over what it moves from one sub-slice to the next
             width = np.maximum(width, np.abs(np.gradient(distance, axis=0)))
         coverage = np.clip(np.float32(0.5) - distance / width, 0, 1) * opacity * self._clear[window]
-        self.amounts[(_INDEX[tissue], *window)] += coverage * density
+        self.amounts[_INDEX[tissue]][window] += coverage * density
         self._clear[window] -= coverage
 
     def paint_tube(

@@ -36,13 +36,13 @@ class NoiseField:
 
         A field much wider than a voxel is evaluated only every few rows and columns, and interpolated between them.
         """
-        points = np.broadcast_arrays(*points)
-        pixel = np.sqrt(sum(float(p[0, 0, -1] - p[0, 0, 0]) ** 2 for p in points)) / max(1, points[0].shape[2] - 1)
+        whole = np.broadcast_arrays(*points)
+        pixel = np.sqrt(sum(float(p[0, 0, -1] - p[0, 0, 0]) ** 2 for p in whole)) / max(1, whole[0].shape[2] - 1)
         stride = max(1, int(self._scale.min() / (NODES_A_BUMP * max(pixel, 1e-6))))
         if stride == 1:
-            return self._at(points)
-        rows, columns = (_nodes(length, stride) for length in points[0].shape[1:])
-        coarse = self._at([p[:, rows][:, :, columns] for p in points])
+            return self._at(whole)
+        rows, columns = (_nodes(length, stride) for length in whole[0].shape[1:])
+        coarse = self._at([p[:, rows][:, :, columns] for p in whole])
         between_rows, between_columns = (_interpolation(nodes) for nodes in (rows, columns))
         return between_rows @ coarse @ between_columns.T
 

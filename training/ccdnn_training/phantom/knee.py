@@ -9,6 +9,7 @@ import numpy as np
 from ccdnn_training.phantom import bones, joint, pathology, shapes, soft_tissue
 from ccdnn_training.phantom.canvas import Canvas, Frame
 from ccdnn_training.phantom.fields import NoiseField, Warp
+from ccdnn_training.triple import triple
 
 FLEXION_CENTRE = (0.0, -10.0, 20.0)
 
@@ -28,9 +29,9 @@ class Pose:
         size = rng.uniform(0.92, 1.08)
         return cls(
             flexion=rng.uniform(2, 16),
-            rotation=tuple(float(a) for a in rng.uniform((-4, -4, -7), (4, 4, 7))),
-            shift=tuple(float(s) for s in rng.uniform((-3, -6, -8), (3, 4, 8))),
-            scale=tuple(float(size * s) for s in rng.uniform(0.97, 1.03, 3)),
+            rotation=triple(rng.uniform((-4, -4, -7), (4, 4, 7))),
+            shift=triple(rng.uniform((-3, -6, -8), (3, 4, 8))),
+            scale=triple(size * rng.uniform(0.97, 1.03, 3)),
             right=bool(rng.random() < 0.5),
         )
 
@@ -135,7 +136,7 @@ class Knee:
             cortex = self.cortex + 2.6 * shaft
             canvas.paint("cortical_bone", np.maximum(distance, -distance - cortex), opacity=0.96)
             marrow = distance + cortex
-            if scar is not None:
+            if scar is not None and toward_shaft is not None:
                 canvas.paint("cortical_bone", np.maximum(marrow, scar), opacity=0.35)
                 red = np.clip((islands - self.red_marrow - 1.4) * 0.8 + np.clip(toward_shaft, -1, 0.8), 0, 0.85)
                 canvas.paint("red_marrow", marrow, opacity=red, density=trabecular)

@@ -9,6 +9,7 @@ import numpy as np
 from ccdnn_training.phantom import shapes
 from ccdnn_training.phantom.canvas import Canvas, Frame
 from ccdnn_training.phantom.joint import Surfaces
+from ccdnn_training.triple import triple
 
 # Subchondral sites (x, y, z, in mm, in the frame of the bone): the condyles and the plateaus.
 EDEMA_SITES = {"femur": ((-23, -6, 10), (23, -4, 11), (22, 12, 18)), "tibia": ((-22, -4, -10), (22, -8, -11), (20, -22, -12))}
@@ -29,7 +30,7 @@ class Edema:
     def draw(cls, rng: np.random.Generator) -> Edema:
         bone = str(rng.choice(list(EDEMA_SITES)))
         site = EDEMA_SITES[bone][rng.integers(len(EDEMA_SITES[bone]))]
-        centre = tuple(float(v) for v in np.asarray(site) + rng.normal(0, 2, 3))
+        centre = triple(np.asarray(site) + rng.normal(0, 2, 3))
         return cls(bone, centre, rng.uniform(7, 15), rng.uniform(0.85, 1.0))
 
 
@@ -45,8 +46,8 @@ class Ganglion:
     def draw(cls, rng: np.random.Generator) -> Ganglion:
         site = np.asarray(GANGLION_SITES[rng.integers(len(GANGLION_SITES))]) + rng.normal(0, 1.5, 3)
         radius = rng.uniform(4, 8)
-        lobes = tuple(tuple(map(float, site + rng.normal(0, 0.7 * radius, 3))) for _ in range(3))
-        return cls(tuple(map(float, site)), radius, lobes)
+        lobes = tuple(triple(site + rng.normal(0, 0.7 * radius, 3)) for _ in range(3))
+        return cls(triple(site), radius, lobes)
 
 
 def paint_edema(canvas: Canvas, edema: Edema, frames: dict[str, Frame], surfaces: Surfaces, mottle: np.ndarray) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ccdnn_training.physics import signals
 
@@ -23,15 +24,21 @@ class Sequence:
     ti: float | None = None
     flip_angle: float | None = None
 
-    def signal(self, s0: np.ndarray, t1: np.ndarray, t2: np.ndarray, t2_star: np.ndarray) -> np.ndarray:
+    def signal(self, s0: ArrayLike, t1: ArrayLike, t2: ArrayLike, t2_star: ArrayLike) -> np.ndarray:
         """Signed signal, relative to S0, of tissues given by S0, T1, T2 and T2* (ms)."""
         if self.kind == "spin_echo":
             return signals.spin_echo(s0, t1, t2, tr=self.tr, te=self.te)
         if self.kind == "gradient_echo":
+            assert self.flip_angle is not None
             return signals.spoiled_gradient_echo(s0, t1, t2_star, tr=self.tr, te=self.te, flip_angle=self.flip_angle)
         if self.kind == "inversion_recovery":
+            assert self.ti is not None
             return signals.inversion_recovery(s0, t1, t2, tr=self.tr, te=self.te, ti=self.ti)
         raise ValueError(f"There is no signal equation for a {self.kind!r} sequence.")
+
+    def with_parameters(self, **parameters: float) -> Sequence:
+        """A sequence of the same kind with other values of some parameters."""
+        return replace(self, kind=self.kind, **parameters)
 
     def header(self) -> dict[str, str]:
         """The parameters as entries of an image file's header, which `ccdnn` reads."""
@@ -46,11 +53,12 @@ class Sequence:
 
 Protocol = Mapping[str, Sequence]
 
+PAPER_TI = 220  # ms
 PAPER_PROTOCOL: Protocol = {
     "t1": Sequence("spin_echo", tr=522, te=11),
     "t2": Sequence("spin_echo", tr=3000, te=80),
     "gre": Sequence("gradient_echo", tr=500, te=10, flip_angle=25),
-    "stir": Sequence("inversion_recovery", tr=4478, te=60, ti=220),
+    "stir": Sequence("inversion_recovery", tr=4478, te=60, ti=PAPER_TI),
 }
 
 # Values of other scanners and sites for the same three series, around the paper's. The STIR is the output, so it keeps the
@@ -77,7 +85,9 @@ WIDE_RANGES: Ranges = {
 def draw_protocol(rng: np.random.Generator) -> Protocol:
     """A protocol whose inputs are uniform in `PARAMETER_RANGES`; the STIR is the paper's."""
     return {
-        contrast: replace(sequence, **{name: float(rng.uniform(*limits)) for name, limits in PARAMETER_RANGES[contrast].items()})
+        contrast: sequence.with_parameters(
+            **{name: float(rng.uniform(*limits)) for name, limits in PARAMETER_RANGES[contrast].items()}
+        )
         for contrast, sequence in PAPER_PROTOCOL.items()
     }
 
@@ -97,6 +107,6 @@ def draw_wide_protocol(rng: np.random.Generator, fat_t1: float = PAPER_FAT_T1) -
         for name, (low, high) in WIDE_RANGES[contrast].items():
             place = rng.beta(1.0, 2.5) if (contrast, name) == ("t1", "tr") else rng.random()
             drawn[name] = float(low * (high / low) ** place)
-        protocol[contrast] = replace(sequence, **drawn)
-    protocol["stir"] = replace(protocol["stir"], ti=PAPER_PROTOCOL["stir"].ti * fat_t1 / PAPER_FAT_T1)
+        protocol[contrast] = sequence.with_parameters(**drawn)
+    protocol["stir"] = replace(protocol["stir"], ti=PAPER_TI * fat_t1 / PAPER_FAT_T1)
     return protocol

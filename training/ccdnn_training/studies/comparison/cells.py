@@ -71,7 +71,9 @@ def predict_cell(cell: Cell, cache: Path, on_subject: Callable[[int, int], None]
     slices = SliceCache(cache, cell.fold)
     subjects = subjects_of(slices)
     missing = [subject for subject in subjects if not cell.prediction(subject.name).exists()]
-    method = cell.method.load(cell.model) if missing else None
+    if not missing:
+        return
+    method = cell.method.load(cell.model)
     for done, subject in enumerate(missing, start=1 + len(subjects) - len(missing)):
         path = cell.prediction(subject.name)
         make_folder(path.parent)

@@ -79,13 +79,24 @@ def draw_subjects(measured: Measured, path: Path) -> None:
     _save(figure, path, note="")
 
 
+def has_structures(stirs: Mapping[str, Stirs]) -> bool:
+    """Whether `draw_structures` can show this subject."""
+    first = next(iter(stirs.values()))
+    return meniscus_surroundings(first) is not None and profiles_of(first) is not None
+
+
 def draw_structures(stirs: Mapping[str, Stirs], path: Path) -> None:
-    """Figure 7: the menisci by threshold in one slice, and the profiles of a line through the joint."""
+    """Figure 7: the menisci by threshold in one slice, and the profiles of a line through the joint.
+
+    Args:
+        stirs: STIRs of one subject by method; its regions have the menisci and the cartilage.
+    """
     first = next(iter(stirs.values()))
     inside = meniscus_surroundings(first)
+    assert inside is not None
     index = int(first.regions["meniscus"].sum(axis=(1, 2)).argmax())
     figure = _figure(2.3 * (1 + len(stirs)), 5.6)
-    upper, lower = figure.subfigures(2, 1, height_ratios=(1, 1.25))
+    (upper,), (lower,) = figure.subfigures(2, 1, squeeze=False, height_ratios=(1, 1.25))
     rows, columns = np.nonzero(inside[index])
     window = slice(max(0, rows.min() - 8), rows.max() + 9), slice(max(0, columns.min() - 8), columns.max() + 9)
     images = {ACQUIRED: first.acquired, **{title: found.predicted for title, found in stirs.items()}}
@@ -101,6 +112,7 @@ def draw_structures(stirs: Mapping[str, Stirs], path: Path) -> None:
     axis = lower.subplots()
     for title, found in stirs.items():
         profiles = profiles_of(found)
+        assert profiles is not None
         if title == next(iter(stirs)):
             axis.plot(profiles.line.distance, profiles.values[Image.ACQUIRED], color=BLUE, linewidth=2, label=ACQUIRED)
         axis.plot(profiles.line.distance, profiles.values[Image.SYNTHETIC], color=COLOURS[title], linewidth=1, label=title)
@@ -158,8 +170,10 @@ def place_to_magnify(stirs: Stirs, index: int) -> tuple[int, int]:
     """Row and column of the centre of the lesion, else of the cartilage, else of the slice."""
     for region in (stirs.lesion, stirs.regions.get("cartilage")):
         if region is not None and region[index].any():
-            return tuple(int(np.median(found)) for found in np.nonzero(region[index]))
-    return tuple(size // 2 for size in stirs.acquired.shape[1:])
+            rows, columns = np.nonzero(region[index])
+            return int(np.median(rows)), int(np.median(columns))
+    _, height, width = stirs.acquired.shape
+    return height // 2, width // 2
 
 
 def slice_to_show(stirs: Stirs) -> int:

@@ -106,8 +106,7 @@ def _sections(layout: Layout, cells: Sequence[Cell], measured: Measured, times: 
     if measured.names(DICE):
         yield "## Menisci and line profiles (Figure 7)\n"
         yield tables.markdown(tables.structure_table(measured))
-        if healthy:
-            stirs, *_ = healthy[0]
+        if stirs := next((stirs for stirs, *_ in healthy if pictures.has_structures(stirs)), None):
             yield picture("Menisci and profiles", "structures", partial(pictures.draw_structures, stirs))
     if any(measured.of(name, ACQUIRED) for name in measured.names("CNR ")):
         yield "## CNR (Figure 8)\n"

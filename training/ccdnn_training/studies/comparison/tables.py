@@ -190,7 +190,7 @@ def lesion_table(measured: Measured, lesion: str) -> Table:
     The CNR is unsigned; the contrast is signed: 1 is as acquired, 0 invisible, negative a dark lesion.
     """
     (name, *_) = [n for n in measured.names("CNR ") if measured.of(n, ACQUIRED, lesion)] or ["CNR"]
-    rows = []
+    rows: list[tuple[Cell, ...]] = []
     for image in (ACQUIRED, *measured.methods):
         found = measured.of(name, image, lesion)
         rows.append(

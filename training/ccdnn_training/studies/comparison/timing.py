@@ -48,8 +48,9 @@ def time_slices(
             times[title].append(1e3 * (time.perf_counter() - started))
         if on_run:
             on_run(run + 1, runs + 1)
-    device, size = device_in_words(torch.device(choose_device().name)), inputs.shape[-2:]
+    device, (rows, columns) = device_in_words(torch.device(choose_device().name)), inputs.shape[-2:]
+    counted = {title: found[1:] for title, found in times.items()}
     return [
-        SliceTime(title, *size, *(round(figure(found[1:]), 1) for figure in (median, min, max)), runs, device)
-        for title, found in times.items()
+        SliceTime(title, rows, columns, round(median(found), 1), round(min(found), 1), round(max(found), 1), runs, device)
+        for title, found in counted.items()
     ]

@@ -72,6 +72,7 @@ def _write_subject(subject: CachedSubject, predicted: Mapping[str, Cell], ijk_to
     for contrast, image in zip(CONTRASTS, np.load(subject.path, allow_pickle=False), strict=True):
         files[contrast] = f"{contrast}.nrrd"
         write_volume(Volume(image.astype(np.float32), ijk_to_ras, name=contrast), folder / files[contrast])
+    assert subject.scales is not None and subject.offsets is not None  # a cohort's
     for name, cell in predicted.items():
         title = cell.method.title
         files[title] = f"{name}.nrrd"

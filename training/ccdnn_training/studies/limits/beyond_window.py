@@ -102,6 +102,9 @@ def _difference(scores: Sequence[Score], first: str, second: str, metric: str) -
     return mean_and_sd(pairs[:, 0] - pairs[:, 1], DIGITS[metric], "+"), "–" if p is None else f"{p:.2g}"
 
 
+_synthesizer: Synthesizer  # of this process, set by `_start_worker`
+
+
 def _start_worker(model_path: Path) -> None:
     global _synthesizer
     _synthesizer = Synthesizer(load_model(model_path), threads=1)

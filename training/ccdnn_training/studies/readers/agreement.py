@@ -59,7 +59,8 @@ def intraclass_correlation(scores: np.ndarray, confidence: float = 0.95) -> tupl
         return nothing, nothing
     single = (of_targets - residual) / total
     low, high = _interval(single, of_targets, of_readers, residual, n, k, confidence)
-    return Agreement(float(single), low, high, n, k), Agreement(*(_of_mean(value, k) for value in (single, low, high)), n, k)
+    of_mean = Agreement(_of_mean(single, k), _of_mean(low, k), _of_mean(high, k), n, k)
+    return Agreement(float(single), low, high, n, k), of_mean
 
 
 def _interval(

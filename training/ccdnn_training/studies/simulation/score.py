@@ -98,10 +98,10 @@ class TrainedNetwork:
         except KeyError as error:
             raise ModelError(f"{checkpoint} is from a fit on data other than SimulationImages (it has no {error}).") from error
 
-    def images(self, maps: LabelMaps, **changes: int) -> TupleImages:
+    def images(self, maps: LabelMaps, shift: int | None = None) -> TupleImages:
         """The test images of the setting, optionally with another `shift`."""
-        setting = {"noise": self.setting.noise, "shift": self.setting.shift, **changes}
-        return TupleImages(maps.part("test"), "test", seed=self.seed, **setting)
+        shift = self.setting.shift if shift is None else shift
+        return TupleImages(maps.part("test"), "test", seed=self.seed, noise=self.setting.noise, shift=shift)
 
     @torch.inference_mode()
     def run(self, inputs: np.ndarray) -> np.ndarray:

@@ -155,20 +155,24 @@ class SimulationImages(LightningDataModule):
         self.save_hyperparameters()
 
     def setup(self, stage: str) -> None:
-        self._maps = LabelMaps(self.hparams.maps)
+        self._maps = LabelMaps(self.hparams["maps"])
 
     def images(self, part: str) -> TupleImages:
         settings = self.hparams
-        return TupleImages(self._maps.part(part), part, seed=settings.seed, noise=settings.noise, shift=settings.shift)
+        return TupleImages(self._maps.part(part), part, seed=settings["seed"], noise=settings["noise"], shift=settings["shift"])
 
     def train_dataloader(self) -> DataLoader:
         """Every epoch has its own order; processes share its images among them."""
         settings = self.hparams
-        view = TrainingView(self.images("train"), seed=settings.seed, length=settings.images_per_epoch, crop=settings.crop)
+        view = TrainingView(self.images("train"), seed=settings["seed"], length=settings["images_per_epoch"], crop=settings["crop"])
         sampler = EpochSampler(view, *share_of(self.trainer))
-        return DataLoader(view, settings.batch_size, sampler=sampler, drop_last=True, **reading(self.trainer, settings.workers))
+        return DataLoader(
+            view, settings["batch_size"], sampler=sampler, drop_last=True, **reading(self.trainer, settings["workers"])
+        )
 
     def val_dataloader(self) -> DataLoader:
         images = self.images("validation")
-        count = min(self.hparams.validation_images or len(images), len(images))
-        return DataLoader(Subset(images, range(count)), self.hparams.batch_size, **reading(self.trainer, self.hparams.workers))
+        count = min(self.hparams["validation_images"] or len(images), len(images))
+        return DataLoader(
+            Subset(images, range(count)), self.hparams["batch_size"], **reading(self.trainer, self.hparams["workers"])
+        )

@@ -36,6 +36,7 @@ class Method(ABC):
 
     title: ClassVar[str]  # name in tables
     suffix: ClassVar[str]  # suffix of its files
+    stop_early: ClassVar[bool] = False  # whether the epoch with the smallest validation error is kept
 
     @classmethod
     @abstractmethod

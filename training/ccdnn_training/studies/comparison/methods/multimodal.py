@@ -75,6 +75,7 @@ class MultimodalNetwork(nn.Module):
 def _initialise(module: nn.Module) -> None:
     """Glorot's uniform weights, the default of Keras, which the method's authors used."""
     if isinstance(module, nn.Conv2d):
+        assert module.bias is not None
         nn.init.xavier_uniform_(module.weight)
         nn.init.zeros_(module.bias)
 
@@ -108,7 +109,7 @@ class MultimodalSynthesis(LightningModule):
         disagreement = latent.var(dim=0, unbiased=False).mean()
         parts = {"train/error": errors[-1].detach(), "train/disagreement": disagreement.detach()}
         self.log_dict(parts, on_step=False, on_epoch=True, sync_dist=True)
-        return errors.sum() + self.hparams.latent_weight * disagreement
+        return errors.sum() + self.hparams["latent_weight"] * disagreement
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
         images, label = batch
@@ -116,4 +117,4 @@ class MultimodalSynthesis(LightningModule):
         self.log("validation/mse", mse, on_epoch=True, prog_bar=True, batch_size=len(images), sync_dist=True)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.Adam(self.parameters(), lr=self.hparams.learning_rate)
+        return torch.optim.Adam(self.parameters(), lr=self.hparams["learning_rate"])

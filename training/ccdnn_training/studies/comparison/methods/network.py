@@ -29,7 +29,6 @@ class NetworkMethod(Method):
     """
 
     training: ClassVar[type[LightningModule]]
-    stop_early: ClassVar[bool] = False
     suffix: ClassVar[str] = ".safetensors"
 
     def __init__(self, module: LightningModule) -> None:
@@ -50,7 +49,8 @@ class NetworkMethod(Method):
         chosen = torch.load(kept, map_location="cpu", weights_only=True)
         module = trainer.lightning_module.cpu()
         module.load_state_dict(chosen["state_dict"])
-        (timer,) = (callback for callback in trainer.callbacks if isinstance(callback, Timer))
+        callbacks = trainer.callbacks  # type: ignore[attr-defined]  # Lightning does not declare it
+        (timer,) = (callback for callback in callbacks if isinstance(callback, Timer))
         steps = trainer.global_step // len(trainer.optimizers)  # Lightning counts the steps of every optimiser
         progress = f"{trainer.current_epoch} epochs, {steps} steps; that after epoch {chosen['epoch'] + 1} kept"
         return Fit(cls(module), timer.time_elapsed("train"), device_in_words(trainer.strategy.root_device), progress)
@@ -64,7 +64,7 @@ class NetworkMethod(Method):
 
     def save(self, path: Path) -> None:
         settings = {name: value for name, value in self._module.hparams.items() if not name.startswith("_")}
-        weights = {name: weight.contiguous() for name, weight in self._module.network.state_dict().items()}
+        weights = {name: weight.contiguous() for name, weight in self._module.get_submodule("network").state_dict().items()}
         with replacing(path) as partial:
             save_file(weights, partial, {"method": self.title, "settings": json.dumps(settings)})
 
@@ -77,7 +77,7 @@ class NetworkMethod(Method):
             if header.get("method") != cls.title:
                 raise ModelError(f"{path} contains {header.get('method', 'no method of the comparison')}, not {cls.title}.")
             module = cls.training(**json.loads(header["settings"]))
-            module.network.load_state_dict(weights)
+            module.get_submodule("network").load_state_dict(weights)
         except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
             raise ModelError(f"{path} cannot be read as a fitted {cls.title} ({str(error).splitlines()[0]}).") from error
         return cls(module)

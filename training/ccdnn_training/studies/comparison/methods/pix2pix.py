@@ -6,10 +6,15 @@ amounts to at the method's batch of 1; and no dropout in prediction, so that res
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from lightning import LightningModule
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim import Adam, Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 WIDTHS = (64, 128, 256, 512, 512, 512, 512)
 DROPOUT_LEVELS = 3  # the innermost of the decoder
@@ -89,6 +94,7 @@ class PatchDiscriminator(nn.Module):
 def _initialise(module: nn.Module) -> None:
     """Weights from N(0, 0.02), as in the method's paper."""
     if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+        assert module.bias is not None
         nn.init.normal_(module.weight, 0.0, 0.02)
         nn.init.zeros_(module.bias)
     elif isinstance(module, nn.InstanceNorm2d) and module.affine:
@@ -124,11 +130,11 @@ class Pix2pix(LightningModule):
         self.discriminator = PatchDiscriminator(discriminator_width)
 
     def forward(self, images: Tensor) -> Tensor:
-        return (self.network(self._signed(images)) + 1) / 2 * self.hparams.top
+        return (self.network(self._signed(images)) + 1) / 2 * self.hparams["top"]
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
-        images, label = self._signed(batch[0]), batch[1] * (2 / self.hparams.top) - 1
-        of_generator, of_discriminator = self.optimizers()
+        images, label = self._signed(batch[0]), batch[1] * (2 / self.hparams["top"]) - 1
+        of_generator, of_discriminator = cast(list[LightningOptimizer], self.optimizers())
         output = self.network(images)
 
         self.toggle_optimizer(of_discriminator)
@@ -143,10 +149,10 @@ class Pix2pix(LightningModule):
         deceived = _adversarial(self.discriminator(images, output), real=True)
         error = functional.l1_loss(output, label)
         of_generator.zero_grad()
-        self.manual_backward(deceived + self.hparams.l1_weight * error)
+        self.manual_backward(deceived + self.hparams["l1_weight"] * error)
         of_generator.step()
         self.untoggle_optimizer(of_generator)
-        for schedule in self.lr_schedulers():
+        for schedule in cast(list[LRScheduler], self.lr_schedulers()):
             schedule.step()
         parts = {"adversarial": deceived, "discriminator": (seen + unseen) / 2, "l1": error}
         logged = {f"train/{name}": value.detach() for name, value in parts.items()}
@@ -157,18 +163,18 @@ class Pix2pix(LightningModule):
         mse = functional.mse_loss(self(images).float(), label)
         self.log("validation/mse", mse, on_epoch=True, prog_bar=True, batch_size=len(images), sync_dist=True)
 
-    def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[torch.optim.lr_scheduler.LRScheduler]]:
-        optimizers = [
-            torch.optim.Adam(network.parameters(), lr=self.hparams.learning_rate, betas=(0.5, 0.999))
+    def configure_optimizers(self) -> tuple[list[Optimizer], list[LRScheduler]]:
+        optimizers: list[Optimizer] = [
+            Adam(network.parameters(), lr=self.hparams["learning_rate"], betas=(0.5, 0.999))
             for network in (self.network, self.discriminator)
         ]
         # Lightning counts one step per optimiser, a schedule one per batch.
         batches = max(1.0, self.trainer.estimated_stepping_batches)
         factor = lambda batch: min(1.0, 2 * max(0.0, 1 - batch / batches))  # noqa: E731
-        return optimizers, [torch.optim.lr_scheduler.LambdaLR(optimizer, factor) for optimizer in optimizers]
+        return optimizers, [LambdaLR(optimizer, factor) for optimizer in optimizers]
 
     def _signed(self, images: Tensor) -> Tensor:
-        return images * (2 / (self.hparams.input_top or self.hparams.top)) - 1
+        return images * (2 / (self.hparams["input_top"] or self.hparams["top"])) - 1
 
 
 def _adversarial(logits: Tensor, *, real: bool) -> Tensor:

@@ -113,7 +113,7 @@ class Replica(Method):
         return np.stack([self._predict_slice(inputs[:, index].astype(np.float32)) for index in range(inputs.shape[1])])
 
     def _predict_slice(self, images: np.ndarray) -> np.ndarray:
-        predicted = None
+        predicted: np.ndarray | None = None
         for level in reversed(range(LEVELS)):
             at_level = _pyramid(images, level)
             shape = at_level.shape[1:]
@@ -121,6 +121,7 @@ class Replica(Method):
             pixels = np.indices(shape).reshape(2, -1).T
             features = features_of(at_level, coarser, CONTEXTS[level], pixels)
             predicted = self._forests[level].predict(features).reshape(shape).astype(np.float32)
+        assert predicted is not None
         return predicted
 
     def save(self, path: Path) -> None:

@@ -6,6 +6,8 @@ Departures from the original, as the task needs them: same padding instead of va
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -35,7 +37,7 @@ class UNet(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         rows, columns = images.shape[-2:]
         x = functional.pad(images, (0, -columns % self._multiple, 0, -rows % self._multiple), mode="replicate")
-        finer = []
+        finer: list[Tensor] = []
         for step in self.down:
             x = step(functional.max_pool2d(x, 2) if finer else x)
             finer.append(x)
@@ -60,5 +62,5 @@ class UNetConversion(TwoPhaseTraining):
         settings: of `TwoPhaseTraining`.
     """
 
-    def __init__(self, widths: tuple[int, ...] = WIDTHS, **settings: float | str) -> None:
+    def __init__(self, widths: tuple[int, ...] = WIDTHS, **settings: Any) -> None:
         super().__init__(UNet(widths), **settings)
