@@ -13,6 +13,7 @@ from torch import nn
 from ccdnn.model.architecture import UNDILATED, Dilations
 from ccdnn.model.file import Model
 from ccdnn.model.network import CCDNN
+from ccdnn.model.saving import weights_of
 
 
 def images(slices: int, rows: int, columns: int, seed: int = 0) -> np.ndarray:
@@ -39,8 +40,12 @@ def network(width: int = 4, fusion_dilations: Dilations = UNDILATED) -> CCDNN:
 
 
 def model(width: int = 4, fusion_dilations: Dilations = UNDILATED, **card_changes) -> Model:
-    card = small_study.card(branch_width=width, fusion_dilations=fusion_dilations, **card_changes)
-    return Model(card, network(width, fusion_dilations), Path("tiny.safetensors"), "")
+    return model_with(network(width, fusion_dilations), **card_changes)
+
+
+def model_with(net: CCDNN, **card_changes) -> Model:
+    card = small_study.card(branch_width=net.branch_width, fusion_dilations=net.fusion_dilations, **card_changes)
+    return Model(card, weights_of(net), Path("tiny.safetensors"), "")
 
 
 def plain(net: CCDNN, contrasts: np.ndarray) -> np.ndarray:

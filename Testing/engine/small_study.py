@@ -9,8 +9,8 @@ import SimpleITK as sitk
 import torch
 
 from ccdnn.model.card import Contrast, ModelCard, Protocol
-from ccdnn.model.file import save_model
 from ccdnn.model.network import CCDNN
+from ccdnn.model.saving import save_model
 from ccdnn.series import Role
 from ccdnn.volume import Volume
 

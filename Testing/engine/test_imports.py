@@ -61,6 +61,16 @@ ENGINE = modules_under(ENGINE_ROOT, "ccdnn")
 SLICER_SIDE = modules_under(ENGINE_ROOT, "CCDNNSynthLib")
 TRAINING = modules_under(TRAINING_ROOT, "ccdnn_training")
 
+# PyTorch is optional: these modules are imported only where it is needed and installed.
+WITH_TORCH = (
+    "ccdnn.inference.device",
+    "ccdnn.inference.folded",
+    "ccdnn.inference.torch_backend",
+    "ccdnn.model.network",
+    "ccdnn.model.saving",
+    "ccdnn.worker.service",
+)
+
 # Folders of CCDNNSynthLib: what all share, then the panel from top to bottom.
 SECTIONS = ("", "Scene", "Views", "Inputs", "Synthesis", "Review", "Measure", "Report", "Readers")
 
@@ -98,10 +108,13 @@ def test_engine_knows_no_slicer_and_no_training(module):
 
 @pytest.mark.parametrize("module", sorted(ENGINE))
 def test_engine_depends_only_on_what_it_declares(module):
-    declared = {"ccdnn", "numpy", "torch", "SimpleITK", "skimage", "safetensors", "pydicom", "gdcm"}
+    declared = {"ccdnn", "numpy", "SimpleITK", "skimage", "safetensors", "pydicom", "gdcm"}
     declared |= {"rich"} if module.startswith("ccdnn.cli") else set()
     declared |= {"matplotlib"} if module == "ccdnn.pictures" else set()
     declared |= {"nibabel"} if module == "ccdnn.formats.nifti" else set()
+    declared |= {"torch"} if module in WITH_TORCH else set()
+    declared |= {"onnxruntime"} if module == "ccdnn.inference.onnx_backend" else set()
+    declared |= {"google"} if module == "ccdnn.inference.onnx_graph" else set()
     declared |= {"isal"} if module == "ccdnn.formats.payload" else set()
     declared |= {"ccdnn_resources"}  # the bundled data of the wheel, no code
     assert top_level(ENGINE[module]) - set(sys.stdlib_module_names) <= declared
@@ -170,8 +183,10 @@ def test_matplotlib_is_loaded_only_when_a_picture_is_drawn():
         assert not {name for name in loaded_by(module) if name.split(".")[0] == "matplotlib"}, module
 
 
-@pytest.mark.parametrize("module", ["ccdnn.volume", "ccdnn.series", "ccdnn.study", "ccdnn.files", "ccdnn.dicom", "ccdnn.cli.main"])
-def test_reading_images_needs_no_torch(module):
+@pytest.mark.parametrize(
+    "module", ["ccdnn.cli", "ccdnn.dicom", "ccdnn.inference.synthesizer", "ccdnn.model.catalog", "ccdnn.synthesis", "ccdnn.worker"]
+)
+def test_nothing_but_a_gpu_needs_torch(module):
     names = [name for name in ENGINE if name == module or name.startswith(module + ".")]
     assert names, f"{module} is gone; name its successor here"
     for name in names:

@@ -34,10 +34,12 @@ class Recorder:
 
     def __call__(self, device, precision):
         self.made.append((device, precision))
-        backend = TorchBackend(self.model.network, "cpu", "fp32")
+        backend = TorchBackend(self.model, "cpu", "fp32")
         recorder = self
 
         class Recorded:
+            library = "recorded"
+
             def __call__(self, batch):
                 recorder.shapes.append(batch.shape)
                 problem = recorder.fail(device, precision, batch)
@@ -72,7 +74,7 @@ def test_tiles_agree_with_the_whole_at_borders_and_seams(model, monkeypatch):
     recorder = Recorder(model)
     output = Synthesizer(model, "cpu", "fp32", make_backend=recorder).run(images)
     assert len(recorder.shapes) == 3 * 4
-    assert max(max(shape[2:]) for shape in recorder.shapes) <= 32 + 2 * model.network.receptive_radius
+    assert max(max(shape[2:]) for shape in recorder.shapes) <= 32 + 2 * model.architecture.receptive_radius
     assert_equal_to_rounding(output, small_network.plain(model.network, images))
 
 
@@ -195,18 +197,37 @@ def test_reduced_precision_only_where_it_agrees(model, gpu, deviation, precision
     synthesizer = Synthesizer(model, make_backend=recorder)
     output = synthesizer.run(small_network.images(2, 40, 40))
     assert synthesizer.precision == precision
-    assert "agrees with fp32 to" in synthesizer.reasons[-1]
+    assert "agrees with fp32 to" in synthesizer.reasons[1]
     assert np.isfinite(output).all()
 
 
 @pytest.mark.parametrize(("poor", "chosen"), [((), "bf16"), (("bf16",), "mixed"), (("bf16", "mixed"), "fp32")])
 def test_a_cpu_takes_the_fastest_precision_that_agrees(model, monkeypatch, poor, chosen):
     monkeypatch.setattr(device_module, "has_native_bf16", lambda: True)
+    monkeypatch.setattr(synthesizer_module, "gain", lambda reference, reduced, probe: 1.5)
     recorder = Recorder(model, lambda device, p, batch: (lambda output: output + 0.1 * output.max()) if p in poor else None)
     synthesizer = Synthesizer(model, "cpu", make_backend=recorder)
     synthesizer.run(small_network.images(2, 40, 40))
     assert synthesizer.precision == chosen
-    assert all(f"{precision} agrees with fp32 to only" in synthesizer.reasons[-1] for precision in poor)
+    assert all(f"{precision} agrees with fp32 to only" in synthesizer.reasons[1] for precision in poor)
+
+
+@pytest.mark.parametrize(("gains", "chosen"), [({"bf16": 0.5, "mixed": 0.8}, "fp32"), ({"bf16": 0.9, "mixed": 1.2}, "mixed")])
+def test_a_cpu_whose_16_bits_are_slow_does_not_use_them(model, monkeypatch, gains, chosen):
+    monkeypatch.setattr(device_module, "has_native_bf16", lambda: True)
+    recorder, timed = Recorder(model), []
+
+    def gain(reference, reduced, probe):
+        timed.append(recorder.made[-1][1])
+        return gains[timed[-1]]
+
+    monkeypatch.setattr(synthesizer_module, "gain", gain)
+    synthesizer = Synthesizer(model, "cpu", make_backend=recorder)
+    for _ in range(2):
+        synthesizer.run(small_network.images(2, 40, 40))
+        assert synthesizer.precision == chosen
+        assert "bf16 takes" in synthesizer.reasons[1] and "times as long as fp32 here" in synthesizer.reasons[1]
+    assert timed == list(gains)  # once, not for every study
 
 
 def test_an_overflow_after_the_probe_goes_on_in_fp32(model, gpu):
@@ -234,7 +255,7 @@ def test_values_that_are_not_finite_are_never_given_out(model):
 @pytest.mark.skipif(not has_native_bf16(), reason="this CPU has no native bf16")
 def test_bf16_agrees_with_fp32_and_with_itself(model):
     images = small_network.images(3, 100, 110)
-    synthesizer = Synthesizer(model, "cpu")
+    synthesizer = Synthesizer(model, "cpu", "bf16")
     output = synthesizer.run(images)
     assert synthesizer.precision == "bf16"
     assert agreement_db(small_network.plain(model.network, images), output) > 50
@@ -245,7 +266,8 @@ def test_fp32_where_asked(model):
     synthesizer = Synthesizer(model, "cpu", "fp32")
     synthesizer.run(small_network.images(1, 30, 30))
     assert synthesizer.precision == "fp32"
-    assert synthesizer.reasons == ["CPU, as requested", "fp32: as requested"]
+    assert synthesizer.reasons[:2] == ["CPU, as requested", "fp32: as requested"]
+    assert synthesizer.reasons[2].startswith("computed by onnxruntime ")
 
 
 @pytest.mark.parametrize("precision", ["fp16", "fp64"])

@@ -1,20 +1,29 @@
 """The parts of inference on their own: the folded network, windows, the agreement check, the choice of a device."""
 
 import math
+import time
 
 import numpy as np
+import onnx
 import pytest
 import small_network
 import torch
 
 from ccdnn.errors import DeviceError
 from ccdnn.inference import device as device_module
+from ccdnn.inference import libraries
 from ccdnn.inference.backend import is_out_of_memory
 from ccdnn.inference.device import Device, choose_device, has_native_bf16, reduced_precisions
-from ccdnn.inference.precision import agreement_db, probe_of
+from ccdnn.inference.libraries import make_backend
+from ccdnn.inference.onnx_backend import OnnxBackend
+from ccdnn.inference.onnx_graph import onnx_model
+from ccdnn.inference.precision import agreement_db, gain, probe_of
 from ccdnn.inference.torch_backend import TorchBackend
 from ccdnn.inference.windows import Window, content_window, expand_template, template_shape
-from ccdnn.model.architecture import UNDILATED
+from ccdnn.model.architecture import UNDILATED, Architecture
+from ccdnn.model.catalog import list_models, resolve_model
+from ccdnn.model.folding import folded
+from ccdnn.model.saving import weights_of
 
 
 @pytest.fixture(params=[UNDILATED, small_network.DILATED], ids=["undilated", "dilated"])
@@ -22,23 +31,64 @@ def network(request):
     return small_network.network(fusion_dilations=request.param)
 
 
+@pytest.mark.parametrize("make", [OnnxBackend, lambda model: TorchBackend(model, "cpu", "fp32")], ids=["onnxruntime", "torch"])
 @pytest.mark.parametrize("shape", [(1, 1), (5, 70), (37, 53)])
-def test_the_folded_network_is_the_network(network, shape):
+def test_the_folded_network_is_the_network(network, shape, make):
     images = small_network.images(2, *shape)
-    backend = TorchBackend(network, "cpu", "fp32")
+    backend = make(small_network.model_with(network))
     expected = small_network.plain(network, images)
     np.testing.assert_allclose(backend(images.swapaxes(0, 1)), expected, atol=2e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("name", [entry.id for entry in list_models()])
+def test_bundled_models_agree_across_libraries(name):
+    model = resolve_model(name)
+    batch = small_network.images(1, 70, 60).swapaxes(0, 1)
+    expected = small_network.plain(model.network, batch.swapaxes(0, 1))
+    for backend in (OnnxBackend(model), TorchBackend(model, "cpu", "fp32")):
+        assert agreement_db(expected, backend(batch)) > 100
+
+
+def test_the_graph_is_valid_onnx(network):
+    graph = onnx.load_from_string(onnx_model(folded(small_network.model_with(network).architecture, weights_of(network))))
+    onnx.checker.check_model(graph, full_check=True)
+    assert [operation.op_type for operation in graph.graph.node].count("Conv") == 3 * 7 + 6 + 1
+
+
+def test_a_model_file_has_the_tensors_of_the_network(network):
+    architecture = Architecture(network.branch_width, network.contrasts, network.fusion_dilations)
+    assert architecture.tensor_shapes() == {name: values.shape for name, values in weights_of(network).items()}
+
+
+def test_fp32_on_a_cpu_is_for_onnxruntime_and_the_rest_for_torch(monkeypatch):
+    model = small_network.model()
+    assert isinstance(make_backend(model, 1, "cpu", "fp32"), OnnxBackend)
+    assert isinstance(make_backend(model, 1, "cpu", "bf16"), TorchBackend)
+    monkeypatch.setattr(libraries, "has_onnxruntime", lambda: False)
+    assert isinstance(make_backend(model, 1, "cpu", "fp32"), TorchBackend)
+    monkeypatch.setattr(libraries, "has_torch", lambda: False)
+    with pytest.raises(DeviceError, match="needs onnxruntime or PyTorch, which is not installed"):
+        make_backend(model, 1, "cpu", "fp32")
+    with pytest.raises(DeviceError, match="bf16 on the device cpu needs PyTorch"):
+        make_backend(model, 1, "cpu", "bf16")
+
+
+def test_a_gain_is_a_ratio_of_times():
+    def taking(seconds):
+        return lambda probe: time.sleep(seconds)
+
+    assert gain(taking(0.03), taking(0.01), np.zeros(1)) == pytest.approx(3, rel=0.5)
 
 
 @pytest.mark.skipif(not has_native_bf16(), reason="this CPU has no native bf16")
 def test_bf16_keeps_what_an_input_says_beyond_8_bits():
     """1 + 2⁻¹⁰ is 1 in bf16; were it rounded, a step of that size would be lost, and with it faint contrast."""
-    network = small_network.network()
+    model = small_network.model()
     flat = np.ones((1, 3, 27, 27), np.float32)
-    backend = TorchBackend(network, "cpu", "bf16")
+    backend = TorchBackend(model, "cpu", "bf16")
     assert np.abs(backend(flat + 2.0**-5) - backend(flat)).max() > 0
     stem = backend._folded.stems[0][0].float()
-    exact = TorchBackend(network, "cpu", "fp32")._folded.stems[0][0][:, :1]
+    exact = TorchBackend(model, "cpu", "fp32")._folded.stems[0][0][:, :1]
     np.testing.assert_allclose((stem[:, :1] + stem[:, 2:]).numpy(), exact.numpy(), rtol=2**-15)
 
 
@@ -51,7 +101,9 @@ def test_mixed_precision_agrees_better_than_bf16_throughout(network):
     images = small_network.images(1, 60, 60)
     expected = small_network.plain(network, images)
     batch = images.swapaxes(0, 1)
-    mixed, throughout = (agreement_db(expected, TorchBackend(network, "cpu", p)(batch)) for p in ("mixed", "bf16"))
+    mixed, throughout = (
+        agreement_db(expected, TorchBackend(small_network.model_with(network), "cpu", p)(batch)) for p in ("mixed", "bf16")
+    )
     assert mixed > throughout + 5
     assert mixed > 50
 
@@ -142,6 +194,14 @@ def test_auto_takes_what_there_is(monkeypatch):
     chosen = choose_device("auto")
     assert chosen.name == "cpu"
     assert "no cuda device found; no mps device found" in chosen.reason
+
+
+def test_without_torch_there_is_the_cpu(monkeypatch):
+    monkeypatch.setattr(device_module, "has_torch", lambda: False)
+    assert choose_device() == Device("cpu", "CPU: PyTorch, which a GPU needs, is not installed")
+    assert reduced_precisions(Device("cpu", ""))[0] == ()
+    with pytest.raises(DeviceError, match="cuda needs PyTorch, which is not installed"):
+        choose_device("cuda")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")

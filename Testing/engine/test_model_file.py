@@ -12,7 +12,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from ccdnn.errors import ModelError, OutputError
-from ccdnn.model.file import CARD_KEY, load_model, save_model
+from ccdnn.model.file import load_model
+from ccdnn.model.header import CARD_KEY
+from ccdnn.model.saving import save_model
 
 WIDTH = 4
 
@@ -83,7 +85,7 @@ def _negative_variance(tensors):
         (lambda p: _rewritten(p, card=small_study.card(branch_width=8).to_json()), "shape"),
         (lambda p: _rewritten(p, lambda t: t.pop("head.weight")), "head.weight are missing"),
         (lambda p: _rewritten(p, lambda t: t.update(extra=torch.ones(1))), "extra"),
-        (lambda p: _rewritten(p, lambda t: t.update({"head.bias": torch.ones(1, dtype=torch.int32)})), "int32"),
+        (lambda p: _rewritten(p, lambda t: t.update({"head.bias": torch.ones(1, dtype=torch.int32)})), "I32"),
         (lambda p: _rewritten(p, _fill(torch.nan)), "head.weight are not finite"),
         (lambda p: _rewritten(p, _negative_variance), "variances"),
     ],

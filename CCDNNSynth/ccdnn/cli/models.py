@@ -9,7 +9,6 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ccdnn.cli import console
-from ccdnn.model.architecture import receptive_radius
 from ccdnn.series import Role
 
 if TYPE_CHECKING:
@@ -91,8 +90,10 @@ def _show_card(name: str, as_json: bool) -> None:
 
 
 def _card_rows(card: ModelCard, sha256: str) -> Iterator[tuple[str, str]]:
+    from ccdnn.model.file import architecture_of
+
     yield "SHA-256", sha256
-    side = 2 * receptive_radius(card.fusion_dilations) + 1
+    side = 2 * architecture_of(card).receptive_radius + 1
     maps = f"{card.branch_width} maps per branch, {card.branch_width * len(card.contrasts)} in the fusion"
     yield "network", f"{card.architecture}, {maps}, window {side} × {side} pixels"
     for contrast in card.contrasts:

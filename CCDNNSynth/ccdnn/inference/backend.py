@@ -1,6 +1,6 @@
 """The interface between a model and the library that computes it.
 
-Everything above it (windows, batches, fallbacks) uses only NumPy, so a backend without torch can take its place.
+Everything above it (windows, batches, fallbacks) uses only NumPy. `ccdnn.inference.libraries` chooses the backend.
 """
 
 from __future__ import annotations
@@ -15,7 +15,13 @@ PRECISIONS = ("fp32", "fp16", "bf16", "mixed")
 
 
 class Backend(Protocol):
-    """A network prepared to run on one device in one precision."""
+    """A network prepared to run on one device in one precision.
+
+    Attributes:
+        library: that computes it, with its version, for log and provenance.
+    """
+
+    library: str
 
     def __call__(self, batch: np.ndarray) -> np.ndarray:
         """Synthesise a batch.

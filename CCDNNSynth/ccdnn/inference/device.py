@@ -1,13 +1,15 @@
-"""Chooses the device to run on and the precisions that make it faster, each with the reason."""
+"""Chooses the device to run on and the precisions that may make it faster, each with the reason.
+
+PyTorch, which only a GPU and 16-bit arithmetic need, is imported where it is asked about a device, and only if it is installed.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from ccdnn.errors import DeviceError
+from ccdnn.inference.libraries import GPU_HINT, has_torch
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,10 @@ def choose_device(requested: str = "auto") -> Device:
         raise DeviceError(f"The device {requested!r} is unknown; use auto, cpu, cuda, cuda:N or mps.")
     if kind == "cpu":
         return Device("cpu", "CPU, as requested")
+    if not has_torch():
+        if requested != "auto":
+            raise DeviceError(f"The device {requested} needs PyTorch, which is not installed; install it ({GPU_HINT}) or use cpu.")
+        return Device("cpu", "CPU: PyTorch, which a GPU needs, is not installed")
     obstacles = []
     for name in ("cuda", "mps") if requested == "auto" else (requested,):
         obstacle = _obstacle(name)
@@ -48,8 +54,10 @@ def choose_device(requested: str = "auto") -> Device:
 
 
 def reduced_precisions(device: Device) -> tuple[tuple[str, ...], str]:
-    """The precisions that make `device` faster, the fastest first, and why; empty if there are none."""
+    """The precisions that may make `device` faster, the fastest first, and why; empty if there are none."""
     if device.kind == "cpu":
+        if not has_torch():
+            return (), "the CPU's 16-bit precisions need PyTorch, which is not installed"
         if has_native_bf16():
             return ("bf16", "mixed"), "the CPU supports bf16 natively"
         return (), "the CPU does not support bf16 natively"
@@ -62,6 +70,8 @@ def has_native_bf16() -> bool:
     oneDNN also runs bf16 on a CPU with only AVX512, by conversion to float32, which is not faster. Its own check
     (`torch.ops.mkldnn._is_mkldnn_bf16_supported`) does not distinguish the two.
     """
+    import torch
+
     if not torch.backends.mkldnn.is_available():
         return False
     probes = [getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")]
@@ -69,6 +79,13 @@ def has_native_bf16() -> bool:
     if len(known) == len(probes):
         return any(probe() for probe in known)
     return _linux_cpu_has_bf16()
+
+
+def has_gpu_bf16() -> bool:
+    """Whether the CUDA device computes bf16."""
+    import torch
+
+    return torch.cuda.is_bf16_supported()
 
 
 def _linux_cpu_has_bf16() -> bool:
@@ -82,6 +99,8 @@ def _linux_cpu_has_bf16() -> bool:
 
 def _obstacle(name: str) -> str | None:
     """Why the device cannot be used, or None. An installed driver may still not work with this torch, so compute something."""
+    import torch
+
     kind, _, number = name.partition(":")
     if kind == "cuda":
         if not torch.cuda.is_available():
@@ -98,4 +117,6 @@ def _obstacle(name: str) -> str | None:
 
 
 def _title(name: str) -> str:
+    import torch
+
     return f"CUDA device {torch.cuda.get_device_name(name)}" if name.startswith("cuda") else "MPS device (Apple GPU)"

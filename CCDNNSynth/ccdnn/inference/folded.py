@@ -1,6 +1,5 @@
-"""CC-DNN for inference: computes the same as `ccdnn.model.network.CCDNN` in evaluation mode, in fewer and faster steps.
+"""The folded network in PyTorch, in few and fast steps.
 
-- Batch normalisation is folded into the convolution before it, in float64.
 - Additions and activations work in place, so a block writes no map twice.
 - In "mixed" precision the branches and the residual sums stay float32, and the fusion's convolutions use 16 bits. Rounding the
   sums after every block causes most of a trained network's deviation from float32.
@@ -11,16 +10,16 @@
 
 from __future__ import annotations
 
-import copy
-from typing import NamedTuple, cast
+from collections.abc import Sequence
+from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch import Tensor
 
 from ccdnn.model.architecture import LEAKY_SLOPE
-from ccdnn.model.network import CCDNN, ResidualBlock, SubHypothesis
+from ccdnn.model.folding import FoldedBlock, FoldedConvolution, FoldedNetwork
 
 # Rows the head converts to float32 at a time, to stay within the cache.
 HEAD_ROWS = 32
@@ -37,11 +36,13 @@ class _Convolution(NamedTuple):
         return F.conv2d(x, self.weight, self.bias, padding=self.dilation, dilation=self.dilation)
 
 
+_Block = tuple[_Convolution, _Convolution]
+
+
 class FoldedCCDNN:
-    """`network`, folded, on `device` in `dtype`.
+    """`network` on `device` in `dtype`.
 
     Args:
-        network: in evaluation mode; it is not modified.
         dtype: of the branches and of the residual sums.
         memory_format: of the feature maps; channels-last is fastest for 16-bit convolutions on CPUs and CUDA.
         fusion_dtype: of the fusion's convolutions; `dtype` if None.
@@ -49,19 +50,20 @@ class FoldedCCDNN:
 
     def __init__(
         self,
-        network: CCDNN,
+        network: FoldedNetwork,
         device: str,
         dtype: torch.dtype,
         memory_format: torch.memory_format,
         fusion_dtype: torch.dtype | None = None,
     ) -> None:
         self.device, self.dtype, self.memory_format = device, dtype, memory_format
-        network = copy.deepcopy(network).cpu().double().eval()
-        branches = [cast(nn.Sequential, branch) for branch in network.branches]
-        self.stems = [self._stem(cast(nn.Conv2d, branch[0]), cast(nn.BatchNorm2d, branch[1])) for branch in branches]
-        self.branches = [self._blocks(cast(SubHypothesis, branch[2]), dtype) for branch in branches]
+        self.stems = [self._stem(stem) for stem in network.stems]
+        self.branches = [self._blocks(blocks, dtype) for blocks in network.branches]
         self.fusion = self._blocks(network.fusion, fusion_dtype or dtype)
-        self.head = [p.detach().to(device, torch.float32) for p in network.head.parameters()]
+        self.head = (
+            torch.from_numpy(network.head_weight).to(device, torch.float32).reshape(1, -1, 1, 1),
+            torch.tensor([network.head_bias], device=device, dtype=torch.float32),
+        )
 
     @torch.inference_mode()
     def __call__(self, images: Tensor) -> Tensor:
@@ -80,33 +82,25 @@ class FoldedCCDNN:
         weight, bias = self.head
         return torch.cat([F.conv2d(rows.float(), weight, bias) for rows in fused.split(HEAD_ROWS, dim=2)], dim=2)
 
-    def _stem(self, convolution: nn.Conv2d, batch_norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-        fused = fuse_conv_bn_eval(convolution, batch_norm)
-        rounded = fused.weight.to(self.dtype)
-        remainder = (fused.weight - rounded).to(self.dtype)
-        weight = torch.cat([rounded, rounded, remainder], dim=1)
-        return self._on_device(weight, self.dtype), self._on_device(fused.bias, self.dtype)
+    def _stem(self, stem: FoldedConvolution) -> tuple[Tensor, Tensor]:
+        exact = torch.from_numpy(stem.weight)
+        rounded = exact.to(self.dtype)
+        remainder = (exact - rounded).to(self.dtype)
+        return self._on_device(torch.cat([rounded, rounded, remainder], dim=1), self.dtype), self._on_device(stem.bias, self.dtype)
 
-    def _blocks(self, part: SubHypothesis, dtype: torch.dtype) -> list[tuple[_Convolution, _Convolution]]:
-        blocks = []
-        for block in part.blocks:
-            first, first_norm, _, second, second_norm = cast(ResidualBlock, block).body
-            pairs = ((first, first_norm), (second, second_norm))
-            one, other = (self._convolution(cast(nn.Conv2d, c), cast(nn.BatchNorm2d, n), dtype) for c, n in pairs)
-            blocks.append((one, other))
-        return blocks
+    def _blocks(self, blocks: Sequence[FoldedBlock], dtype: torch.dtype) -> list[_Block]:
+        return [(self._convolution(first, dtype), self._convolution(second, dtype)) for first, second in blocks]
 
-    def _convolution(self, convolution: nn.Conv2d, batch_norm: nn.BatchNorm2d, dtype: torch.dtype) -> _Convolution:
-        fused = fuse_conv_bn_eval(convolution, batch_norm)
-        return _Convolution(self._on_device(fused.weight, dtype), self._on_device(fused.bias, dtype), convolution.dilation[0])
+    def _convolution(self, convolution: FoldedConvolution, dtype: torch.dtype) -> _Convolution:
+        weight, bias = (self._on_device(values, dtype) for values in (convolution.weight, convolution.bias))
+        return _Convolution(weight, bias, convolution.dilation)
 
-    def _on_device(self, parameter: Tensor | None, dtype: torch.dtype) -> Tensor:
-        assert parameter is not None  # what is fused has a bias
-        parameter = parameter.detach().to(self.device, dtype)
-        return parameter.contiguous(memory_format=self.memory_format) if parameter.ndim == 4 else parameter
+    def _on_device(self, values: np.ndarray | Tensor, dtype: torch.dtype) -> Tensor:
+        tensor = torch.as_tensor(values).to(self.device, dtype)
+        return tensor.contiguous(memory_format=self.memory_format) if tensor.ndim == 4 else tensor
 
 
-def _sub_hypothesis(x: Tensor, blocks: list[tuple[_Convolution, _Convolution]]) -> Tensor:
+def _sub_hypothesis(x: Tensor, blocks: Sequence[_Block]) -> Tensor:
     """H of Eq. 4 with R of Eq. 5. The sums have the precision of `x`, which is not modified."""
     y = x
     for first, second in blocks:

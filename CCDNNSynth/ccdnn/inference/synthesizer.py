@@ -6,13 +6,12 @@ from collections.abc import Callable
 from functools import lru_cache, partial
 
 import numpy as np
-import torch
 
 from ccdnn.errors import Cancelled, DeviceError, InputError, ModelError
+from ccdnn.inference import libraries
 from ccdnn.inference.backend import PRECISIONS, Backend, BackendFactory, is_out_of_memory
-from ccdnn.inference.device import Device, choose_device, reduced_precisions
-from ccdnn.inference.precision import LOWEST_AGREEMENT_DB, agrees, probe_of
-from ccdnn.inference.torch_backend import TorchBackend
+from ccdnn.inference.device import Device, choose_device, has_gpu_bf16, reduced_precisions
+from ccdnn.inference.precision import LOWEST_AGREEMENT_DB, agrees, gain, probe_of
 from ccdnn.inference.windows import Window, content_window, expand_template, template_shape
 from ccdnn.model.file import Model
 from ccdnn.normalisation import Normalisation
@@ -30,11 +29,12 @@ class Synthesizer:
     Args:
         model: as `load_model` gives it.
         device: see `choose_device`.
-        precision: "fp32", "fp16", "bf16" or "mixed" (see `PRECISIONS`), or "auto" for the fastest. A precision that does not agree
-            with float32 to 50 dB on a probe of the study is not used; the run is in float32 if none remains.
+        precision: "fp32", "fp16", "bf16" or "mixed" (see `PRECISIONS`), or "auto" for the fastest, which on a CPU is timed on a
+            probe of the study. A precision that does not agree with float32 to 50 dB on the probe is not used; the run is in
+            float32 if none remains.
         batch_size: slices at a time; None to choose by device.
-        threads: CPU threads for the whole process; None for torch's default.
-        make_backend: (device, precision) → `Backend`; torch by default.
+        threads: CPU threads; None for the library's default.
+        make_backend: (device, precision) → `Backend`; see `ccdnn.inference.libraries` for the default.
 
     Attributes:
         device, precision: those at the end of the last run ("cuda", "fp16").
@@ -55,17 +55,17 @@ class Synthesizer:
     ) -> None:
         if batch_size is not None and batch_size < 1:
             raise InputError(f"The batch size must be at least 1, not {batch_size}.")
-        if threads is not None:
-            if threads < 1:
-                raise InputError(f"The number of threads must be at least 1, not {threads}.")
-            torch.set_num_threads(threads)
+        if threads is not None and threads < 1:
+            raise InputError(f"The number of threads must be at least 1, not {threads}.")
         self.model = model
         self._requested_device = choose_device(device)
         self._precisions, self._precision_reason = _checked_precisions(precision, self._requested_device)
         self._requested_batch = batch_size
         self._background = np.float32(Normalisation.from_card(model.card.normalisation).background)
-        self._radius = model.network.receptive_radius
-        self._make_backend = lru_cache(maxsize=None)(make_backend or partial(TorchBackend, model.network))
+        self._radius = model.architecture.receptive_radius
+        self._make_backend = lru_cache(maxsize=None)(make_backend or partial(libraries.make_backend, model, threads))
+        self._time_precisions = precision == "auto" and self._requested_device.kind == "cpu"
+        self._gains: dict[str, float] = {}  # precision → how many times as fast as fp32 it is here
         self.device = self._requested_device.name
         self.precision = "fp32"
         self.reasons: list[str] = [self._requested_device.reason]
@@ -131,7 +131,7 @@ class Synthesizer:
 
     def _checked(self, contrasts: np.ndarray) -> np.ndarray:
         contrasts = np.asarray(contrasts, dtype=np.float32)
-        expected = self.model.network.contrasts
+        expected = self.model.architecture.contrasts
         if contrasts.ndim != 4 or contrasts.shape[0] != expected or 0 in contrasts.shape:
             raise InputError(
                 f"The model {self.model.card.name} needs {expected} contrasts of slices, rows and columns, "
@@ -149,6 +149,7 @@ class Synthesizer:
         self._largest_tile = self._tile = min(LONGEST_TILE, max(rows, columns))
         self._template: np.ndarray | None = None
         self._choose_precision(contrasts)
+        self.reasons.append(f"computed by {self._backend.library}")
         source = (min(side, self._tile + 2 * self._radius) for side in (rows, columns))
         self._batch = min(self._requested_batch or self._backend.batch_size(*source), slices)
 
@@ -168,13 +169,29 @@ class Synthesizer:
             except (RuntimeError, MemoryError) as error:
                 refused.append(f"{reduced} could not be tried ({str(error).splitlines()[0]})")
                 continue
-            if fits:
-                self.precision = reduced
-                why = "; ".join([self._precision_reason, *refused])
-                self.reasons.append(f"{reduced}: {why}; it agrees with fp32 to {agreement:.1f} dB on this study")
-                return
-            refused.append(f"{reduced} agrees with fp32 to only {agreement:.1f} dB on this study")
-        self.reasons.append(f"fp32: {'; '.join(refused)}; {LOWEST_AGREEMENT_DB:.0f} dB is required")
+            if not fits:
+                refused.append(
+                    f"{reduced} agrees with fp32 to only {agreement:.1f} dB on this study, {LOWEST_AGREEMENT_DB:.0f} dB is required"
+                )
+                continue
+            times = self._gain(reduced, probe)
+            if times is not None and times <= 1:
+                refused.append(f"{reduced} takes {1 / times:.1f} times as long as fp32 here")
+                continue
+            self.precision = reduced
+            faster = [] if times is None else [f"it is {times:.1f} times as fast as fp32 here"]
+            why = "; ".join([self._precision_reason, *refused, *faster])
+            self.reasons.append(f"{reduced}: {why}; it agrees with fp32 to {agreement:.1f} dB on this study")
+            return
+        self.reasons.append(f"fp32: {'; '.join(refused)}")
+
+    def _gain(self, reduced: str, probe: np.ndarray) -> float | None:
+        """How many times as fast as fp32 a precision is, measured once; None if that does not decide."""
+        if not self._time_precisions:
+            return None
+        if reduced not in self._gains:
+            self._gains[reduced] = gain(self._backend, self._make_backend(self.device, reduced), probe)
+        return self._gains[reduced]
 
     def _synthesise(self, contrasts: np.ndarray) -> np.ndarray:
         """Synthesise some slices, (contrast, slice, row, column) → (slice, row, column), only where there is content."""
@@ -199,7 +216,7 @@ class Synthesizer:
     def _empty_slice(self, rows: int, columns: int) -> np.ndarray:
         """The network's output for an empty slice."""
         if self._template is None:
-            shape = (1, self.model.network.contrasts, *template_shape(rows, columns, self._radius))
+            shape = (1, self.model.architecture.contrasts, *template_shape(rows, columns, self._radius))
             self._template = self._backend(np.full(shape, self._background, dtype=np.float32))[0]
         return expand_template(self._template, rows, columns)
 
@@ -239,7 +256,7 @@ def _checked_precisions(requested: str, device: Device) -> tuple[tuple[str, ...]
         return (), "as requested"
     if requested not in PRECISIONS:
         raise DeviceError(f"The precision {requested!r} is unknown; use auto, {', '.join(PRECISIONS)}.")
-    if requested in ("bf16", "mixed") and device.kind == "cuda" and torch.cuda.is_bf16_supported():
+    if requested in ("bf16", "mixed") and device.kind == "cuda" and has_gpu_bf16():
         return (requested,), "as requested"
     if requested not in reduced:
         raise DeviceError(f"The precision {requested} is not available on this {device.kind} ({reason}); use auto or fp32.")

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 
 from ccdnn.inference.folded import FoldedCCDNN
-from ccdnn.model.network import CCDNN
+from ccdnn.model.file import Model
+from ccdnn.model.folding import folded
 
 # The types of the branches and residual sums, and of the fusion's convolutions.
 _DTYPES = {
@@ -24,15 +25,23 @@ _LARGEST_BATCH = 16
 
 
 class TorchBackend:
-    """A `Backend` for `network` on `device` ("cpu", "cuda:0", "mps") in `precision`."""
+    """A `Backend` for `model` on `device` ("cpu", "cuda:0", "mps") in `precision`.
 
-    def __init__(self, network: CCDNN, device: str, precision: str) -> None:
+    Args:
+        threads: CPU threads of torch in the whole process; None for its default.
+    """
+
+    library = f"PyTorch {torch.__version__}"
+
+    def __init__(self, model: Model, device: str, precision: str, threads: int | None = None) -> None:
+        if threads is not None:
+            torch.set_num_threads(threads)
         dtype, fusion_dtype = _DTYPES[precision]
         # Channels-last does not make MPS faster, and some versions compute it wrongly.
         memory_format = torch.contiguous_format if device == "mps" else torch.channels_last
         self._device = device
-        self._folded = FoldedCCDNN(network, device, dtype, memory_format, fusion_dtype)
-        self._bytes_per_pixel = network.contrasts * network.branch_width * dtype.itemsize * _LIVE_MAPS
+        self._folded = FoldedCCDNN(folded(model.architecture, model.weights), device, dtype, memory_format, fusion_dtype)
+        self._bytes_per_pixel = model.architecture.fusion_width * dtype.itemsize * _LIVE_MAPS
 
     def __call__(self, batch: np.ndarray) -> np.ndarray:
         with self._full_float32():

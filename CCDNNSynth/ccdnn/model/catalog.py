@@ -69,7 +69,7 @@ def resolve_model(name_or_path: str | Path | None = None, folder: Path | None = 
     Raises:
         ModelError: there is no such model, or its file cannot be used (see `load_model`).
     """
-    # Imported here because Slicer lists models without torch in its own process.
+    # Imported here because Slicer lists models without loading them in its own process.
     from ccdnn.model.file import load_model
 
     if name_or_path is not None and (Path(name_or_path).suffix == ".safetensors" or is_file(Path(name_or_path))):

@@ -1,24 +1,14 @@
-"""CC-DNN, the pooling-free residual network of Kim et al., MRM 2020, section 2.5 and Figure 2.
-
-    Î_STIR = C₁¹( H_cat( concat( H_T1(I_T1), H_T2(I_T2), H_GRE(I_GRE) ) ) )                         (Eq. 4)
-    H(x)   = x + R(R(R(x)))
-    R(x)   = x + [conv3×3(c) · BN · σ · conv3×3(c) · BN](x),   c = number of maps of x              (Eq. 5)
-
-Each branch begins with a 3×3 stem that maps one contrast to `branch_width` feature maps; σ is LeakyReLU(0.1). Batch normalisation
-follows every convolution but the last, with the authors' Keras constants (eps 1e-3, momentum 0.99).
-
-The receptive field of the paper's network is 27 × 27 pixels. Dilated convolutions in the fusion H_cat can widen it with the same
-number of weights and operations. Dilations of 1 throughout give the paper's network.
-"""
+"""CC-DNN in PyTorch, for training; `ccdnn.model.architecture` describes its layers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ccdnn.model.architecture import BATCH_NORM_EPS, LEAKY_SLOPE, UNDILATED, Dilations, receptive_radius
+from ccdnn.model.architecture import BATCH_NORM_EPS, LEAKY_SLOPE, UNDILATED, Architecture, Dilations
 
 BATCH_NORM_MOMENTUM = 0.01  # PyTorch weighs the new value, Keras the old one: 1 − 0.99
 
@@ -80,11 +70,19 @@ class CCDNN(nn.Module):
     @property
     def receptive_radius(self) -> int:
         """How many pixels away an input can affect an output pixel."""
-        return receptive_radius(self.fusion_dilations)
+        return Architecture(self.branch_width, self.contrasts, self.fusion_dilations).receptive_radius
 
     def forward(self, images: Tensor) -> Tensor:
         features = [branch(images[:, c : c + 1]) for c, branch in enumerate(self.branches)]
         return self.head(self.fusion(torch.cat(features, dim=1)))
+
+
+def network_with(architecture: Architecture, weights: Mapping[str, np.ndarray]) -> CCDNN:
+    """The network with the `weights` of a model file, in evaluation mode on the CPU."""
+    network = CCDNN(architecture.branch_width, architecture.contrasts, architecture.fusion_dilations)
+    # Only the counters of batch normalisation are missing from a model file.
+    network.load_state_dict({name: torch.from_numpy(values) for name, values in weights.items()}, strict=False)
+    return network.eval().requires_grad_(False)
 
 
 def _initialise_as_keras(module: nn.Module) -> None:

@@ -13,7 +13,8 @@ import torch
 from ccdnn.errors import InputError, ModelError
 from ccdnn.model.card import MeasuredResult, ModelCard
 from ccdnn.model.catalog import CATALOG_NAME
-from ccdnn.model.file import load_model, save_model
+from ccdnn.model.file import load_model
+from ccdnn.model.saving import save_model
 from ccdnn.writing import write_text
 from ccdnn_training.code_version import code_version
 from ccdnn_training.data.cache import SliceCache
@@ -83,7 +84,12 @@ def bundle(model: Path, name: str, title: str) -> None:
     """List `model` in the `models.json` next to it, or update its hash there; the first model listed is the default."""
     catalog = model.parent / CATALOG_NAME
     rows = json.loads(catalog.read_text(encoding="utf-8"))["models"] if catalog.exists() else []
-    row = {"id": name, "title": title, "file": model.name, "sha256": hashlib.sha256(model.read_bytes()).hexdigest()}
+    row: dict[str, str | bool] = {
+        "id": name,
+        "title": title,
+        "file": model.name,
+        "sha256": hashlib.sha256(model.read_bytes()).hexdigest(),
+    }
     others = [other for other in rows if other["id"] != name]
     row["default"] = not any(other["default"] for other in others)
     write_text(json.dumps({"models": [*others, row]}, indent=2) + "\n", catalog)

@@ -36,7 +36,7 @@ def measure_beyond_window(options: argparse.Namespace) -> int:
     subjects = cache.part("test")
     with progress("test subjects") as on_subject:
         images = predictions(model, subjects, jobs=options.jobs, on_subject=on_subject)
-    window = 2 * model.network.receptive_radius + 1
+    window = 2 * model.architecture.receptive_radius + 1
     table = correction_tables(score_corrections(f"{model.card.name} {model.card.version}", images, subjects, window))
     if options.output:
         about = (
