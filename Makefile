@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-# The CPU build suffices for everything here. To use a GPU, choose another build: make demo TORCH="torch==2.13.0+cu130"
+# PyTorch is for training and its tests, and for a GPU; the CPU build suffices here. For a GPU: make test TORCH="torch==2.13.0+cu130"
 TORCH ?= torch==2.13.0
 SLICER ?=
 # Number of test processes. The tests of one file share a process.
@@ -26,22 +26,21 @@ $(BIN)/python: | check-system
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) install --quiet --upgrade pip
 
-# Installs exactly what `requirements` lists, and checks each hash. Torch is installed separately: as a dependency, pip would choose
-# the newest build with all of CUDA.
+# Installs exactly what `requirements` lists, and checks each hash.
 INSTALL_LOCKED := $(PIP) install --quiet --require-hashes --no-deps --requirement
 INSTALL_PROJECT := $(PIP) install --quiet --no-deps --no-build-isolation --editable .
 
 $(VENV)/.engine: pyproject.toml requirements/demo.txt | $(BIN)/python
 	@echo "Installing the dependencies of ccdnn"
 	@$(INSTALL_LOCKED) requirements/demo.txt
-	@echo "Installing $(TORCH) (the largest download, needed only once)"
-	@$(PIP) install --quiet "$(TORCH)"
 	@$(INSTALL_PROJECT)
 	@touch $@
 
 $(VENV)/.development: $(VENV)/.engine requirements/development.txt
 	@echo "Installing the dependencies of the training package, the test tools and the stand-in for Slicer"
 	@$(INSTALL_LOCKED) requirements/development.txt
+	@echo "Installing $(TORCH) (the largest download, needed only once)"
+	@$(PIP) install --quiet "$(TORCH)"  # separately: as a dependency, pip would choose the newest build with all of CUDA
 	@touch $@
 
 demo: $(VENV)/.engine  ## run the bundled model on the bundled sample study, into demo/
@@ -53,7 +52,7 @@ test: $(VENV)/.development  ## run the tests, up to 15 minutes on two cores
 test-all: $(VENV)/.development  ## run all tests, including the slow ones
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
 
-lint: $(VENV)/.development  ## check the code and its formatting with ruff, and the types of the engine
+lint: $(VENV)/.development  ## check the code and its formatting with ruff, and the types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -74,11 +73,11 @@ build/tools/bin/uv: | check-system
 	@build/tools/bin/python -m pip install --quiet uv cyclonedx-bom
 
 COMPILE := build/tools/bin/uv pip compile --quiet --upgrade --universal --python-version 3.10 --generate-hashes \
-	--excludes requirements/excluded.txt --custom-compile-command "make lock" pyproject.toml requirements/torch.in
+	--excludes requirements/excluded.txt --custom-compile-command "make lock" pyproject.toml requirements/install.in
 
 lock: build/tools/bin/uv  ## update requirements/ to the newest versions, with their hashes
 	$(COMPILE) --extra pictures --output-file requirements/demo.txt
-	$(COMPILE) --constraint requirements/demo.txt --extra pictures --extra training --extra test --extra host --output-file requirements/development.txt
+	$(COMPILE) requirements/torch.in --constraint requirements/demo.txt --extra pictures --extra training --extra test --extra host --output-file requirements/development.txt
 
 sbom: $(VENV)/.engine build/tools/bin/uv  ## list the installed packages, versions and licences in build/sbom.cdx.json
 	build/tools/bin/cyclonedx-py environment $(BIN)/python --pyproject pyproject.toml --output-reproducible --output-file build/sbom.cdx.json
