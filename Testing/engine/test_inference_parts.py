@@ -1,6 +1,7 @@
 """The parts of inference on their own: the folded network, windows, the agreement check, the choice of a device."""
 
 import math
+import re
 import time
 
 import numpy as np
@@ -66,10 +67,10 @@ def test_fp32_on_a_cpu_is_for_onnxruntime_and_the_rest_for_torch(monkeypatch):
     assert isinstance(make_backend(model, 1, "cpu", "bf16"), TorchBackend)
     monkeypatch.setattr(libraries, "has_onnxruntime", lambda: False)
     assert isinstance(make_backend(model, 1, "cpu", "fp32"), TorchBackend)
-    monkeypatch.setattr(libraries, "has_torch", lambda: False)
-    with pytest.raises(DeviceError, match="needs onnxruntime or PyTorch, which is not installed"):
+    monkeypatch.setattr(libraries, "torch_obstacle", lambda: "PyTorch is not installed")
+    with pytest.raises(DeviceError, match="fp32 on the device cpu: onnxruntime is not installed, and PyTorch is not installed"):
         make_backend(model, 1, "cpu", "fp32")
-    with pytest.raises(DeviceError, match="bf16 on the device cpu needs PyTorch"):
+    with pytest.raises(DeviceError, match="bf16 on the device cpu: PyTorch is not installed"):
         make_backend(model, 1, "cpu", "bf16")
 
 
@@ -197,10 +198,30 @@ def test_auto_takes_what_there_is(monkeypatch):
 
 
 def test_without_torch_there_is_the_cpu(monkeypatch):
-    monkeypatch.setattr(device_module, "has_torch", lambda: False)
-    assert choose_device() == Device("cpu", "CPU: PyTorch, which a GPU needs, is not installed")
+    monkeypatch.setattr(device_module, "torch_obstacle", lambda: "PyTorch is not installed")
+    assert choose_device() == Device("cpu", "CPU: PyTorch is not installed, which a GPU needs")
     assert reduced_precisions(Device("cpu", ""))[0] == ()
-    with pytest.raises(DeviceError, match="cuda needs PyTorch, which is not installed"):
+    with pytest.raises(DeviceError, match="cuda cannot be used: PyTorch is not installed, which a GPU needs"):
+        choose_device("cuda")
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (
+            OSError("[WinError 126] c10.dll"),
+            r"PyTorch is installed but cannot be loaded \(\[WinError 126\] c10.dll\); reinstall it",
+        ),
+        (ImportError("libcudart.so.12: no such file\nmore"), r"cannot be loaded \(libcudart.so.12: no such file\); reinstall it"),
+    ],
+)
+def test_a_broken_torch_leaves_the_cpu(monkeypatch, error, expected):
+    def refuse(name):
+        raise error
+
+    monkeypatch.setattr(libraries.importlib, "import_module", refuse)
+    assert re.search(expected, choose_device().reason)
+    with pytest.raises(DeviceError, match=expected):
         choose_device("cuda")
 
 

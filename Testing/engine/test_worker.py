@@ -17,6 +17,7 @@ from worker_client import ENGINE_ROOT, WorkerClient, read_output, running, synth
 
 import ccdnn
 from ccdnn.cli.main import main
+from ccdnn.errors import DeviceError
 from ccdnn.series import Protocol, Role
 from ccdnn.volume import Volume
 from ccdnn.worker.protocol import PROTOCOL_VERSION, ArrayFile, Cancel, Hello, ModelChoice, Shutdown
@@ -90,10 +91,10 @@ def test_an_input_that_the_model_needs_may_not(worker, study, model, tmp_path):
     assert "needs a GRE series" in error["text"]
 
 
-def test_hello_loads_torch_and_tells_the_device(worker):
+def test_hello_tells_the_device_and_the_library(worker):
     result = worker.answer(Hello("hi"))[-1]
     assert (result["event"], result["id"], result["engine"]) == ("result", "hi", ccdnn.__version__)
-    assert result["torch"]
+    assert result["library"].split()[0] in ("onnxruntime", "PyTorch")
     assert result["device"].partition(":")[0] in ("cpu", "cuda", "mps")
 
 
@@ -418,20 +419,33 @@ def test_client_of_another_version_is_told(worker):
     assert "reinstall the extension" in error["text"]
 
 
-def test_missing_torch_is_told_apart(study, model, tmp_path):
+def test_without_torch_the_cpu_computes(study, model, tmp_path):
     with running(patched("import sys; sys.modules['torch'] = None")) as client:
-        assert client.answer(Hello(1))[-1]["kind"] == "torch_missing"
-        assert client.answer(synthesis(2, study, model, tmp_path))[-1]["kind"] == "torch_missing"
+        hello = client.answer(Hello(1))[-1]
+        assert (hello["device"], hello["library"].split()[0]) == ("cpu", "onnxruntime")
+        assert "PyTorch is not installed" in hello["reason"]
+        result = client.answer(synthesis(2, study, model, tmp_path))[-1]
+        assert (result["event"], result["device"], result["precision"]) == ("result", "cpu", "fp32")
+        refused = client.answer(synthesis(3, study, model, tmp_path, device="cuda"))[-1]
+        assert (refused["kind"], refused["exit_code"]) == ("device", DeviceError.exit_code)
+        assert "PyTorch is not installed" in refused["text"]
+
+
+def test_without_any_library_it_is_said(study, model, tmp_path):
+    with running(patched("import sys; sys.modules['torch'] = sys.modules['onnxruntime'] = None")) as client:
+        error = client.answer(synthesis(1, study, model, tmp_path))[-1]
+        assert error["kind"] == "device"
+        assert "onnxruntime is not installed, and PyTorch is not installed" in error["text"]
 
 
 @pytest.mark.parametrize("failure", ["ImportError('libc10 is missing')", "OSError('[WinError 126] c10.dll')"])
-def test_broken_torch_is_told_apart(tmp_path, failure):
+def test_a_broken_torch_leaves_the_cpu(tmp_path, failure):
     (tmp_path / "torch").mkdir()
     (tmp_path / "torch" / "__init__.py").write_text(f"raise {failure}\n")
     with running(PYTHONPATH=str(tmp_path)) as client:
-        error = client.answer(Hello(1))[-1]
-        assert error["kind"] == "torch_broken"
-        assert "c10" in error["text"]
+        hello = client.answer(Hello(1))[-1]
+        assert hello["device"] == "cpu"
+        assert "cannot be loaded" in hello["reason"] and "c10" in hello["reason"]
 
 
 def test_another_missing_package_is_named(study, model, tmp_path):

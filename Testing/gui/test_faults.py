@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import nullcontext
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -107,10 +109,35 @@ def test_worker_that_prints_and_dies(ready):
     assert "out of luck" in ready.synthesis.ui.logText.plainText
 
 
-def test_torch_missing(ready, monkeypatch):
+@pytest.mark.parametrize(("agrees", "installed"), [(True, True), (False, False)])
+def test_the_first_run_asks_for_the_small_packages_and_says_their_size(ready, monkeypatch, agrees, installed):
     from CCDNNSynthLib import Packages
+    from CCDNNSynthLib.Parameters import Device
+
+    asked, ensured = [], []
+    packaging = ModuleType("slicer.packaging")
+    packaging.load_requirements = lambda path: Path(path).read_text(encoding="utf-8").split()
+    packaging.pip_check = lambda requirements: False
+    packaging.pip_ensure = lambda requirements, **settings: ensured.append((requirements, settings))
+    monkeypatch.setitem(sys.modules, "slicer.packaging", packaging)
+    monkeypatch.setattr(slicer.app, "testingEnabled", lambda: False)
+    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda text, **_: asked.append(text) or agrees)
+    monkeypatch.setattr(Packages, "_ensureTorch", lambda: pytest.fail("a CPU needs no PyTorch"))
+    path = Path(__file__).parents[2] / "CCDNNSynth" / "Resources" / "requirements.txt"
+    for device in (Device.AUTO, Device.CPU):
+        with nullcontext() if agrees else pytest.raises(Packages.PackagesMissing, match="press Apply again"):
+            Packages.ensurePackages(str(path), device)
+    assert len(asked) == 2 and all("onnxruntime" in text and "30 MB" in text for text in asked)
+    assert bool(ensured) is installed
+    assert all("onnxruntime>=1.17" in requirements and not settings["prompt_install"] for requirements, settings in ensured)
+
+
+def test_a_gpu_needs_torch(ready, monkeypatch):
+    from CCDNNSynthLib import Packages
+    from CCDNNSynthLib.Parameters import Device
 
     monkeypatch.setattr(Packages, "find_spec", lambda name: None)
+    ready.logic.getParameterNode().device = Device.CUDA
     before = scene.snapshot()
     slicer_host.click(ready.synthesis.ui.applyButton)
     assert_failed(ready, "install the PyTorch extension", before)

@@ -61,6 +61,6 @@ while True:
     if request["request"] == "shutdown":
         break
     if request["request"] == "hello":
-        say("result", request["id"], device="cpu", engine="test", python="3", torch="none", reason="a test")
+        say("result", request["id"], device="cpu", engine="test", python="3", library="none", reason="a test")
     else:
         synthesize(request)

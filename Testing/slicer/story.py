@@ -52,7 +52,7 @@ class Story(unittest.TestCase):
         self.logic, self.ui = self.widget.logic, self.widget.synthesis.ui
         self.logic.worker.stop()
         self.ensurePackages = self.logic.ensurePackages
-        self.logic.ensurePackages = lambda path: None
+        self.logic.ensurePackages = lambda path, device: None
         self.useWorker()
         writeCard(self.folder / "simple.safetensors")
         self.widget.inputs.onSampleLink()

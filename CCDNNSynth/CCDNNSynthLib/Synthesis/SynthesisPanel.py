@@ -160,7 +160,7 @@ class SynthesisPanel(Panel):
         self.ui.logText.clear()
         try:
             job = self._job(preview)
-            self._logic.ensurePackages(self._requirementsPath)
+            self._logic.ensurePackages(self._requirementsPath, self._parameterNode.device)
             self._logic.start(job, self)
         except (CcdnnError, PackagesMissing) as error:
             self._tell("error", str(error))

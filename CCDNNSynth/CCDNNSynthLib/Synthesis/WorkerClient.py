@@ -20,7 +20,7 @@ from ccdnn.worker.protocol import Cancel, Hello, Shutdown, encode
 KEPT_STDERR = 4000
 LAST_EVENTS = ("result", "cancelled", "error")
 # Errors after which a new process is safer: the device failed, or packages may be installed before the next run.
-ENDING_ERRORS = ("device", "torch_missing", "torch_broken", "package_missing", "version")
+ENDING_ERRORS = ("device", "package_missing", "version")
 
 
 class WorkerUnavailable(RuntimeError):
@@ -211,8 +211,8 @@ class WorkerClient:
         if event["event"] == "result":
             self.device = event["device"]
             self._onLog(
-                _("Worker: ccdnn {engine}, Python {python}, PyTorch {torch}, {reason}").format(
-                    **{key: event[key] for key in ("engine", "python", "torch", "reason")}
+                _("Worker: ccdnn {engine}, Python {python}, {library}, {reason}").format(
+                    **{key: event[key] for key in ("engine", "python", "library", "reason")}
                 )
             )
 

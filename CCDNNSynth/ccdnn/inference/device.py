@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ccdnn.errors import DeviceError
-from ccdnn.inference.libraries import GPU_HINT, has_torch
+from ccdnn.inference.libraries import torch_obstacle
 
 
 @dataclass(frozen=True)
@@ -38,16 +38,15 @@ def choose_device(requested: str = "auto") -> Device:
         raise DeviceError(f"The device {requested!r} is unknown; use auto, cpu, cuda, cuda:N or mps.")
     if kind == "cpu":
         return Device("cpu", "CPU, as requested")
-    if not has_torch():
-        if requested != "auto":
-            raise DeviceError(f"The device {requested} needs PyTorch, which is not installed; install it ({GPU_HINT}) or use cpu.")
-        return Device("cpu", "CPU: PyTorch, which a GPU needs, is not installed")
     obstacles = []
-    for name in ("cuda", "mps") if requested == "auto" else (requested,):
-        obstacle = _obstacle(name)
-        if obstacle is None:
-            return Device(name, f"{_title(name)}{'' if requested == 'auto' else ', as requested'}")
-        obstacles.append(obstacle)
+    if without_torch := torch_obstacle():
+        obstacles.append(f"{without_torch}, which a GPU needs")
+    else:
+        for name in ("cuda", "mps") if requested == "auto" else (requested,):
+            obstacle = _obstacle(name)
+            if obstacle is None:
+                return Device(name, f"{_title(name)}{'' if requested == 'auto' else ', as requested'}")
+            obstacles.append(obstacle)
     if requested != "auto":
         raise DeviceError(f"The device {requested} cannot be used: {obstacles[0]}. Use auto or cpu.")
     return Device("cpu", f"CPU: {'; '.join(obstacles)}")
@@ -56,8 +55,8 @@ def choose_device(requested: str = "auto") -> Device:
 def reduced_precisions(device: Device) -> tuple[tuple[str, ...], str]:
     """The precisions that may make `device` faster, the fastest first, and why; empty if there are none."""
     if device.kind == "cpu":
-        if not has_torch():
-            return (), "the CPU's 16-bit precisions need PyTorch, which is not installed"
+        if obstacle := torch_obstacle():
+            return (), f"16-bit arithmetic on a CPU needs PyTorch, but {obstacle}"
         if has_native_bf16():
             return ("bf16", "mixed"), "the CPU supports bf16 natively"
         return (), "the CPU does not support bf16 natively"

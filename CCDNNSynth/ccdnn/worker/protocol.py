@@ -4,9 +4,10 @@ Needs neither torch nor SimpleITK, so that the client (Slicer's own process) may
 
 Requests (`"request"` names the kind, `"id"` is a string or integer chosen by the client and returned in its events)
 
-    {"request": "hello", "id": 1, "protocol": 1}
-        Checks the versions and loads PyTorch, which takes seconds the first time.
-        → result {"protocol", "engine", "python", "torch", "device", "reason"}: the device that "auto" selects, and why
+    {"request": "hello", "id": 1, "protocol": 2}
+        Checks the versions and the devices; if PyTorch is installed it is loaded, which takes seconds the first time.
+        → result {"protocol", "engine", "python", "library", "device", "reason"}: the device that "auto" selects, why, and
+          the library that computes on it
     {"request": "synthesize", "id": 2, "inputs": {"t1": ARRAY, "t2": ARRAY, "gre": ARRAY}, "reference": "t1" | GRID,
      "model": MODEL, "device": "auto", "precision": "auto", "force": false, "slices": [first, stop] | null, "output": PATH}
         → log, progress and slice events, then exactly one of result, cancelled, error
@@ -31,7 +32,7 @@ Requests that arrive during a run are queued, except cancel and shutdown.
 
 Events (`"event"` names the kind, `"id"` is the request's, null if there is none)
 
-    {"event": "ready", "id": null, "protocol": 1, "engine": "0.1.0", "python": "3.12.3", "pid": 4711}   once, before all others
+    {"event": "ready", "id": null, "protocol": 2, "engine": "0.1.0", "python": "3.12.3", "pid": 4711}   once, before all others
     {"event": "log", "id", "level": "info" | "note" | "warning" | "debug", "text"}     note and warning are sentences for the user,
                                         info describes what is being done, debug is a traceback
     {"event": "progress", "id", "done", "total"}                 slices; the first, with done 0, when the network starts
@@ -44,9 +45,9 @@ Events (`"event"` names the kind, `"id"` is the request's, null if there is none
     {"event": "error", "id", "kind", "text", "exit_code"}        `text` is a sentence for the user. The worker keeps running.
 
 Kinds of errors: `input`, `model`, `output` (`ccdnn.errors`); `device`: likewise, and a new worker is then safer, because
-a GPU that failed once stays unusable in this process; `torch_missing`, `torch_broken` (installed but cannot be loaded),
-`package_missing`; `protocol`: an invalid request; `version`: the client uses another version; `bug`: anything else,
-with its traceback in a log event. No event contains patient data, provided that the names in the request contain none.
+a GPU that failed once stays unusable in this process; `package_missing`; `protocol`: an invalid request; `version`: the client
+uses another version; `bug`: anything else, with its traceback in a log event. No event contains patient data, provided that the
+names in the request contain none.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ from ccdnn.errors import CcdnnError
 from ccdnn.patient import Patient
 from ccdnn.series import Protocol, Role, Technique
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 
 # The voxel types that scanners and image-processing programs store, by their NumPy names.
 DTYPES = ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64")

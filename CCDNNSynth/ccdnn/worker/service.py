@@ -1,5 +1,5 @@
-"""How the worker handles requests. torch and the engine are loaded with the first one, so that the process itself starts
-immediately; the model stays loaded for the next one."""
+"""How the worker handles requests. The engine is loaded with the first one, so that the process itself starts immediately; the
+model stays loaded for the next one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import platform
 import sys
 import traceback
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,23 +80,22 @@ class Service:
                 f"The worker uses version {PROTOCOL_VERSION} of the protocol but its client uses version {request.protocol}; "
                 "they come from different installations: reinstall the extension.",
             )
-        self._load_torch(request.id)
-        import torch
-
+        self._announce_torch(request.id, "auto")
         from ccdnn.inference.device import choose_device
+        from ccdnn.inference.libraries import library_of
 
         device = choose_device()
         return {
             "protocol": PROTOCOL_VERSION,
             "engine": __version__,
             "python": platform.python_version(),
-            "torch": torch.__version__,
+            "library": library_of(device.name),
             "device": device.name,
             "reason": device.reason,
         }
 
     def _synthesize(self, request: Synthesize, cancelled: Callable[[], bool]) -> dict[str, Any]:
-        self._load_torch(request.id)
+        self._announce_torch(request.id, request.device)
         from ccdnn.synthesis import synthesize
 
         _stop_if(cancelled)
@@ -153,18 +153,11 @@ class Service:
             "seconds": dict(result.seconds),
         }
 
-    def _load_torch(self, request_id: Id) -> None:
-        if sys.modules.get("torch") is not None:
-            return
-        self._emit("log", request_id, level="info", text="Loading PyTorch")
-        importlib.invalidate_caches()  # it may have been installed since this process started
-        try:
-            importlib.import_module("torch")
-        except (ImportError, OSError) as error:  # OSError: Windows cannot load one of its libraries
-            if isinstance(error, ModuleNotFoundError) and error.name == "torch":
-                raise SetupError("torch_missing", "PyTorch is not installed.") from None
-            reason = str(error).splitlines()[0]
-            raise SetupError("torch_broken", f"PyTorch is installed but cannot be loaded ({reason}); reinstall it.") from error
+    def _announce_torch(self, request_id: Id, device: str) -> None:
+        """Say that PyTorch is about to be loaded, which takes seconds, if it is."""
+        importlib.invalidate_caches()  # packages may have been installed since this process started
+        if device != "cpu" and "torch" not in sys.modules and find_spec("torch") is not None:
+            self._emit("log", request_id, level="info", text="Loading PyTorch")
 
     def _synthesizer(self, request: Synthesize) -> Synthesizer:
         """The one of the last run if model, file, device and precision are the same."""
