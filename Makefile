@@ -77,7 +77,7 @@ COMPILE := build/tools/bin/uv pip compile --quiet --upgrade --universal --python
 
 lock: build/tools/bin/uv  ## update requirements/ to the newest versions, with their hashes
 	$(COMPILE) --extra pictures --output-file requirements/demo.txt
-	$(COMPILE) requirements/torch.in --constraint requirements/demo.txt --extra pictures --extra training --extra test --extra host --output-file requirements/development.txt
+	$(COMPILE) requirements/torch.in --constraint requirements/demo.txt --extra pictures --extra cohort --extra training --extra test --extra host --output-file requirements/development.txt
 
 sbom: $(VENV)/.engine build/tools/bin/uv  ## list the installed packages, versions and licences in build/sbom.cdx.json
 	build/tools/bin/cyclonedx-py environment $(BIN)/python --pyproject pyproject.toml --output-reproducible --output-file build/sbom.cdx.json

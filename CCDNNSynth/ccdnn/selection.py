@@ -67,6 +67,11 @@ class Selector:
         """
         return next((role for role in series if role.value == text), None) or self.one(text)
 
+    def row_of(self, series: Series) -> str:
+        """The row that `ccdnn inspect` prints for the series; "" if it is the only one at its path."""
+        studies = (study.series for study in self._found.values() if len(study.series) > 1)
+        return next((str(found.index(series) + 1) for found in studies if series in found), "")
+
     @property
     def used_files(self) -> list[Path]:
         """All files of the requested series."""

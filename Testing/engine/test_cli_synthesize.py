@@ -301,11 +301,21 @@ def test_bundled_model_with_another_hash_is_refused(run, study, out, tmp_path, m
 
 
 def test_device_that_is_not_there_has_its_own_exit_code(study, out, model, capsys):
-    assert main(["synthesize", str(study), "-o", str(out), "--model", str(model), "--device", "abacus"]) == 6
+    assert main(["synthesize", str(study), "-o", str(out), "--model", str(model), "--device", "cuda:77"]) == 6
     assert _is_one_sentence(capsys.readouterr().err)
 
 
-@pytest.mark.parametrize("arguments", [[], ["synthesize"], ["synthesize", "x", "-o", "y.nrrd", "--batch", "0"], ["frobnicate"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["synthesize"],
+        ["synthesize", "x", "-o", "y.nrrd", "--batch", "0"],
+        ["frobnicate"],
+        ["synthesize", "x", "-o", "y.nrrd", "--device", "abacus"],
+        ["synthesize", "x", "-o", "y.nrrd", "--precision", "fp64"],
+    ],
+)
 def test_wrong_arguments_exit_with_2(arguments, capsys):
     with pytest.raises(SystemExit) as stopped:
         main(arguments)

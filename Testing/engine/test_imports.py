@@ -115,6 +115,7 @@ def test_engine_depends_only_on_what_it_declares(module):
     declared |= {"torch"} if module in WITH_TORCH else set()
     declared |= {"onnxruntime"} if module == "ccdnn.inference.onnx_backend" else set()
     declared |= {"google"} if module == "ccdnn.inference.onnx_graph" else set()
+    declared |= {"dask", "distributed"} if module == "ccdnn.cohort.run" else set()
     declared |= {"isal"} if module == "ccdnn.formats.payload" else set()
     declared |= {"ccdnn_resources"}  # the bundled data of the wheel, no code
     assert top_level(ENGINE[module]) - set(sys.stdlib_module_names) <= declared

@@ -1,18 +1,23 @@
-"""`ccdnn synthesize`: three MR volumes in, a synthetic STIR volume out."""
+"""`ccdnn synthesize`: MR volumes of a knee in, a synthetic STIR volume out; of one study, or of each of many."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ccdnn.cli import console
-from ccdnn.files import check_writable, write_volume
-from ccdnn.selection import Selector
+from ccdnn.errors import InputError, OutputError
+from ccdnn.files import WRITERS
+from ccdnn.inference.backend import PRECISIONS
+from ccdnn.model.catalog import resolve_model
 from ccdnn.series import Role, Series
-from ccdnn.writing import require_no_input
+from ccdnn.study_synthesis import DICOM, INPUT_ROLES, StudyChoice, check_output, synthesize_study, write_result
+from ccdnn.writing import suffix_of
 
 if TYPE_CHECKING:
     from ccdnn.inference.synthesizer import Synthesizer
@@ -21,7 +26,6 @@ if TYPE_CHECKING:
 
 # Maximum of --threads and --batch; a larger number is a typing error.
 MOST_THREADS = 1024
-INPUT_ROLES = (Role.T1, Role.T2, Role.GRE)
 
 _EPILOG = """\
 SERIES is a file, a folder that contains one series, FOLDER::ROW, or a ROW of the STUDY, with row numbers from `ccdnn inspect`.
@@ -31,7 +35,11 @@ examples:
   ccdnn synthesize --t1 t1.nii.gz --t2 t2.nii.gz --gre gre.nii.gz -o stir.nii.gz
   ccdnn synthesize study/ --t2 2 --gre 5 -o stir.nrrd     T1 found in the study, rows 2 and 5 for the others
   ccdnn synthesize study/ --gre none -o stir.nrrd         without the GRE, even if the study has one
+  ccdnn synthesize study/ --format dicom -o stir          a DICOM series of the same study
+  ccdnn synthesize --each studies/ -o results --jobs 4    one study per subfolder, or per row of a CSV file: columns study, folder,
+                                                          t1, t2, gre, reference; results, records and summary.csv in results/
 
+With --each, a study that fails is listed in the summary and the others go on; run the same command again to do what is left.
 An existing OUT is replaced only once the new one is complete. Inputs are never overwritten.
 """
 
@@ -47,7 +55,24 @@ def add_parser(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("study", nargs="?", type=Path, metavar="STUDY", help="folder or file to search for the series")
-    parser.add_argument("-o", "--output", required=True, type=Path, metavar="OUT", help="file to write: .nrrd, .nii, .nii.gz, .mha")
+    parser.add_argument(
+        "-o",
+        "--output",
+        required=True,
+        type=Path,
+        metavar="OUT",
+        help="file to write (.nrrd, .nii, .nii.gz, .mha), or a folder",
+    )
+    parser.add_argument(
+        "--format",
+        choices=[*(suffix.removeprefix(".") for suffix in WRITERS), DICOM],
+        help="what to write; dicom makes a series of the study of the reference, in the folder OUT (default: by the suffix of OUT, "
+        "with --each nrrd)",
+    )
+    many = parser.add_argument_group("many studies")
+    many.add_argument("--each", type=Path, metavar="STUDIES", help="folder with a subfolder for each study, or a CSV file")
+    many.add_argument("--jobs", type=_positive, default=1, metavar="N", help="studies at a time, each in a process (default: 1)")
+    many.add_argument("--scheduler", metavar="ADDRESS", help="a running Dask scheduler that computes, such as tcp://host:8786")
     for role in INPUT_ROLES:
         parser.add_argument(
             f"--{role.value}", metavar="SERIES|none", help=f"series to use as {role.label}, or none if the model does not need it"
@@ -77,11 +102,13 @@ def add_parser(commands: Any) -> None:
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """Add the options for the model and the device."""
     parser.add_argument("--model", metavar="NAME|FILE", help="a bundled model (see `ccdnn models`) or a model file")
-    parser.add_argument("--device", default="auto", metavar="auto|cpu|cuda|cuda:N|mps", help="device to compute on (default: auto)")
+    parser.add_argument(
+        "--device", default="auto", type=_device, metavar="auto|cpu|cuda|cuda:N|mps", help="device to compute on (default: auto)"
+    )
     parser.add_argument(
         "--precision",
         default="auto",
-        metavar="auto|fp32|bf16|fp16|mixed",
+        choices=("auto", *PRECISIONS),
         help="precision of the arithmetic (default: auto, 16 bits only if the result agrees)",
     )
     parser.add_argument("--threads", type=_positive, metavar="N", help="CPU threads (default: all cores)")
@@ -94,9 +121,8 @@ def make_synthesizer(options: argparse.Namespace) -> Synthesizer:
     Raises:
         ModelError, DeviceError: the model or the device cannot be used.
     """
-    # torch takes seconds to import, and nothing before this needs it.
+    # Not needed before, and a GPU's library takes seconds to import.
     from ccdnn.inference.synthesizer import Synthesizer
-    from ccdnn.model.catalog import resolve_model
 
     return Synthesizer(
         resolve_model(options.model),
@@ -111,18 +137,21 @@ def run(options: argparse.Namespace) -> None:
     """Run the command with the parsed `options`.
 
     Raises:
-        CcdnnError: an error the user can fix; OUT is unchanged.
+        CcdnnError: an error the user can fix; OUT is unchanged, or has what is finished of many studies.
     """
-    check_writable(options.output)
-    selector = Selector(options.study)
-    chosen = {role: text for role in INPUT_ROLES if (text := getattr(options, role.value)) is not None}
-    synthesizer = make_synthesizer(options)
-    card = synthesizer.model.card
-    series = selector.for_roles([Role(role) for role in card.roles], chosen, [Role(role) for role in card.optional])
-    reference = selector.reference(options.reference, series)
-    require_no_input([options.output], [*selector.used_files, synthesizer.model.path])
-    for problem in selector.problems:
-        console.warning(problem)
+    if options.each is None:
+        _one(options)
+    else:
+        _each(options)
+
+
+def _one(options: argparse.Namespace) -> None:
+    if options.jobs > 1 or options.scheduler:
+        raise InputError("--jobs and --scheduler are for many studies; name them with --each.")
+    form = options.format and _form(options.format)
+    if form not in (None, DICOM, suffix_of(options.output)):
+        raise OutputError(f"{options.output} does not end in {form}, which --format asks for.")
+    check_output(options.output, form)
     quiet = options.quiet or options.json
 
     def say(kind: str, sentence: str) -> None:
@@ -131,37 +160,83 @@ def run(options: argparse.Namespace) -> None:
         elif not quiet:
             console.note(sentence)
 
-    say("note", f"Model: {card.name} {card.version}")
-    for role, found in series.items():
-        unlike = "" if found.role is role else f", which looks like {found.role.label}"
-        say("note", f"{role.label}: {found.name} ({found.grid}){unlike}")
-    volumes = {role: found.load() for role, found in series.items()}
-    target = reference if isinstance(reference, Role) else reference.load()
+    def on_series(series: Mapping[Role, Series], problems: Sequence[str]) -> None:
+        for problem in problems:
+            console.warning(problem)
+        say("note", f"Model: {card.name} {card.version}")
+        for role, found in series.items():
+            unlike = "" if found.role is role else f", which looks like {found.role.label}"
+            say("note", f"{role.label}: {found.name} ({found.grid}){unlike}")
 
-    from ccdnn.synthesis import synthesize
-
+    chosen = {role: text for role in INPUT_ROLES if (text := getattr(options, role.value)) is not None}
+    synthesizer = make_synthesizer(options)
+    card = synthesizer.model.card
     with console.progress("Synthesizing", "slices", quiet) as on_progress:
-        result = synthesize(
-            volumes,
+        made = synthesize_study(
+            StudyChoice(options.study, chosen, options.reference),
             synthesizer,
-            reference=target,
-            protocols={role: found.protocol for role, found in series.items()},
             force=options.force,
             with_names=options.with_names,
+            output=options.output,
+            on_series=on_series,
             on_message=say,
             on_progress=on_progress,
         )
-    write_volume(result.volume, options.output)
+    for change in write_result(made, options.output, form, force=options.force):
+        say("warning", change)
+    result = made.result
     for reason in result.reasons:
         say("note", reason)
     if options.json:
-        console.result(json.dumps(_as_json(options.output, synthesizer.model, series, result, selector.problems), indent=2))
+        console.result(json.dumps(_as_json(options.output, synthesizer.model, made.series, result, made.problems), indent=2))
     else:
         console.result(f"{options.output}: synthetic STIR, {result.volume.grid}, in {sum(result.seconds.values()):.1f} s")
 
 
+def _each(options: argparse.Namespace) -> None:
+    from ccdnn.cohort.record import FAILED, SUMMARY, Record
+    from ccdnn.cohort.run import CohortSettings, run_cohort, threads_for
+    from ccdnn.cohort.studies import find_studies
+
+    if options.study or any(getattr(options, role.value) for role in INPUT_ROLES) or options.reference != Role.T1.value:
+        raise InputError("With --each, the series of a study are named in its row of the CSV file, not by options.")
+    studies, model = find_studies(options.each), resolve_model(options.model)
+    settings = CohortSettings(
+        str(model.path.resolve()),
+        model.sha256,
+        options.device,
+        options.precision,
+        options.batch,
+        options.threads or (threads_for(options.jobs) if options.jobs > 1 else None),
+        _form(options.format or "nrrd"),
+        options.force,
+        options.with_names,
+    )
+    quiet = options.quiet or options.json
+    with console.progress("Synthesizing", "studies", quiet) as on_progress:
+
+        def on_study(record: Record, done: int, total: int) -> None:
+            if record.status == FAILED:
+                console.warning(f"{record.study}: {record.error}")
+            on_progress(done, total)
+
+        records = run_cohort(studies, options.output, settings, jobs=options.jobs, scheduler=options.scheduler, on_study=on_study)
+    failed = sum(record.status == FAILED for record in records)
+    if options.json:
+        console.result(json.dumps([asdict(record) for record in records], indent=2))
+    else:
+        console.result(f"{options.output / SUMMARY}: {len(records)} studies, {failed} of them failed")
+    if failed:
+        raise InputError(f"{failed} of {len(records)} studies failed; {options.output / SUMMARY} gives the reason for each.")
+
+
+def _form(name: str) -> str:
+    """The suffix to write, or "dicom"."""
+    return name if name == DICOM else f".{name}"
+
+
 def _as_json(
-    output: Path, model: Model, series: dict[Role, Series], result: SynthesisResult, problems: Sequence[str]
+    output: Path, model: Model, series: Mapping[Role, Series], result: SynthesisResult, problems: Sequence[str]
 ) -> dict[str, Any]:
     slices, rows, columns = result.volume.grid.shape
     return {
@@ -189,6 +264,12 @@ def _as_json(
         "warnings": list(result.warnings),
         "problems": list(problems),
     }
+
+
+def _device(text: str) -> str:
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,3})?", text):
+        raise argparse.ArgumentTypeError(f"{text[:20]!r} is not a device; use auto, cpu, cuda, cuda:N or mps")
+    return text
 
 
 def _positive(text: str) -> int:

@@ -1,0 +1,1 @@
+"""Many studies in one command: `ccdnn synthesize --each`."""
