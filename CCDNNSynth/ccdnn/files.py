@@ -22,10 +22,10 @@ from ccdnn.formats.nrrd import read_nrrd
 from ccdnn.patient import Patient
 from ccdnn.roles import Evidence, classify
 from ccdnn.series import Series
-from ccdnn.sidecar import protocol_in_header, sidecar_of
+from ccdnn.sidecar import protocol_in_header, sidecar_of, sidecar_text
 from ccdnn.text import shown
 from ccdnn.volume import LPS_TO_RAS, Grid, Volume
-from ccdnn.writing import replacing, require_writable, stem_of, suffix_of
+from ccdnn.writing import replacing, require_writable, stem_of, suffix_of, write_text
 
 READERS: Mapping[str, Callable[[Path], ImageHeader]] = {
     ".nii": read_nifti,
@@ -89,13 +89,14 @@ def read_header(path: Path) -> Series:
         raise InputError(f"{path} is not a supported image file; expected NIfTI, NRRD, MetaImage or DICOM.")
     image = READERS[suffix](path).checked()
     nifti = suffix.startswith(".nii")
-    beside = sidecar_of(path.with_name(stem_of(path) + ".json"))
-    protocol = beside.protocol or protocol_in_header(image.entries)
+    beside = sidecar_of(sidecar_path(path))
+    entries = {**image.entries, **beside.provenance}
+    protocol = beside.protocol or protocol_in_header(entries)
     role, reason = classify(
         Evidence(
             protocol=protocol,
             description=beside.description or stem_of(path),
-            notes=" ".join(image.entries.get(key, "") for key in NOTES) + " " + stem_of(path),
+            notes=" ".join(entries.get(key, "") for key in NOTES) + " " + stem_of(path),
             slices=image.shape[0],
         )
     )
@@ -114,7 +115,7 @@ def read_header(path: Path) -> Series:
         read_array=image.read,
         files=image.files,
         # NIfTI's free text can contain anything.
-        provenance={} if nifti else {key: value for key, value in image.entries.items() if not key.startswith(NOT_KEPT)},
+        provenance=beside.provenance if nifti else {key: text for key, text in entries.items() if not key.startswith(NOT_KEPT)},
         problem=image.problem,
         warnings=(*image.warnings, *beside.warnings),
         patient=replace(beside.patient, subject=Patient.stated(file_name=path.name).subject),
@@ -124,15 +125,29 @@ def read_header(path: Path) -> Series:
 # ---------------------------------------------------------------------------------------------------------------- writing
 
 
+def sidecar_path(path: Path) -> Path:
+    """Where the BIDS sidecar of an image file is."""
+    return path.with_name(stem_of(path) + ".json")
+
+
 def check_writable(path: Path) -> None:
-    """Check, before the work is done, that a volume can be written at `path`.
+    """Check, before the work is done, that a synthetic volume can be written at `path`.
 
     Raises:
-        OutputError: unknown suffix, no such folder, or no permission.
+        OutputError: unknown suffix, no such folder, no permission, or a file of another kind where the sidecar would be.
     """
     if suffix_of(path) not in WRITERS:
         raise OutputError(f"{path} has no suffix that says which format to write; use one of {', '.join(WRITERS)}.")
     require_writable(path)
+    if suffix_of(path).startswith(".nii"):
+        _require_no_other_json(sidecar_path(path))
+
+
+def _require_no_other_json(path: Path) -> None:
+    if path.exists() and not sidecar_of(path).provenance:
+        raise OutputError(
+            f"{path} exists and does not describe a synthetic image; the sidecar of the result belongs there. Name another output."
+        )
 
 
 def write_volume(volume: Volume, path: Path, dtype: DTypeLike = np.float32) -> None:
@@ -141,7 +156,8 @@ def write_volume(volume: Volume, path: Path, dtype: DTypeLike = np.float32) -> N
     Args:
         dtype: of the stored voxels; whole numbers from scanners and label maps take less space as np.int16 or np.uint8.
 
-    NRRD and MHA keep every text entry; NIfTI has one line of 79 characters and gets the notice (or the name). UIDs are not written.
+    NRRD and MHA keep every text entry. NIfTI has one line of 79 characters and gets the notice (or the name); a synthetic volume's
+    entries are in a JSON sidecar beside it. UIDs are not written.
 
     Raises:
         OutputError: it cannot be written, or not as `dtype` without loss; any existing file at `path` is untouched and no
@@ -150,6 +166,10 @@ def write_volume(volume: Volume, path: Path, dtype: DTypeLike = np.float32) -> N
     if suffix_of(path) not in WRITERS:
         raise OutputError(f"{path} has no suffix that says which format to write; use one of {', '.join(WRITERS)}.")
     image = _to_image(volume, path, np.dtype(dtype))
+    entries = _text_entries(volume.metadata)
+    has_sidecar = suffix_of(path).startswith(".nii") and "CCDNN_Notice" in entries
+    if has_sidecar:
+        _require_no_other_json(sidecar_path(path))
     with replacing(path) as temporary:
         writer = sitk.ImageFileWriter()
         writer.SetImageIO(WRITERS[suffix_of(path)])
@@ -160,6 +180,8 @@ def write_volume(volume: Volume, path: Path, dtype: DTypeLike = np.float32) -> N
         except RuntimeError as error:
             raise _write_error(path, volume.array.nbytes) from error
         _require_written(temporary, path, volume)
+        if has_sidecar:
+            write_text(sidecar_text(entries), sidecar_path(path))
 
 
 def _write_error(path: Path, size: int) -> OutputError:

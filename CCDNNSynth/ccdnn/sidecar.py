@@ -1,7 +1,11 @@
-"""The protocol of a file that is not DICOM: from a BIDS sidecar beside it, or from entries of its own header."""
+"""What is stated about a file that is not DICOM: in a BIDS sidecar beside it, or in entries of its own header.
+
+A synthetic NIfTI volume has its provenance in a sidecar, since its header has no room.
+"""
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -16,6 +20,7 @@ from ccdnn.series import Protocol
 from ccdnn.text import shown
 
 MOST_BYTES = 1 << 20
+PREFIX = "CCDNN_"  # of our own entries
 # BIDS gives times in seconds (Brain Imaging Data Structure, "Magnetic Resonance Imaging data"). Above these the value can only be
 # in milliseconds.
 SECONDS = {"RepetitionTime": 60.0, "EchoTime": 2.0, "InversionTime": 20.0}
@@ -33,12 +38,21 @@ class Sidecar:
         description: the series description; "" if it has none.
         warnings: what a user should know, a sentence each.
         patient: the patient of the image.
+        provenance: how a synthetic image was made, see `ccdnn.provenance`.
     """
 
     protocol: Protocol | None = None
     description: str = ""
     warnings: tuple[str, ...] = ()
     patient: Patient = field(default_factory=Patient)
+    provenance: Mapping[str, str] = field(default_factory=dict)
+
+
+def sidecar_text(header: Mapping[str, str]) -> str:
+    """The sidecar of a synthetic volume with this header, in the style of BIDS derivatives."""
+    engine, _, version = header.get("CCDNN_Engine", "ccdnn").partition(" ")
+    entries = {"Description": header["CCDNN_Notice"], "GeneratedBy": [{"Name": engine, "Version": version}], **header}
+    return json.dumps(entries, indent=2, ensure_ascii=False) + "\n"
 
 
 def sidecar_of(path: Path) -> Sidecar:
@@ -49,7 +63,11 @@ def sidecar_of(path: Path) -> Sidecar:
         entries = read_json(path, MOST_BYTES)
     except InputError as error:
         return Sidecar(warnings=(f"{error} The protocol of the image beside it is therefore unknown.",))
-    if not isinstance(entries, dict) or not any(key in entries for key in (*SECONDS, "FlipAngle", "ScanningSequence")):
+    if not isinstance(entries, dict):
+        return Sidecar()
+    if provenance := {key: value for key, value in entries.items() if key.startswith(PREFIX) and isinstance(value, str)}:
+        return Sidecar(provenance=provenance)
+    if not any(key in entries for key in (*SECONDS, "FlipAngle", "ScanningSequence")):
         return Sidecar()
     # pydicom is needed only for the vocabulary, and only if there is a sidecar.
     from ccdnn.dicom.headers import Header

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -428,6 +429,24 @@ def test_command_writes_the_series_and_tells_no_name(run, tmp_path, source, volu
     assert "5 DICOM files" in stdout
     assert factory.SECRET not in stdout + stderr
     assert _datasets(sorted(out.iterdir()))[0].PatientName == factory.SECRET
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+def test_a_nifti_result_is_exported_by_its_sidecar(run, tmp_path, volume, out, suffix):
+    write_volume(volume, tmp_path / f"stir{suffix}")
+    sidecar = json.loads((tmp_path / "stir.json").read_text(encoding="utf-8"))
+    assert sidecar["Description"] == volume.metadata["CCDNN_Notice"]
+    assert sidecar["GeneratedBy"][0]["Name"] == "ccdnn"
+    assert {key: text for key, text in sidecar.items() if key.startswith("CCDNN_")} == {
+        key: text for key, text in volume.metadata.items() if not key.endswith("_uid")
+    }
+    code, _, _ = run(tmp_path / f"stir{suffix}", "--no-reference", "-o", out)
+    assert code == 0 and len(list(out.iterdir())) == len(volume.array)
+    write_volume(volume, tmp_path / f"stir{suffix}")  # its own sidecar is replaced
+    (tmp_path / "stir.json").write_text('{"age": 3}')
+    with pytest.raises(OutputError, match="does not describe a synthetic image"):
+        write_volume(volume, tmp_path / f"stir{suffix}")
+    assert (tmp_path / "stir.json").read_text() == '{"age": 3}'
 
 
 def test_command_says_when_the_patient_is_anonymous(run, tmp_path, volume, out):

@@ -33,7 +33,9 @@ def add_parser(commands: Any) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("volume", type=Path, metavar="SYNTHETIC", help="output of `ccdnn synthesize`: .nrrd or .mha")
+    parser.add_argument(
+        "volume", type=Path, metavar="SYNTHETIC", help="output of `ccdnn synthesize`; a NIfTI file needs its .json beside it"
+    )
     origin = parser.add_mutually_exclusive_group(required=True)
     origin.add_argument("--reference", metavar="SERIES", help="DICOM series whose patient, study and position the new one shares")
     origin.add_argument("--no-reference", action="store_true", help="write a new study for an anonymous patient")
