@@ -94,3 +94,19 @@ def test_a_reader_that_leaves_early_causes_no_complaint(tmp_path):
     process.stderr.close()
     assert stderr == ""
     assert process.returncode == 0
+
+
+def test_verbose_shows_where_an_error_was_raised(tmp_path, capsys):
+    assert main(["inspect", str(tmp_path / "none")]) == 3
+    plain = capsys.readouterr().err
+    assert main(["--verbose", "inspect", str(tmp_path / "none")]) == 3
+    told = capsys.readouterr().err
+    assert "Traceback" in told and "Traceback" not in plain and told.endswith(plain)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_completion_names_the_commands(shell, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["--print-completion", shell])
+    script = capsys.readouterr().out
+    assert end.value.code == 0 and "synthesize" in script and "--each" in script

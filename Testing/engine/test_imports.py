@@ -109,7 +109,7 @@ def test_engine_knows_no_slicer_and_no_training(module):
 @pytest.mark.parametrize("module", sorted(ENGINE))
 def test_engine_depends_only_on_what_it_declares(module):
     declared = {"ccdnn", "numpy", "SimpleITK", "skimage", "safetensors", "pydicom", "gdcm"}
-    declared |= {"rich"} if module.startswith("ccdnn.cli") else set()
+    declared |= {"rich", "shtab"} if module.startswith("ccdnn.cli") else set()
     declared |= {"matplotlib"} if module == "ccdnn.pictures" else set()
     declared |= {"nibabel"} if module == "ccdnn.formats.nifti" else set()
     declared |= {"torch"} if module in WITH_TORCH else set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shlex
 from pathlib import Path
@@ -47,6 +48,16 @@ def test_a_command_is_accepted(document: str, command: str, capsys: pytest.Captu
         message = capsys.readouterr().err
         # A sentence may name a command without what it needs.
         assert end.code == 0 or "arguments are required" in message, f"{document}: {command}: {message}"
+
+
+def test_the_reference_of_commands_is_that_of_the_programs() -> None:
+    """After a change: python docs/tools/commands.py"""
+    script = ROOT / "docs" / "tools" / "commands.py"
+    spec = importlib.util.spec_from_file_location("commands_page", script)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.page() == (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
 
 
 def test_commands_were_found() -> None:

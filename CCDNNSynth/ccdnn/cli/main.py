@@ -7,7 +7,10 @@ exception keeps its traceback and exits 1.
 from __future__ import annotations
 
 import argparse
+import traceback
 from collections.abc import Sequence
+
+import shtab
 
 from ccdnn import __version__
 from ccdnn.cli import console, demo, export_dicom, inspect, measure, models, reader_study, synthesize
@@ -25,6 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with stopping_like_ctrl_c():
             chosen.run(chosen)
     except CcdnnError as error:
+        if chosen.verbose:
+            traceback.print_exc()
         console.error(str(error))
         return error.exit_code
     except KeyboardInterrupt:
@@ -44,6 +49,8 @@ def build_parser() -> argparse.ArgumentParser:
         description="Synthetic STIR of the knee from T1-w, T2-w and GRE volumes (CC-DNN). Research use only, not for diagnosis.",
         epilog="Exit codes: 0 done, 2 wrong arguments, 3 input, 4 model, 5 output, 6 device, 130 stopped with Ctrl-C.",
     )
+    parser.add_argument("-v", "--verbose", action="store_true", help="print where in the program an error was raised, too")
+    shtab.add_argument_to(parser, "--print-completion", help="print a completion script for this shell, for its start-up file")
     parser.add_argument("--version", action="version", version=f"ccdnn {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for command in _COMMANDS:
