@@ -60,9 +60,10 @@ lint: $(VENV)/.development  ## check the code and its formatting with ruff, and 
 attack: $(VENV)/.development  ## try 3,000 damaged and hostile files, in minutes; writes docs/robustness.md
 	$(BIN)/python Testing/robustness/attack.py --trials 3000 --seed 1 --output docs/robustness.md
 
-benchmark: $(VENV)/.development  ## ms per slice of eager torch, the engine and this machine's limit for matrix products
+benchmark: $(VENV)/.development  ## the engine against eager torch, other libraries and this machine's limit
 	$(BIN)/python Testing/benchmarks/inference.py --model paper
 	$(BIN)/python Testing/benchmarks/inference.py --model small
+	$(BIN)/python Testing/benchmarks/volumes.py
 
 benchmark-training: $(VENV)/.development  ## the share of the losses and the framework in a training step
 	$(BIN)/python Testing/benchmarks/training.py

@@ -14,6 +14,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import DTypeLike
 
+from ccdnn.conversion import nifti_description, text_entries, to_sitk
 from ccdnn.errors import InputError, OutputError
 from ccdnn.formats.image import ImageHeader
 from ccdnn.formats.metaimage import read_metaimage
@@ -23,8 +24,7 @@ from ccdnn.patient import Patient
 from ccdnn.roles import Evidence, classify
 from ccdnn.series import Series
 from ccdnn.sidecar import protocol_in_header, sidecar_of, sidecar_text
-from ccdnn.text import shown
-from ccdnn.volume import LPS_TO_RAS, Grid, Volume
+from ccdnn.volume import Grid, Volume
 from ccdnn.writing import replacing, require_writable, stem_of, suffix_of, write_text
 
 READERS: Mapping[str, Callable[[Path], ImageHeader]] = {
@@ -40,11 +40,9 @@ WRITERS = {".nrrd": "NrrdImageIO", ".nii.gz": "NiftiImageIO", ".nii": "NiftiImag
 
 # Header entries about the file rather than the volume, and entries that may identify a patient.
 NOT_KEPT = ("NRRD_", "ITK_", "DICOM_0010", "Patient", "Modality")
-IDENTIFIER_SUFFIX = "_uid"
 
 # The entries that describe a volume in words, ours first.
 NOTES = ("CCDNN_Image", "CCDNN_Notice", "descrip", "ITK_FileNotes")
-NIFTI_DESCRIPTION_LENGTH = 79
 
 
 def check_voxels(volume: Volume) -> None:
@@ -166,7 +164,7 @@ def write_volume(volume: Volume, path: Path, dtype: DTypeLike = np.float32) -> N
     if suffix_of(path) not in WRITERS:
         raise OutputError(f"{path} has no suffix that says which format to write; use one of {', '.join(WRITERS)}.")
     image = _to_image(volume, path, np.dtype(dtype))
-    entries = _text_entries(volume.metadata)
+    entries = text_entries(volume.metadata)
     has_sidecar = suffix_of(path).startswith(".nii") and "CCDNN_Notice" in entries
     if has_sidecar:
         _require_no_other_json(sidecar_path(path))
@@ -208,37 +206,8 @@ def _to_image(volume: Volume, path: Path, dtype: np.dtype) -> sitk.Image:
         stored = volume.array.astype(dtype)
     if not np.array_equal(stored.astype(np.float32), volume.array, equal_nan=True):
         raise OutputError(f"{path} cannot store the voxels of {volume.name} as {dtype}; write them as float32.")
-    image = sitk.GetImageFromArray(stored)
-    lps = LPS_TO_RAS @ volume.ijk_to_ras
-    spacing = volume.grid.spacing
-    image.SetSpacing(spacing)
-    image.SetOrigin(lps[:3, 3].tolist())
+    nifti = suffix_of(path).startswith(".nii")
     try:
-        image.SetDirection((lps[:3, :3] / spacing).ravel().tolist())
-    except RuntimeError as error:
+        return to_sitk(volume, dtype, {"ITK_FileNotes": nifti_description(volume)} if nifti else None)
+    except InputError as error:
         raise OutputError(f"{path} cannot store the sheared grid of {volume.name}.") from error
-    entries = _text_entries(volume.metadata)
-    if suffix_of(path).startswith(".nii"):
-        image.SetMetaData("ITK_FileNotes", _shortened(entries.get("CCDNN_Notice", volume.name)))
-    else:
-        for key, value in entries.items():
-            image.SetMetaData(key, value)
-    return image
-
-
-def _text_entries(metadata: Mapping[str, object]) -> dict[str, str]:
-    """One line each, keys without separators; nothing that links to a patient's record."""
-    return {
-        "".join(letter if letter.isalnum() or letter in "_-." else "_" for letter in key): shown(
-            " ".join(str(value).split()), longest=None
-        )
-        for key, value in metadata.items()
-        if not key.endswith(IDENTIFIER_SUFFIX) and str(value).strip()
-    }
-
-
-def _shortened(text: str) -> str:
-    ascii_text = text.encode("ascii", "replace").decode()
-    if len(ascii_text) <= NIFTI_DESCRIPTION_LENGTH:
-        return ascii_text
-    return ascii_text[: NIFTI_DESCRIPTION_LENGTH + 1].rsplit(" ", 1)[0]

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 
+from ccdnn.conversion import place, to_sitk
 from ccdnn.errors import InputError
-from ccdnn.volume import LPS_TO_RAS, Grid, Volume
+from ccdnn.volume import Grid, Volume
 
 # A slice has a thickness and a voxel a width, so the field of view ends half a voxel beyond the outermost centres.
 _HALF_VOXEL = 0.5
@@ -22,8 +23,6 @@ _BORDER_TOLERANCE = 1e-3
 # Linear interpolation itself averages two neighbours, which is enough for steps of up to two voxels. Beyond that, voxels between
 # the samples would be skipped, and their noise and edges would alias.
 _SMOOTH_FROM_STEP = 2.0
-
-_RAS_TO_LPS = LPS_TO_RAS[:3, :3]
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ def resample_onto(volume: Volume, reference: Grid) -> Resampled:
             "choose series of the same knee and the same visit."
         )
     widths = _anti_alias_widths(volume.grid, reference)
-    image = _smoothed(_to_sitk(volume.array, volume.grid), widths)
+    image = _smoothed(to_sitk(volume, entries={}), widths)
     moved = sitk.Resample(image, _to_sitk_like(reference), sitk.Transform(3, sitk.sitkIdentity), sitk.sitkLinear, 0.0)
     array = sitk.GetArrayFromImage(moved)
     array[~covered] = 0
@@ -115,21 +114,8 @@ def _smoothed(image: sitk.Image, fwhm_mm: tuple[float, float, float]) -> sitk.Im
     return image
 
 
-def _to_sitk(array: np.ndarray, grid: Grid) -> sitk.Image:
-    image = sitk.GetImageFromArray(array)
-    _place(image, grid)
-    return image
-
-
 def _to_sitk_like(grid: Grid) -> sitk.Image:
     """An image that only provides its grid."""
     image = sitk.Image([int(n) for n in reversed(grid.shape)], sitk.sitkUInt8)
-    _place(image, grid)
+    place(image, grid)
     return image
-
-
-def _place(image: sitk.Image, grid: Grid) -> None:
-    spacing = np.array(grid.spacing)
-    image.SetSpacing(spacing.tolist())
-    image.SetDirection((_RAS_TO_LPS @ grid.ijk_to_ras[:3, :3] / spacing).ravel().tolist())
-    image.SetOrigin((_RAS_TO_LPS @ grid.ijk_to_ras[:3, 3]).tolist())

@@ -72,16 +72,25 @@ def find_series(path: Path) -> list[Series]:
     return list(read_study(path).series)
 
 
-def read_volume(path: Path) -> Volume:
-    """The one volume at a path: a file, or a folder that contains a single series.
+def one_series(path: Path) -> Series:
+    """The one series at a path: a file, or a folder that contains a single series.
 
     Raises:
-        InputError: there is none, or more than one, or it cannot be read.
+        InputError: there is none, or more than one.
     """
     series = find_series(path)
     if len(series) > 1:
         raise InputError(f"{path} contains {len(series)} series where one is needed: {_listed(series)}.")
-    return series[0].load()
+    return series[0]
+
+
+def read_volume(path: Path) -> Volume:
+    """The volume of the one series at a path.
+
+    Raises:
+        InputError: see `one_series`; or it cannot be read.
+    """
+    return one_series(path).load()
 
 
 def choose_roles(series: Sequence[Series], roles: Collection[Role] = NEEDED, optional: Collection[Role] = ()) -> dict[Role, Series]:

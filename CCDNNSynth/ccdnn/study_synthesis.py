@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ccdnn.errors import InputError, OutputError
-from ccdnn.files import WRITERS, check_writable, write_volume
+from ccdnn.files import WRITERS, check_writable
 from ccdnn.selection import Selector
 from ccdnn.series import Role, Series
 from ccdnn.writing import require_no_input
@@ -49,7 +49,6 @@ class StudySynthesis:
         missing: the model's inputs that it was made without.
         reference: the series whose grid the result has.
         problems: a sentence for each file of the study that could not be read.
-        files: everything that was read; never to be overwritten.
     """
 
     result: SynthesisResult
@@ -58,7 +57,6 @@ class StudySynthesis:
     missing: tuple[Role, ...]
     reference: Series
     problems: tuple[str, ...]
-    files: tuple[Path, ...]
 
 
 def synthesize_study(
@@ -107,13 +105,12 @@ def synthesize_study(
         on_progress=on_progress,
     )
     return StudySynthesis(
-        result,
+        replace(result, files=files),
         series,
         rows={role: selector.row_of(found) for role, found in series.items()},
         missing=tuple(Role(role) for role in card.roles if Role(role) not in series),
         reference=series[target] if isinstance(target, Role) else target,
         problems=selector.problems,
-        files=files,
     )
 
 
@@ -145,7 +142,7 @@ def write_result(made: StudySynthesis, path: Path, form: str | None = None, *, f
         OutputError: it cannot be written.
     """
     if form != DICOM:
-        write_volume(made.result.volume, path)
+        made.result.save(path)
         return ()
     from ccdnn.dicom.export import export_series
 

@@ -8,12 +8,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import SimpleITK as sitk
 
+from ccdnn.conversion import to_nibabel, to_sitk
 from ccdnn.errors import InputError
-from ccdnn.files import check_voxels
+from ccdnn.files import check_voxels, check_writable, write_volume
 from ccdnn.inference.synthesizer import Synthesizer
 from ccdnn.model.card import ModelCard
 from ccdnn.normalisation import Normalisation
@@ -31,6 +35,10 @@ from ccdnn.provenance import synthetic_header, synthetic_name
 from ccdnn.resample import Resampled, resample_onto
 from ccdnn.series import Protocol, Role
 from ccdnn.volume import Volume
+from ccdnn.writing import require_no_input
+
+if TYPE_CHECKING:
+    from nibabel.nifti1 import Nifti1Image
 
 # Below half, most of the result would be missing or guessed from fewer contrasts.
 LEAST_COVERAGE = 0.5
@@ -51,6 +59,7 @@ class SynthesisResult:
         seconds: wall time by step: resample, normalise, network.
         device, precision, reasons: what the network ran on ("cuda", "fp16"), and why, in words.
         sources: metadata of the inputs, with the UIDs that a derived DICOM series points back to. In memory only.
+        files: what the inputs and the model were read from, as far as known; never to be overwritten.
     """
 
     volume: Volume
@@ -63,6 +72,29 @@ class SynthesisResult:
     precision: str
     reasons: tuple[str, ...]
     sources: Mapping[Role, Mapping[str, Any]] = field(default_factory=dict, repr=False)
+    files: tuple[Path, ...] = field(default=(), repr=False)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the volume, as `ccdnn synthesize` does. An existing file is replaced only once the new one is complete.
+
+        Args:
+            path: a file .nrrd, .nii, .nii.gz or .mha. Beside NIfTI, a .json file describes how the volume was made.
+
+        Raises:
+            OutputError: it cannot be written, or it is an input.
+        """
+        path = Path(path)
+        check_writable(path)
+        require_no_input([path], self.files)
+        write_volume(self.volume, path)
+
+    def to_sitk(self) -> sitk.Image:
+        """The volume as a SimpleITK image, whose metadata state that it is synthetic."""
+        return to_sitk(self.volume)
+
+    def to_nibabel(self) -> Nifti1Image:
+        """The volume as a NIfTI image of nibabel, in RAS, whose description states that it is synthetic."""
+        return to_nibabel(self.volume)
 
 
 def synthesize(

@@ -33,13 +33,15 @@ from machine import Stopwatch, machine, matrices, matrix_product, other_load
 from torch import nn
 
 from ccdnn.errors import CcdnnError, ModelError
+from ccdnn.inference.backend import Backend
+from ccdnn.inference.libraries import make_backend
 from ccdnn.inference.precision import LOWEST_AGREEMENT_DB, agreement_db
 from ccdnn.inference.synthesizer import Synthesizer
-from ccdnn.inference.torch_backend import TorchBackend
 from ccdnn.model.card import Contrast, ModelCard, Protocol
 from ccdnn.model.catalog import list_models, models_folder
 from ccdnn.model.file import Model, load_model
 from ccdnn.model.network import CCDNN
+from ccdnn.model.saving import weights_of
 from ccdnn.normalisation import VolumePercentile
 
 WIDTHS = {"paper": 64, "small": 32}
@@ -97,7 +99,7 @@ def measure(name: str, options: argparse.Namespace, load_before: float) -> dict:
 
     most_varied = int(images.var(axis=(2, 3)).sum(axis=0).argmax())
     batch = np.ascontiguousarray(images[:, most_varied][None])
-    fast = TorchBackend(model.network, device, precision)
+    fast = make_backend(model, options.threads, device, precision)
     eager = Eager(model.network, device)
     products = {shape: matrix_product(shape, device, DTYPES[precision]) for shape in matrices(device)}
     runs = {"eager": lambda: eager(batch), "fast": lambda: fast(batch), **products}
@@ -146,9 +148,7 @@ def operations(network: CCDNN, size: int) -> int:
     return 2 * size * size * sum(module.weight.numel() for module in network.modules() if isinstance(module, nn.Conv2d))
 
 
-def by_batch(
-    size: int, eager: Eager, fast: TorchBackend, images: np.ndarray, stopwatch: Stopwatch, limit: float, repeats: int
-) -> dict:
+def by_batch(size: int, eager: Eager, fast: Backend, images: np.ndarray, stopwatch: Stopwatch, limit: float, repeats: int) -> dict:
     """Times for `size` slices at once from array to array, the time of the copies, and the peak memory of a GPU."""
     batch, device = np.ascontiguousarray(images[:, :size].swapaxes(0, 1)), stopwatch.device
     runs = {
@@ -197,7 +197,7 @@ def model_of(width: int, images: np.ndarray) -> tuple[Model, str]:
         entries = []
     for entry in entries:
         model = load_model(entry.path, entry.sha256)
-        if model.network.branch_width == width:
+        if model.card.branch_width == width:
             return model, f"bundled model {entry.id}"
     torch.manual_seed(0)
     network = CCDNN(width)
@@ -206,9 +206,7 @@ def model_of(width: int, images: np.ndarray) -> tuple[Model, str]:
             module.momentum = None  # the plain mean over all input
     with torch.no_grad():
         network.train()(torch.from_numpy(np.ascontiguousarray(images[:, :2, :128, :128].swapaxes(0, 1))))
-    return Model(
-        _card(width), network.eval().requires_grad_(False), Path("seeded"), ""
-    ), "seeded, batch normalisation adapted to the input"
+    return Model(_card(width), weights_of(network), Path("seeded"), ""), "seeded, batch normalisation adapted to the input"
 
 
 def _card(width: int) -> ModelCard:

@@ -200,9 +200,63 @@ def test_pairs_and_form_are_the_users(leg, capsys):
 
 
 def test_labels_without_names_go_by_their_values(leg, capsys):
+    Path(leg["names"]).unlink()
     assert main([*arguments(leg, "acquired", "labels"), "--pairs", "1/2", "--json"]) == 0
     (row,) = tables(capsys)["cnr-between-tissues"]["rows"]
     assert row["CNR acquired"] > 0
+
+
+@pytest.mark.parametrize("place", ["labels.json", "tissues.json"])
+def test_names_are_found_beside_the_labels(leg, tmp_path, capsys, place):
+    assert main([*arguments(leg, "acquired", "labels", "names"), "--json"]) == 0
+    expected = tables(capsys)
+    (tmp_path / "tissues").mkdir()
+    leg["labels"] = str(Path(leg["labels"]).rename(tmp_path / "tissues" / "tissues.nrrd"))
+    (tmp_path / "tissues" / "labels.json").write_text('{"1": "no such tissue"}')
+    found = Path(leg["names"]).rename(tmp_path / "tissues" / place)
+    assert main([*arguments(leg, "acquired", "labels"), "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["tables"] == expected
+    assert str(found) in err
+
+
+def test_the_names_that_were_found_are_not_overwritten(leg, tmp_path, capsys):
+    names = Path(leg["names"])
+    (tmp_path / "cnr-between-tissues.csv").hardlink_to(names)
+    assert main([*arguments(leg, "acquired", "labels"), "--csv", str(tmp_path)]) == 5
+    assert json.loads(names.read_text())["1"] == "fat"
+
+
+def test_a_sidecar_beside_the_labels_is_no_list_of_names(leg, tmp_path, capsys):
+    leg["labels"] = str(Path(leg["labels"]).rename(tmp_path / "dseg.nrrd"))
+    (tmp_path / "dseg.json").write_text('{"Manual": true, "Atlas": "none"}')
+    assert main([*arguments(leg, "acquired", "labels"), "--json"]) == 0
+    assert tables(capsys)["cnr-between-tissues"]["rows"][0]["CNR acquired"] > 0
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [((), "its labels are 1, 2, 3"), (("--names",), "has no pair of tissues"), (("--pairs", "1/2"), "does not vary")],
+    ids=["unnamed", "wrong names", "constant"],
+)
+def test_labels_that_serve_for_nothing_are_an_error(leg, tmp_path, capsys, more, message):
+    Path(leg["names"]).unlink()
+    if more == ("--names",):
+        Path(leg["names"]).write_text('{"1": "Fett"}')
+        more = ("--names", leg["names"])
+    if "--pairs" in more:
+        flat = np.where(label_map() == 2, 5, np.arange(label_map().size).reshape(label_map().shape))
+        leg["acquired"] = str(write(Volume(flat, sagittal_matrix()), tmp_path / "flat.nrrd"))
+    assert main([*arguments(leg, "acquired", "labels"), *more, "--csv", str(tmp_path / "csv")]) == 3
+    out, err = capsys.readouterr()
+    assert message in err and err.count("\n") == 1 and out == ""
+    assert not (tmp_path / "csv").exists()
+
+
+def test_labels_may_serve_as_a_mask_alone(leg, capsys):
+    Path(leg["names"]).unlink()
+    assert main([*arguments(leg, "acquired", "synthetic", "labels"), "--mask", "2", "--json"]) == 0
+    assert tables(capsys)["cnr-between-tissues"]["rows"][0]["CNR acquired"] is None
 
 
 def test_a_mask_keeps_the_rest_out(leg, capsys):

@@ -12,7 +12,17 @@ import SimpleITK
 
 from ccdnn.chart import ACQUIRED, SYNTHETIC, ChartKind
 from ccdnn.errors import InputError
-from ccdnn.measure.cnr import PAPER_PAIRS, CnrForm, TissuePair, cnr, cnr_chart, cnr_of_pairs, cnr_table, parse_pairs, tissue_name
+from ccdnn.measure.cnr import (
+    PAPER_PAIRS,
+    CnrForm,
+    TissuePair,
+    cnr,
+    cnr_chart,
+    cnr_measurements,
+    cnr_table,
+    parse_pairs,
+    tissue_name,
+)
 
 SAMPLE = Path(__file__).resolve().parents[2] / "CCDNNSynth" / "Resources" / "SampleData"
 
@@ -63,15 +73,6 @@ def test_regions_without_a_cnr_give_a_sentence(foreground, background, form, not
     assert note in row.note
 
 
-def test_pairs_from_a_label_map_with_several_labels_for_a_tissue():
-    labels = np.array([[[1, 1, 2, 3, 3, 3]]])
-    image = np.array([[[9.0, 11.0, 10.0, 1.0, 3.0, 2.0]]])
-    pair = TissuePair("bone", "fat")
-    (row,) = cnr_of_pairs(image, labels, {"bone": [1, 2], "fat": 3}, pairs=[pair])
-    assert (row.name, row.n) == ("CNR bone–fat", 6)
-    assert row.value == pytest.approx(8)
-
-
 def test_the_five_pairs_of_the_paper():
     assert [str(pair) for pair in PAPER_PAIRS] == [
         "cartilage–bone",
@@ -82,16 +83,6 @@ def test_the_five_pairs_of_the_paper():
     ]
 
 
-def test_a_name_the_label_map_lacks_is_named():
-    with pytest.raises(InputError, match=r"meniscus.*it has bone, cartilage, fat, muscle"):
-        cnr_of_pairs(np.zeros((1, 2, 2)), np.zeros((1, 2, 2)), {"bone": 1, "cartilage": 2, "fat": 3, "muscle": 4})
-
-
-def test_another_grid_is_refused():
-    with pytest.raises(InputError, match="different grids"):
-        cnr_of_pairs(np.zeros((1, 2, 2)), np.zeros((2, 2, 2)), {})
-
-
 IMAGE = np.array([[[9.0, 11.0, 10.0, 10.0, 1.0, 3.0, 2.0, 2.0, 2.0]]])
 REGIONS = {"muscle": np.array([0, 1, 2, 3]), "fat": np.array([4, 5, 6]), "air": np.array([7, 8])}
 MUSCLE_FAT = TissuePair("muscle", "fat")
@@ -100,6 +91,16 @@ MUSCLE_FAT = TissuePair("muscle", "fat")
 def row_of(table, pair=MUSCLE_FAT) -> dict:
     index = table.column("Pair").index(str(pair))
     return dict(zip((column.name for column in table.columns), table.rows[index], strict=True))
+
+
+def test_rows_of_a_table_of_two_images():
+    table = cnr_table({"acquired": IMAGE, "synthetic": IMAGE * 0}, REGIONS, [MUSCLE_FAT])
+    acquired, synthetic, ratio = cnr_measurements(table)
+    assert (acquired.name, acquired.measured_on, acquired.n, acquired.note) == ("CNR muscle–fat", "acquired STIR", 7, "")
+    assert acquired.value == pytest.approx(8)
+    assert math.isnan(synthetic.value) and "SD 0" in synthetic.note
+    assert math.isnan(ratio.value) and ratio.measured_on == "synthetic STIR over acquired STIR"
+    assert ratio.method == f"ratio of {acquired.method}"
 
 
 def test_table_row_of_two_images():

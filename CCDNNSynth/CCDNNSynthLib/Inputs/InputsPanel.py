@@ -142,7 +142,7 @@ class InputsPanel(Panel):
 
     def _warnings(self, volumes) -> list:
         protocols = self.protocols()
-        warnings = [sentence for role in volumes if (sentence := fat_suppression_warning(protocols[role], role))]
+        warnings: list[str | None] = [sentence for role in volumes if (sentence := fat_suppression_warning(protocols[role], role))]
         card = self._card() if volumes else None
         if card is not None:
             if all(Role(role) in volumes for role in card.required):

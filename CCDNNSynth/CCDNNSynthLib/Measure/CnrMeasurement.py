@@ -27,7 +27,7 @@ class CnrMeasurement:
             InputError: a volume has no voxels, or several values per voxel.
         """
         wanted = {tissue_name(name) for pair in pairs for name in (pair.foreground, pair.background)}
-        regionsOfTissue = {}
+        regionsOfTissue: dict[str, list] = {}
         for region in regions:
             if region.tissue in wanted:
                 regionsOfTissue.setdefault(region.tissue, []).append(region)

@@ -10,7 +10,7 @@ from slicer.i18n import tr as _
 
 from ccdnn.errors import InputError
 from ccdnn.measure.scaling import Scaling
-from ccdnn.measure.similarity import ScaledPair, scaled_pair, similarity_by_slice
+from ccdnn.measure.similarity import ScaledPair, SliceSimilarity, scaled_pair, similarity_by_slice
 from ccdnn.measure.similarity_table import overlap_by_slice, similarity_table
 from CCDNNSynthLib.Scene.Regions import SegmentRegion
 from CCDNNSynthLib.Scene.SceneVolumes import gridOf, voxelsOf, voxelsOn
@@ -65,7 +65,7 @@ class SimilarityChoices:
             return ""
         check = zlib.crc32(self.scaling.value.encode())
         for part in parts if mask is None else [*parts, mask]:
-            check = zlib.crc32(np.ascontiguousarray(part).view(np.uint8).reshape(-1), check)
+            check = zlib.crc32(np.ascontiguousarray(part).view(np.uint8).reshape(-1).data, check)
         return f"{check:08x}"
 
     def _mask(self, shape):
@@ -114,7 +114,8 @@ class SimilarityRun:
         """
         self.choices, self._onProgress, self._onEnd = choices, onProgress, onEnd
         self._pair, self._stamp = choices.pair(), choices.stamp()
-        self._waiting, self._slices = similarity_by_slice(self._pair), []
+        self._waiting = similarity_by_slice(self._pair)
+        self._slices: list[SliceSimilarity] = []
         self.total = len(self._pair.image.array)
         self._timer = qt.QTimer()
         self._timer.interval = 0

@@ -11,6 +11,7 @@ from slicer.i18n import tr as _
 from ccdnn.errors import CcdnnError, InputError
 from ccdnn.measure.similarity import Measure
 from ccdnn.measure.similarity_table import similarity_chart
+from ccdnn.measure.table import Cell
 from ccdnn.writing import write_text
 from CCDNNSynthLib import Messages
 from CCDNNSynthLib.Measure.SimilarityMeasurement import SimilarityChoices, SimilarityRun
@@ -249,10 +250,11 @@ class SimilarityPanel(Panel):
     def _showSegments(self, choices) -> None:
         """List the segments of the chosen segmentation after "whole volume"."""
         segmentation = choices.segmentation if choices is not None else None
-        ids = [""]
+        ids, names = [""], [_("Whole volume")]
         if segmentation is not None and segmentation.GetSegmentation() is not None:
-            ids += list(segmentation.GetSegmentation().GetSegmentIDs())
-        names = [segmentation.GetSegmentation().GetSegment(each).GetName() if each else _("Whole volume") for each in ids]
+            segments = segmentation.GetSegmentation()
+            ids += segments.GetSegmentIDs()
+            names += [segments.GetSegment(each).GetName() for each in segments.GetSegmentIDs()]
         chosen = choices.segment if choices is not None else ""
         if chosen not in ids:
             if self._segmentation not in (None, segmentation):  # another segmentation was chosen
@@ -285,7 +287,7 @@ class SimilarityPanel(Panel):
         view.visible = there
         self.ui.csvButton.enabled = there
         self.ui.plotButton.enabled = there and canBeShown()
-        Messages.showPlain(self.ui.notesLabel, table.GetDescription() if there else "")
+        Messages.showPlain(self.ui.notesLabel, table.GetDescription() if table is not None and there else "")
         self.ui.notesLabel.visible = there
         Messages.showPlain(self.ui.overlapLabel, _overlapSentence(table) if there else "")
         self._showChart()
@@ -307,7 +309,7 @@ class SimilarityPanel(Panel):
         state = (node.similarityMeasure, _measuredOn(node.similarityTable))
         if state != self._drawn:
             self._drawn = state
-            values = tableOf(node.similarityTable).column(node.similarityMeasure.value)[1:]
+            values = [_number(cell) for cell in tableOf(node.similarityTable).column(node.similarityMeasure.value)[1:]]
             chart = similarity_chart(node.similarityMeasure, values, _("Synthetic against acquired STIR, slice by slice"))
             showChart(chartNode(node, "similarityChart", _("Similarity by slice")), chart)
 
@@ -326,9 +328,15 @@ def _measuredOn(table) -> tuple:
     return table.GetID(), table.GetAttribute(STAMP_ATTRIBUTE), table.GetAttribute(THRESHOLD_ATTRIBUTE)
 
 
+def _number(cell: Cell) -> float:
+    """A cell of a column of numbers, which `tableOf` never leaves empty."""
+    assert isinstance(cell, int | float)
+    return cell
+
+
 def _overlapSentence(node) -> str:
     table = tableOf(node)
-    dice, (synthetic, acquired, both) = table.column("Dice")[0], [table.rows[0][-place] for place in (3, 2, 1)]
+    dice, synthetic, acquired, both = (_number(cell) for cell in (table.column("Dice")[0], *table.rows[0][-3:]))
     counts = _("{synthetic} voxels synthetic, {acquired} acquired, {both} in both").format(
         synthetic=synthetic, acquired=acquired, both=both
     )

@@ -51,7 +51,7 @@ class ReaderSession:
             for region in self.study.regions
             for letter in case.images
         ]
-        self.volumes = None
+        self.volumes: ReaderVolumes | None = None
         self.index = self.firstMissing() or 0
 
     @property

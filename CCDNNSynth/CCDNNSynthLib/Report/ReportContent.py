@@ -127,7 +127,7 @@ def _identity(nodes) -> dict:
         _("Study date"): constants.GetDICOMStudyDateAttributeName(),
     }
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
-    found = {}
+    found: dict[str, str] = {}
     for node in nodes:
         item = hierarchy.GetItemByDataNode(node)
         while item and item != hierarchy.GetSceneItemID():

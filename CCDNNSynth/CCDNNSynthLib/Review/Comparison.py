@@ -47,8 +47,10 @@ class Comparison(VTKObservationMixin):
         widget = slicer.app.layoutManager().sliceWidget(viewName)
         self._composite, self._node, self._viewName = widget.mrmlSliceCompositeNode(), widget.mrmlSliceNode(), viewName
         self._background, self._foreground, self._onPosition = background, foreground, onPosition
-        self.labels, self._layer, self._line = ViewLabels(viewName), MaskedLayer(viewName), None
-        self._settings, self._geometry = None, None
+        self.labels, self._layer = ViewLabels(viewName), MaskedLayer(viewName)
+        self._line: SwipeLine | None = None
+        self._settings: CompareSettings | None = None
+        self._geometry: tuple | None = None
         self._blink = qt.QTimer()
         self._blink.timeout.connect(self._onBlink)
         self.addObserver(self._node, vtk.vtkCommand.ModifiedEvent, self._onViewModified)
@@ -56,18 +58,18 @@ class Comparison(VTKObservationMixin):
     def show(self, settings: CompareSettings) -> None:
         if settings != self._settings:
             self._settings, self._geometry = settings, self._geometryNow()
-            self._draw()
+            self._draw(settings)
 
     def close(self) -> None:
         self.removeObservers()
         self._blink.stop()
-        self._showLine(False)
+        self._showLine(None)
         self._layer.close()
         self.labels.close()
 
-    def _draw(self) -> None:
-        settings, mode = self._settings, self._settings.mode
-        self._showLine(mode is CompareMode.SWIPE)
+    def _draw(self, settings: CompareSettings) -> None:
+        mode = settings.mode
+        self._showLine(settings.position if mode is CompareMode.SWIPE else None)
         if mode is CompareMode.SWIPE:
             self._layer.show(_leftOf(settings.position, self._layer.size))
             self.labels.show(self._foreground, self._background)
@@ -87,6 +89,7 @@ class Comparison(VTKObservationMixin):
 
     def _onDragged(self, position: float) -> None:
         """Update only this view while the mouse moves; changing the parameter node would be too slow."""
+        assert self._settings is not None  # the line is only there while a comparison is shown
         self.show(replace(self._settings, position=position))
 
     def _onBlink(self) -> None:
@@ -97,20 +100,21 @@ class Comparison(VTKObservationMixin):
         # Each image has its label in its own corner, so that it is recognised without reading.
         self.labels.show(*((NO_LABEL, self._foreground) if foreground else (self._background, NO_LABEL)))
 
-    def _showLine(self, shown: bool) -> None:
-        if shown and self._line is None:
-            self._line = SwipeLine(self._viewName, self._onDragged, self._onPosition)
-        elif not shown and self._line is not None:
+    def _showLine(self, position: float | None) -> None:
+        """Show the line at `position`, or remove it (None)."""
+        if position is not None:
+            if self._line is None:
+                self._line = SwipeLine(self._viewName, self._onDragged, self._onPosition)
+            self._line.show(position)
+        elif self._line is not None:
             self._line.close()
             self._line = None
-        if shown:
-            self._line.show(self._settings.position)
 
     def _onViewModified(self, caller, event) -> None:
         """Redraw after a change of size or zoom, because the mask is in pixels of the view."""
         if self._settings is not None and self._geometryNow() != self._geometry:
             self._geometry = self._geometryNow()
-            self._draw()
+            self._draw(self._settings)
 
     def _geometryNow(self) -> tuple:
         return (*self._layer.size, round(self._pixelSize(), 6))

@@ -95,8 +95,7 @@ def showLike(node, acquired=None) -> None:
     display = node.GetDisplayNode()
     display.AutoWindowLevelOff()
     shown = acquired.GetDisplayNode() if acquired is not None else None
-    ratio = brightnessRatio(node, acquired) if shown is not None else None
-    if ratio is not None:
+    if shown is not None and (ratio := brightnessRatio(node, acquired)) is not None:
         display.SetWindowLevel(shown.GetWindow() * ratio, shown.GetLevel() * ratio)
     else:
         showValues(node, slice(None))

@@ -112,7 +112,8 @@ class Run:
         self._worker, self._job = worker, job
         self._onEnd, self._onProgress, self._onLog = onEnd, onProgress, onLog
         self._shape = tuple(reversed(job.reference.GetImageData().GetDimensions()))
-        self._live, self._submitted = None, False
+        self._live: LiveVolume | None = None
+        self._submitted, self.ended = False, False
         self._watched = {node.GetID(): node.GetName() for node in (*job.inputs.values(), job.output, job.acquired) if node}
         scene = slicer.mrmlScene
         self._observations = [
@@ -124,10 +125,6 @@ class Run:
         self._timer = qt.QTimer()
         self._timer.timeout.connect(self._step)
         self._timer.start(0)
-
-    @property
-    def ended(self) -> bool:
-        return self._staging is None
 
     def cancel(self) -> None:
         """Stop the run; `onEnd` is called at once or when the worker has answered."""
@@ -203,6 +200,7 @@ class Run:
             Result.fileResult(node, event["header"], job.inputs)
             return node
         removePreviews()
+        assert self._live is not None
         self._live.complete()
         node = self._live.node
         if job.output is None:
@@ -242,5 +240,5 @@ class Run:
             self._live.discard()
             self._live = None
         self._staging.close()
-        self._staging = None
+        self.ended = True
         self._onEnd(outcome)

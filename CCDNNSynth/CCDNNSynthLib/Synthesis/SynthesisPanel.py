@@ -30,7 +30,8 @@ class SynthesisPanel(Panel):
         """
         super().__init__(widget)
         self._logic, self._requirementsPath, self._inputs, self._onRunning = logic, requirementsPath, inputs, onRunning
-        self._started, self._models = None, []
+        self._started = 0.0
+        self._models: list[str] = []
         self.ui.modelSelector.currentIndexChanged.connect(self.onModelChosen)
         self.ui.modelFileButton.clicked.connect(self.onModelFile)
         self.ui.cardButton.toggled.connect(self.onCardToggled)

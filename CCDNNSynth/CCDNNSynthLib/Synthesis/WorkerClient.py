@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import qt
 from slicer.i18n import tr as _
@@ -69,7 +70,9 @@ class WorkerClient:
         self.limits = limits or Limits()
         self.device = None
         self.command, self._onLog = command, onLog
-        self._process, self._job, self._ready = None, None, False
+        self._process: Any = None  # a QProcess
+        self._job: Job | None = None
+        self._ready = False
         # The previous process, kept alive because Qt may still be handling one of its signals.
         self._retired = None
         self._received, self._stderr, self._lastId = b"", b"", 0

@@ -50,23 +50,14 @@ def chartOf(node) -> Chart:
     nodes = [node.GetNthPlotSeriesNode(index) for index in range(node.GetNumberOfPlotSeriesNodes())]
     nodes = [series for series in nodes if series is not None and series.GetTableNode() is not None]
     bars = any(series.GetPlotType() == series.PlotTypeBar for series in nodes)
-    categories = nodes[0].GetTableNode().GetTable().GetColumnByName("category") if bars else None
     return Chart(
         node.GetTitle(),
         node.GetXAxisTitle().partition("\n")[0],  # without the names of the bars
         node.GetYAxisTitle(),
         tuple(_seriesOf(series, bars) for series in nodes),
         ChartKind.BAR if bars else ChartKind.LINE,
-        tuple(categories.GetValue(row) for row in range(categories.GetNumberOfValues())) if bars else (),
+        _categoriesOf(nodes[0]) if bars else (),
     )
-
-
-def removeChart(node) -> None:
-    """Remove a chart from the scene, with its series and table nodes."""
-    parts = [node.GetNthPlotSeriesNode(index) for index in range(node.GetNumberOfPlotSeriesNodes())]
-    for part in (*parts, node.GetNodeReference(_TABLE_ROLE), node):
-        if part is not None and slicer.mrmlScene.IsNodePresent(part):
-            slicer.mrmlScene.RemoveNode(part)
 
 
 def canBeShown() -> bool:
@@ -149,6 +140,11 @@ def _series(node, index: int):
     series.SetHideFromEditors(True)
     node.SetAndObserveNthPlotSeriesNodeID(index, series.GetID())
     return series
+
+
+def _categoriesOf(node) -> tuple[str, ...]:
+    names = node.GetTableNode().GetTable().GetColumnByName("category")
+    return tuple(names.GetValue(row) for row in range(names.GetNumberOfValues()))
 
 
 def _seriesOf(node, bars: bool) -> Series:

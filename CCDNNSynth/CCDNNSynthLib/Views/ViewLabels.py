@@ -31,7 +31,7 @@ class ViewLabels:
         self._renderer = self._view.renderWindow().GetRenderers().GetFirstRenderer()
         self._actors = (_actor(_MARGIN), _actor(1 - _MARGIN))
         self._actors[1].GetTextProperty().SetJustificationToRight()
-        self._labels = ()
+        self._labels: tuple[Label, ...] = ()
         for actor in self._actors:
             self._renderer.AddViewProp(actor)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,24 +12,22 @@ import numpy as np
 
 from ccdnn.cli import console
 from ccdnn.cli.synthesize import INPUT_ROLES, add_model_options, make_synthesizer
-from ccdnn.errors import InputError
 from ccdnn.files import read_volume, write_volume
-from ccdnn.measure.cnr import cnr_of_pairs
-from ccdnn.measure.labels import read_names
+from ccdnn.measure.cnr import PAPER_PAIRS, cnr_measurements, tissue_name
+from ccdnn.measure.comparison import measure_images, on_one_grid
+from ccdnn.measure.labels import read_labels
+from ccdnn.measure.profile import Image
 from ccdnn.measure.scaling import Scaling, scale, scale_pair
-from ccdnn.measure.table import Measurement, table_of
+from ccdnn.measure.table import Measurement, measurements_of, table_of
 from ccdnn.resample import resample_onto
 from ccdnn.series import Role
-from ccdnn.volume import Volume, require_same_grid
+from ccdnn.volume import Volume
 from ccdnn.writing import make_folder, write_files
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _OUTPUTS = ("stir_synthetic.nrrd", "comparison.png", "measurements.csv", "measurements.json")
-
-# Tissues of the paper's CNR pairs → their names in the sample's label map.
-_LABEL_NAMES = {"cartilage": "cartilage", "bone": "bone marrow", "meniscus": "meniscus", "muscle": "muscle", "fat": "fat"}
 
 
 def add_parser(commands: Any) -> None:
@@ -59,9 +56,10 @@ def run(options: argparse.Namespace) -> None:
     synthesizer = make_synthesizer(options)
     study = options.study or _sample_study()
     volumes = {role: read_volume(study / f"{role.value}.nrrd") for role in (*INPUT_ROLES, Role.STIR)}
-    labels, values = _read_labels(study)
     acquired = volumes[Role.STIR]
-    require_same_grid(acquired, labels)
+    labels = read_labels(study / "labels.nrrd", study / "labels.json", acquired.grid)
+    tissues = {tissue_name(name) for pair in PAPER_PAIRS for name in (pair.foreground, pair.background)}
+    index = _telling_slice([labels.mask(tissue) for tissue in sorted(tissues)])
 
     from ccdnn.synthesis import synthesize
 
@@ -74,9 +72,12 @@ def run(options: argparse.Namespace) -> None:
             on_progress=on_progress,
         )
     memory = _peak_memory()
-    similarity = _similarity(result.volume, acquired)
-    cnr = _cnr(result.volume, acquired, labels, values)
-    _write(options.output, volumes, result.volume, [*similarity, *chain(*cnr)], _telling_slice(labels.array, values))
+    images = on_one_grid({Image.ACQUIRED: acquired, Image.SYNTHETIC: result.volume}, labels)
+    tables = measure_images(images).tables
+    # Without a mask, the Dice overlap is mostly that of the air.
+    similarity = [row for row in measurements_of(tables["Similarity"]) if row.name != "Dice"]
+    cnr = cnr_measurements(tables["CNR between tissues"])
+    _write(options.output, volumes, result.volume, [*similarity, *cnr], index)
     _print_similarity(similarity)
     _print_cnr(cnr)
     console.result(
@@ -92,41 +93,6 @@ def _sample_study() -> Path:
     return models_folder().parent / "SampleData"
 
 
-def _read_labels(study: Path) -> tuple[Volume, dict[str, int]]:
-    """The label map and the label value of each tissue of the CNR pairs."""
-    labels, names_file = read_volume(study / "labels.nrrd"), study / "labels.json"
-    values = read_names(names_file)
-    try:
-        return labels, {tissue: values[name][0] for tissue, name in _LABEL_NAMES.items()}
-    except KeyError as error:
-        raise InputError(f"{names_file} has no label named {error}; the sample is damaged.") from error
-
-
-def _similarity(synthetic: Volume, acquired: Volume) -> list[Measurement]:
-    # scikit-image, like torch, is slow to import.
-    from ccdnn.measure.similarity import similarity
-
-    return similarity(synthetic.array, acquired.array, Scaling.TISSUE, "synthetic STIR against acquired STIR")
-
-
-def _cnr(synthetic: Volume, acquired: Volume, labels: Volume, values: Mapping[str, int]) -> list[tuple[Measurement, ...]]:
-    """For each pair of the paper: CNR on the acquired STIR, CNR on the synthetic one, and the ratio synthetic/acquired."""
-    on_acquired = cnr_of_pairs(acquired.array, labels.array, values, measured_on="acquired STIR")
-    on_synthetic = cnr_of_pairs(synthetic.array, labels.array, values, measured_on="synthetic STIR")
-    return [(a, s, _ratio(a, s)) for a, s in zip(on_acquired, on_synthetic, strict=True)]
-
-
-def _ratio(acquired: Measurement, synthetic: Measurement) -> Measurement:
-    return Measurement(
-        name=acquired.name,
-        value=synthetic.value / acquired.value if acquired.value else float("nan"),
-        unit="1",
-        measured_on="synthetic STIR over acquired STIR",
-        method=f"ratio of {acquired.method}",
-        n=acquired.n,
-    )
-
-
 def _print_similarity(rows: Sequence[Measurement]) -> None:
     scaling = rows[0].method.partition("; ")[2]
     console.print_table(
@@ -139,13 +105,14 @@ def _print_similarity(rows: Sequence[Measurement]) -> None:
             console.note(f"{row.name}: {row.note}")
 
 
-def _print_cnr(pairs: Sequence[Sequence[Measurement]]) -> None:
+def _print_cnr(rows: Sequence[Measurement]) -> None:
+    by_pair = {row.name: [other for other in rows if other.name == row.name] for row in rows}
     console.print_table(
-        pairs[0][0].method,
+        rows[0].method,
         ("tissues", "acquired", "synthetic", "synthetic / acquired"),
-        ((pair[0].name.removeprefix("CNR "), *map(console.value_of, pair)) for pair in pairs),
+        ((name.removeprefix("CNR "), *map(console.value_of, pair)) for name, pair in by_pair.items()),
     )
-    for row in chain(*pairs):
+    for row in rows:
         if row.note:
             console.note(f"{row.name}, {row.measured_on}: {row.note}")
 
@@ -160,10 +127,14 @@ def _write(folder: Path, volumes: Mapping[Role, Volume], synthetic: Volume, rows
     write_files(folder, {csv: table_of(rows).to_csv().encode(), json_: table_of(rows).to_json().encode()})
 
 
-def _telling_slice(labels: np.ndarray, values: Mapping[str, int]) -> int:
-    """The slice whose least represented tissue has the most voxels: one through a condyle, with menisci and muscle."""
-    counts = np.array([[(image == value).sum() for value in values.values()] for image in labels], dtype=float)
-    return int((counts / np.maximum(counts.max(axis=0), 1)).min(axis=1).argmax())
+def _telling_slice(tissues: Sequence[np.ndarray]) -> int:
+    """The slice whose least represented tissue has the most voxels: one through a condyle, with menisci and muscle.
+
+    Args:
+        tissues: (slice, row, column) bool, the voxels of each.
+    """
+    counts = np.array([np.count_nonzero(tissue, axis=(1, 2)) for tissue in tissues], dtype=float)
+    return int((counts / np.maximum(counts.max(axis=1, keepdims=True), 1)).min(axis=0).argmax())
 
 
 def _draw(volumes: Mapping[Role, Volume], synthetic: Volume, index: int) -> Figure:

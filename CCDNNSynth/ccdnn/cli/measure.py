@@ -4,34 +4,26 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from enum import Enum
-from functools import reduce
-from operator import add
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ccdnn.cli import console
-from ccdnn.cli.comparison import Images, on_one_grid
 from ccdnn.cli.measure_report import measured_report
 from ccdnn.errors import InputError
-from ccdnn.measure.cnr import CnrForm, cnr_chart, cnr_table, parse_pairs
-from ccdnn.measure.labels import Labels, read_labels
-from ccdnn.measure.overlap import MENISCUS_THRESHOLD, overlap_measurement
-from ccdnn.measure.profile import Image, measure_profiles, profile_chart, profile_table, profile_values
+from ccdnn.measure.cnr import CnrForm, parse_pairs
+from ccdnn.measure.comparison import Images, measure_images, on_one_grid
+from ccdnn.measure.labels import read_label_map
+from ccdnn.measure.overlap import MENISCUS_THRESHOLD
+from ccdnn.measure.profile import Image
 from ccdnn.measure.scaling import Scaling
-from ccdnn.measure.similarity import Measure, measurements, scaled_pair, similarity_by_slice
-from ccdnn.measure.similarity_table import overlap_by_slice, similarity_chart, similarity_table
-from ccdnn.measure.table import Cell, Table, readable, table_of
-from ccdnn.patient import difference_of_patients, require_one_patient
-from ccdnn.report.content import Section
+from ccdnn.measure.table import Cell, Table, readable
 from ccdnn.report.page import INDEX, file_stem
 from ccdnn.report.write import check_report_folder, write_report
 from ccdnn.selection import Selector
-from ccdnn.series import Series
 from ccdnn.volume import Grid
 from ccdnn.writing import require_no_input, write_files
 
@@ -47,8 +39,8 @@ SERIES is a file, a folder that contains one series, or FOLDER::ROW with the row
 examples:
   ccdnn measure --acquired stir.nrrd --synthetic synthetic.nrrd
       image similarity: MSE, PSNR, SSIM, MS-SSIM
-  ccdnn measure --acquired stir.nrrd --synthetic synthetic.nrrd --labels labels.nrrd --names labels.json
-      also the CNR between tissues, for which one of the two images is enough
+  ccdnn measure --acquired stir.nrrd --synthetic synthetic.nrrd --labels labels.nrrd
+      also the CNR between tissues, for which one of the two images is enough; the names of the tissues are in labels.json
   ccdnn measure --acquired stir.nrrd --synthetic synthetic.nrrd --line "-12,30,5 -12,30,-20"
       also profiles along a line; the quotes allow a point to begin with a minus
   ccdnn measure --acquired stir.nrrd --synthetic synthetic.nrrd --t1 t1.nrrd --report report
@@ -71,8 +63,14 @@ def add_parser(commands: Any) -> None:
     for image, name in _OPTIONS.items():
         images.add_argument(f"--{name}", metavar="SERIES", help=image.value)
     cnr = parser.add_argument_group("CNR")
-    cnr.add_argument("--labels", type=Path, metavar="FILE", help="label map of the tissues, on the grid of the acquired STIR")
-    cnr.add_argument("--names", type=Path, metavar="JSON", help='names of its labels: {"1": "fat", "2": "muscle", …}')
+    cnr.add_argument("--labels", metavar="FILE", help="label map of the tissues, on the grid of the acquired STIR")
+    cnr.add_argument(
+        "--names",
+        type=Path,
+        metavar="JSON",
+        help='names of its labels: {"1": "fat", "2": "muscle", …} (default: those in FILE, in a .json of the same name beside '
+        "it, or in labels.json beside it)",
+    )
     cnr.add_argument("--pairs", default="", metavar="A/B;C/D", help="foreground/background pairs (default: the paper's five)")
     cnr.add_argument("--form", default=CnrForm.DIFFERENCE, type=CnrForm, metavar=_values(CnrForm), help=_forms())
     profiles = parser.add_argument_group("profiles")
@@ -117,36 +115,42 @@ def run(options: argparse.Namespace) -> None:
     if options.report:
         check_report_folder(options.report)
     selector = Selector(None)
-    series = _series(options, selector)
-    inputs = [*selector.used_files, *filter(None, (options.labels, options.names))]
-    if not options.force:
-        require_one_patient(series.values())
+    series = {image: selector.one(text) for image, name in _OPTIONS.items() if (text := getattr(options, name)) is not None}
     volumes = {image: found.load() for image, found in series.items()}
-    images = on_one_grid(volumes)
-    if images.remark and not options.quiet:
-        console.note(images.remark)
+    labels = read_label_map(selector.one(options.labels), options.names) if options.labels else None
+    images = on_one_grid(volumes, labels, force=options.force)
+    names = labels.names_file if labels else options.names
+    inputs = [*selector.used_files, *filter(None, [names])]
+    found = f"The names of the labels are those in {names}." if names != options.names else ""
+    for sentence in filter(None, (images.remark, found)):
+        if not options.quiet:
+            console.note(sentence)
     index = _slice_index(options.slice, images.grid)
-    labels = read_labels(options.labels, options.names, images.grid) if options.labels else None
-    difference = difference_of_patients(series.values())
-    forced = [f"The measurement was forced: {difference}."] if difference else []
-    warnings = [*forced, *selector.problems, *(warning for volume in volumes.values() for warning in volume.warnings)]
-    warnings += labels.volume.warnings if labels else ()
+    warnings = [*images.warnings, *selector.problems]
     for warning in warnings:
         console.warning(warning)
-    sections = [*_cnr(options, images, labels), *_profiles(options, images), *_similarity(options, images, labels)]
-    if not sections and not options.report:
+    measured = measure_images(
+        images,
+        pairs=parse_pairs(options.pairs),
+        form=options.form,
+        line=None if options.line is None else _points(options.line),
+        scaling=options.scaling,
+        mask=options.mask,
+        threshold=options.threshold,
+    )
+    if not measured.sections and not options.report:
         raise InputError("There is nothing to measure: give both STIRs for similarity, --labels for CNR, or --line for profiles.")
-    tables = {file_stem(table.title): table for section in sections for table in section.tables}
+    tables = {file_stem(title): table for title, table in measured.tables.items()}
     if options.csv:
         contents = {f"{stem}.csv": table.to_csv().encode("utf-8", "backslashreplace") for stem, table in tables.items()}
         require_no_input([options.csv / name for name in contents], inputs)
         write_files(options.csv, contents)
     if options.report:
-        write_report(options.report, measured_report(options, series, images, sections, index))
+        write_report(options.report, measured_report(options, series, images, measured.sections, index))
     if options.json:
         console.result(json.dumps({**_as_json(images, tables), "warnings": warnings}, indent=2, ensure_ascii=False))
     else:
-        for section in sections:
+        for section in measured.sections:
             _print(section.tables[0])
         _tell_where(options)
 
@@ -160,14 +164,6 @@ def _forms() -> str:
 
 
 # ---------------------------------------------------------------------------------------------------------------- inputs
-
-
-def _series(options: argparse.Namespace, selector: Selector) -> dict[Image, Series]:
-    """The series of the given images; first the one whose grid is the reference: the acquired STIR, else the synthetic one."""
-    given = {image: text for image, name in _OPTIONS.items() if (text := getattr(options, name)) is not None}
-    if Image.ACQUIRED not in given and Image.SYNTHETIC not in given:
-        raise InputError("No STIR was given; name one with --acquired or --synthetic, or both to compare them.")
-    return {image: selector.one(text) for image, text in given.items()}
 
 
 def _slice_index(number: int | None, grid: Grid) -> int:
@@ -188,50 +184,6 @@ def _points(texts: Sequence[str]) -> np.ndarray:
     if not points or any(len(point) != 3 for point in points):
         raise InputError(f'{" ".join(texts)!r} is not a line; write points as R,A,S in mm, such as "-12,30,5 -12,30,-20".')
     return np.array(points)
-
-
-# ---------------------------------------------------------------------------------------------------------- measurements
-
-
-def _cnr(options: argparse.Namespace, images: Images, labels: Labels | None) -> Iterator[Section]:
-    if labels is None:
-        return
-    names = {Image.ACQUIRED: "acquired", Image.SYNTHETIC: "synthetic"}
-    arrays = {name: images.shared[image].array for image, name in names.items() if image in images.shared}
-    table = cnr_table(arrays, labels.regions(), parse_pairs(options.pairs), options.form)
-    yield Section("Contrast-to-noise ratio", (table,), (cnr_chart(table),))
-
-
-def _profiles(options: argparse.Namespace, images: Images) -> Iterator[Section]:
-    if options.line is None:
-        return
-    profiles = measure_profiles(images.own, _points(options.line))
-    tables = (profile_table(profiles), profile_values(profiles))
-    yield Section("Line profiles", tables, (profile_chart(profiles, scaled=True),))
-
-
-def _similarity(options: argparse.Namespace, images: Images, labels: Labels | None) -> Iterator[Section]:
-    if options.mask is not None and (labels is None or not images.are_a_pair):
-        raise InputError("--mask names a label inside which two STIRs are compared; it needs both STIRs and --labels.")
-    if not images.are_a_pair:
-        return
-    pair = scaled_pair(
-        images.shared[Image.SYNTHETIC].array,
-        images.shared[Image.ACQUIRED].array,
-        options.scaling,
-        names=(Image.SYNTHETIC.value, Image.ACQUIRED.value),
-        mask=labels.mask(options.mask) if labels and options.mask else None,
-        known=images.known,
-    )
-    slices, overlaps = list(similarity_by_slice(pair)), overlap_by_slice(pair, options.threshold)
-    of_slices = similarity_table(pair, slices, overlaps)
-    words = " against ".join(pair.names)
-    overlap = overlap_measurement(reduce(add, overlaps), words, f"of “{options.mask}”" if options.mask else "of the volume")
-    of_volume = table_of([*measurements(pair, slices, words), overlap], "Similarity")
-    charts = (
-        similarity_chart(measure, [one.values[measure] for one in slices], f"{measure.value} by slice") for measure in Measure
-    )
-    yield Section("Image similarity", (replace(of_volume, notes=of_slices.notes), of_slices), tuple(charts))
 
 
 # ---------------------------------------------------------------------------------------------------------------- output

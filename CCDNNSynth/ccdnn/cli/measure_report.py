@@ -7,8 +7,8 @@ import shlex
 from collections.abc import Mapping, Sequence
 
 from ccdnn import __version__
-from ccdnn.cli.comparison import Images
 from ccdnn.errors import InputError
+from ccdnn.measure.comparison import Images
 from ccdnn.measure.profile import Image
 from ccdnn.measure.scaling import scale_pair
 from ccdnn.pictures import stir_top

@@ -25,9 +25,8 @@ class OnnxBackend:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or 0
         options.log_severity_level = _FATAL_ONLY
-        # Memory is given back between slices, whose windows differ in size; keeping each would add up.
-        options.enable_cpu_mem_arena = False
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.enable_mem_pattern = False  # it plans memory for one size, but the windows of slices differ
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # Slicer's window needs a core now and then
         graph = onnx_model(folded(model.architecture, model.weights))
         self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 

@@ -11,7 +11,7 @@ from ccdnn.errors import Cancelled, DeviceError, InputError, ModelError
 from ccdnn.inference import libraries
 from ccdnn.inference.backend import PRECISIONS, Backend, BackendFactory, is_out_of_memory
 from ccdnn.inference.device import Device, choose_device, has_gpu_bf16, reduced_precisions
-from ccdnn.inference.precision import LOWEST_AGREEMENT_DB, agrees, gain, probe_of
+from ccdnn.inference.precision import LOWEST_AGREEMENT_DB, TIMED_SIDE, agrees, gain, probe_of
 from ccdnn.inference.windows import Window, content_window, expand_template, template_shape
 from ccdnn.model.file import Model
 from ccdnn.normalisation import Normalisation
@@ -174,7 +174,7 @@ class Synthesizer:
                     f"{reduced} agrees with fp32 to only {agreement:.1f} dB on this study, {LOWEST_AGREEMENT_DB:.0f} dB is required"
                 )
                 continue
-            times = self._gain(reduced, probe)
+            times = self._gain(reduced, contrasts)
             if times is not None and times <= 1:
                 refused.append(f"{reduced} takes {1 / times:.1f} times as long as fp32 here")
                 continue
@@ -185,12 +185,12 @@ class Synthesizer:
             return
         self.reasons.append(f"fp32: {'; '.join(refused)}")
 
-    def _gain(self, reduced: str, probe: np.ndarray) -> float | None:
+    def _gain(self, reduced: str, contrasts: np.ndarray) -> float | None:
         """How many times as fast as fp32 a precision is, measured once; None if that does not decide."""
         if not self._time_precisions:
             return None
         if reduced not in self._gains:
-            self._gains[reduced] = gain(self._backend, self._make_backend(self.device, reduced), probe)
+            self._gains[reduced] = gain(self._backend, self._make_backend(self.device, reduced), probe_of(contrasts, TIMED_SIDE))
         return self._gains[reduced]
 
     def _synthesise(self, contrasts: np.ndarray) -> np.ndarray:

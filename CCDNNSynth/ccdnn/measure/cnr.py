@@ -121,39 +121,6 @@ def cnr(
     return Measurement(name, value, "1", measured_on, f"CNR = {form.formula}", f.n + b.n, problem.replace(_WHERE, ""))
 
 
-def cnr_of_pairs(
-    image: np.ndarray,
-    labels: np.ndarray,
-    names: Mapping[str, int | Sequence[int]],
-    *,
-    pairs: Sequence[TissuePair] = PAPER_PAIRS,
-    form: CnrForm = CnrForm.DIFFERENCE,
-    measured_on: str = "image",
-) -> list[Measurement]:
-    """CNR of tissue pairs, one row per pair, with regions from a label map.
-
-    Args:
-        image, labels: (slice, row, column) on one grid.
-        names: tissue name → its label value or values.
-
-    Raises:
-        InputError: the label map and the image differ in shape, or a pair uses a name that `names` lacks.
-    """
-    if image.shape != labels.shape:
-        raise InputError(
-            f"The label map ({labels.shape}) and the image ({image.shape}) lie on different grids; resample one first."
-        )
-    missing = sorted({name for pair in pairs for name in (pair.foreground, pair.background)} - set(names))
-    if missing:
-        raise InputError(f"The label map has no tissue named {', '.join(missing)}; it has {', '.join(sorted(names))}.")
-    regions = {
-        name: image[np.isin(labels, names[name])] for name in {n for pair in pairs for n in (pair.foreground, pair.background)}
-    }
-    return [
-        cnr(regions[pair.foreground], regions[pair.background], form, name=f"CNR {pair}", measured_on=measured_on) for pair in pairs
-    ]
-
-
 def tissue_name(text: str) -> str:
     """The normalised name of a tissue: "Bone_Marrow " becomes "bone", the paper's term for marrow."""
     name = " ".join(text.replace("_", " ").casefold().split())
@@ -248,12 +215,37 @@ def cnr_table_of_samples(
     if len(images) == 2:
         columns.append(Column(f"Ratio {images[1]}/{images[0]}", "1"))
     for image in images:
-        for region in ("foreground", "background"):
+        for region in _REGIONS:
             columns += [Column(f"{quantity} {region} {image}") for quantity in ("Mean", "SD", "Voxels")]
     columns += [Column("Definition"), Column("Note")]
     rows = tuple(_row(pair, samples, shared, form) for pair in pairs)
     notes = (f"CNR = {form.formula}; mean and SD (n − 1) of the voxels of foreground (f) and background (b).",)
     return Table("CNR between tissues", tuple(columns), rows, notes)
+
+
+def cnr_measurements(table: Table) -> list[Measurement]:
+    """The numbers of a table of `cnr_table`, one row for each pair and image, and for the ratio of two images.
+
+    `measured_on` is "acquired STIR", "synthetic STIR over acquired STIR", ….
+    """
+    images = [column.name.removeprefix(_CNR) for column in table.columns if column.name.startswith(_CNR)]
+    rows = []
+    for cells in table.rows:
+        row = dict(zip((column.name for column in table.columns), cells, strict=True))
+        name, method, note = f"{_CNR}{row['Pair']}", str(row["Definition"]), str(row["Note"])
+        counts = {image: sum(int(row[f"Voxels {region} {image}"] or 0) for region in _REGIONS) for image in images}
+        for image in images:
+            rows.append(_measurement(name, row[f"{_CNR}{image}"], f"{image} STIR", method, counts[image], note))
+        if len(images) == 2:
+            first, second = images
+            ratio, where = row[f"Ratio {second}/{first}"], f"{second} STIR over {first} STIR"
+            rows.append(_measurement(name, ratio, where, f"ratio of {method}", counts[first], note))
+    return rows
+
+
+def _measurement(name: str, cell: Cell, measured_on: str, method: str, n: int, note: str) -> Measurement:
+    value = math.nan if cell is None else float(cell)
+    return Measurement(name, value, "1", measured_on, method, n, note if math.isnan(value) else "")
 
 
 def cnr_chart(table: Table) -> Chart:
@@ -282,6 +274,7 @@ def cnr_chart(table: Table) -> Chart:
 
 
 _CNR = "CNR "
+_REGIONS = ("foreground", "background")
 _WHERE = "{where}"  # in the sentences of `_problem`
 _NONE = np.empty(0, np.int64)
 

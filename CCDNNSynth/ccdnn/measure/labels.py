@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from ccdnn.errors import InputError
+from ccdnn.files import sidecar_path
 from ccdnn.measure.cnr import tissue_name
-from ccdnn.opening import read_json
-from ccdnn.study import read_volume
+from ccdnn.opening import is_file, read_json
+from ccdnn.series import Series
+from ccdnn.study import one_series
 from ccdnn.volume import GRID_TOLERANCE, Grid, Volume, require_same_grid
 
 MOST_NAMES_BYTES = 1 << 20
@@ -25,10 +28,20 @@ class Labels:
     Args:
         volume: an integer label for each voxel, 0 for none.
         values: name, as written in the file → its label values.
+        names_file: the file with the names, if there is one.
     """
 
     volume: Volume
-    values: dict[str, tuple[int, ...]]
+    values: Mapping[str, tuple[int, ...]]
+    names_file: Path | None = None
+
+    def on(self, grid: Grid) -> Labels:
+        """The same tissues on `grid`.
+
+        Raises:
+            InputError: the voxels of the map are not voxels of the grid.
+        """
+        return replace(self, volume=_on_grid(self.volume, grid))
 
     def regions(self) -> dict[str, np.ndarray]:
         """Name → its voxels, as indices into the flattened map."""
@@ -54,17 +67,56 @@ def read_labels(path: Path, names: Path | None, grid: Grid) -> Labels:
     """A label map on a given grid.
 
     Args:
-        names: JSON, {"label value": "name", …}; without it, labels are named by their values.
+        names: see `read_label_map`.
 
     Raises:
         InputError: a file cannot be read, or the map lies on another grid or contains fractions.
     """
-    volume = _on_grid(read_volume(path), grid)
+    return read_label_map(one_series(path), names).on(grid)
+
+
+def read_label_map(series: Series, names: Path | None = None) -> Labels:
+    """A label map on its own grid.
+
+    Args:
+        names: JSON, {"label value": "name", …}. Without it, the names are those in the map itself (.seg.nrrd), else those in the
+            file beside it (see `names_beside`), else the values of the labels.
+
+    Raises:
+        InputError: a file cannot be read, or the map contains fractions.
+    """
+    volume = series.load()
+    if names is None and not _segment_names(volume):
+        names = names_beside(series.files[0])
+    return replace(labels_of(volume, read_names(names) if names else None), names_file=names)
+
+
+def labels_of(volume: Volume, values: Mapping[str, tuple[int, ...]] | None = None) -> Labels:
+    """The tissues of a label map.
+
+    Args:
+        values: name → its label values; without it, the names are those in the map itself (.seg.nrrd), else the values.
+
+    Raises:
+        InputError: the map contains fractions.
+    """
     present = np.unique(volume.array)
     if not np.equal(present, np.rint(present)).all():
         raise InputError(f"{volume.name} contains fractions; a label map has a whole number in each voxel.")
-    values = read_names(names) if names else _segment_names(volume)
-    return Labels(volume, values or {str(int(value)): (int(value),) for value in present if value})
+    return Labels(volume, values or _segment_names(volume) or {str(int(value)): (int(value),) for value in present if value})
+
+
+def names_beside(path: Path) -> Path | None:
+    """The file with the names of the labels of a map: of the map's own name with .json, else `labels.json` in its folder."""
+    return next(
+        (file for file in (sidecar_path(path), path.with_name("labels.json")) if is_file(file) and _may_be_names(file)), None
+    )
+
+
+def _may_be_names(file: Path) -> bool:
+    """Whether a file is meant as a list of names. The JSON beside an image may describe how the image was made instead (BIDS)."""
+    content = read_json(file, MOST_NAMES_BYTES)
+    return not isinstance(content, dict) or not content or any(_is_label(key) for key in content)
 
 
 def _on_grid(labels: Volume, grid: Grid) -> Volume:
@@ -108,11 +160,27 @@ def read_names(path: Path) -> dict[str, tuple[int, ...]]:
     """
     names = read_json(path, MOST_NAMES_BYTES)
     try:
-        values: dict[str, tuple[int, ...]] = {}
-        for value, name in names.items():
-            if not isinstance(name, str) or not value.strip().lstrip("-").isdecimal() or len(value) > 9:
-                raise ValueError(value)
-            values[name] = (*values.get(name, ()), int(value))
-    except (ValueError, AttributeError, TypeError):
+        return values_of(names)
+    except (ValueError, AttributeError):
         raise InputError(f'{path} is not a valid label list. Expected JSON such as {{"1": "fat", "2": "muscle"}}.') from None
+
+
+def values_of(names: Mapping[str, str]) -> dict[str, tuple[int, ...]]:
+    """Name → its label values, from label value → name.
+
+    Raises:
+        ValueError: a key is not a whole number, or a name is not a text.
+
+    >>> values_of({"1": "fat", "2": "muscle", "3": "fat"})
+    {'fat': (1, 3), 'muscle': (2,)}
+    """
+    values: dict[str, tuple[int, ...]] = {}
+    for value, name in names.items():
+        if not isinstance(name, str) or not _is_label(value):
+            raise ValueError(value)
+        values[name] = (*values.get(name, ()), int(value))
     return values
+
+
+def _is_label(key: str) -> bool:
+    return key.strip().lstrip("-").isdecimal() and len(key) <= 9

@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 from ccdnn.csv_file import guarded
 
@@ -93,6 +94,12 @@ def table_of(measurements: Iterable[Measurement], title: str = "Measurements") -
     """A row for each measurement, a column for each of its fields."""
     columns = tuple(Column(field.name) for field in fields(Measurement))
     return Table(title, columns, tuple(tuple(asdict(measurement).values()) for measurement in measurements))
+
+
+def measurements_of(table: Table) -> list[Measurement]:
+    """The measurements in a table of `table_of`."""
+    rows: Iterable[Iterable[Any]] = table.rows
+    return [Measurement(*row) for row in rows]
 
 
 def readable(cell: Cell) -> str:
