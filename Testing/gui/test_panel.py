@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pydicom
+import pytest
 import qt
 import qt_stand_in
 import scene
@@ -159,6 +160,17 @@ def test_preview_shows_one_slice_with_the_voxels_of_the_full_run(ready):
     scene.apply(ready)
     (result,) = scene.results()  # the preview was removed
     np.testing.assert_array_equal(image[0], slicer.util.arrayFromVolume(result)[2])
+
+
+@pytest.mark.parametrize("member", ["outputVolume", "stirVolume", "t1Volume"])
+def test_a_preview_is_not_overwritten_or_read_by_a_run(ready, member):
+    slicer_host.click(ready.synthesis.ui.previewButton)
+    scene.finish(ready)
+    (preview,) = scene.results()
+    setattr(ready.logic.getParameterNode(), member, preview)
+    scene.apply(ready)
+    assert "is a preview, which the end of a run removes" in scene.message(ready)
+    assert scene.results() == [preview]
 
 
 def test_cancel_during_a_run_leaves_the_scene_unchanged(ready):

@@ -22,7 +22,7 @@ from CCDNNSynthLib.Scene.SceneVolumes import gridOf, voxelsOf
 from CCDNNSynthLib.Synthesis.Staging import Staging
 from CCDNNSynthLib.Synthesis.WorkerClient import WorkerUnavailable
 from CCDNNSynthLib.Views.LiveVolume import LiveVolume
-from CCDNNSynthLib.Views.PreviewSlice import addPreview, removePreviews
+from CCDNNSynthLib.Views.PreviewSlice import addPreview, isPreview, removePreviews
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,11 @@ class Job:
         for role, node in self.inputs.items():
             if node is None:
                 raise InputError(_("Choose a {role} volume first.").format(role=role.label))
+        for node in (*self.inputs.values(), self.acquired, self.output):
+            if node is not None and isPreview(node):
+                raise InputError(
+                    _("{volume} is a preview, which the end of a run removes; choose another volume.").format(volume=node.GetName())
+                )
         for role, node in [*self.inputs.items(), (Role.STIR, self.acquired)]:
             if self.output is not None and node is self.output:
                 raise InputError(
