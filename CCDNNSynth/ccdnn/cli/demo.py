@@ -58,8 +58,8 @@ def run(options: argparse.Namespace) -> None:
     volumes = {role: read_volume(study / f"{role.value}.nrrd") for role in (*INPUT_ROLES, Role.STIR)}
     acquired = volumes[Role.STIR]
     labels = read_labels(study / "labels.nrrd", study / "labels.json", acquired.grid)
-    tissues = {tissue_name(name) for pair in PAPER_PAIRS for name in (pair.foreground, pair.background)}
-    index = _telling_slice([labels.mask(tissue) for tissue in sorted(tissues)])
+    tissues = dict.fromkeys(tissue_name(name) for pair in PAPER_PAIRS for name in (pair.foreground, pair.background))
+    index = _telling_slice([labels.mask(tissue) for tissue in tissues])
 
     from ccdnn.synthesis import synthesize
 
