@@ -10,7 +10,7 @@ that other load affects them equally. The best turn counts.
 - **onnxruntime**, **OpenVINO**: the same graph as the engine's, whole slices, with their own defaults; OpenVINO also in bf16, if
   the CPU has it.
 
-OpenVINO is optional: `pip install "ccdnnsynth[openvino]"`; the engine uses it where it is installed.
+OpenVINO is measured if it is installed (`pip install openvino`); the engine does not use it, since its telemetry starts processes.
 The 64-map network has seeded weights unless a model of that width is bundled.
 """
 

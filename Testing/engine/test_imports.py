@@ -113,7 +113,6 @@ def test_engine_depends_only_on_what_it_declares(module):
     declared |= {"matplotlib"} if module == "ccdnn.pictures" else set()
     declared |= {"nibabel"} if module in ("ccdnn.conversion", "ccdnn.formats.nifti") else set()
     declared |= {"torch"} if module in WITH_TORCH else set()
-    declared |= {"openvino"} if module == "ccdnn.inference.openvino_backend" else set()
     declared |= {"onnxruntime"} if module == "ccdnn.inference.onnx_backend" else set()
     declared |= {"google"} if module == "ccdnn.inference.onnx_graph" else set()
     declared |= {"dask", "distributed"} if module == "ccdnn.cohort.run" else set()

@@ -203,7 +203,6 @@ def test_reduced_precision_only_where_it_agrees(model, gpu, deviation, precision
 
 @pytest.mark.parametrize(("poor", "chosen"), [((), "bf16"), (("bf16",), "mixed"), (("bf16", "mixed"), "fp32")])
 def test_a_cpu_takes_the_fastest_precision_that_agrees(model, monkeypatch, poor, chosen):
-    monkeypatch.setattr(device_module, "has_openvino", lambda: False)
     monkeypatch.setattr(device_module, "has_native_bf16", lambda: True)
     monkeypatch.setattr(synthesizer_module, "gain", lambda reference, reduced, probe: 1.5)
     recorder = Recorder(model, lambda device, p, batch: (lambda output: output + 0.1 * output.max()) if p in poor else None)
@@ -215,7 +214,6 @@ def test_a_cpu_takes_the_fastest_precision_that_agrees(model, monkeypatch, poor,
 
 @pytest.mark.parametrize(("gains", "chosen"), [({"bf16": 0.5, "mixed": 0.8}, "fp32"), ({"bf16": 0.9, "mixed": 1.2}, "mixed")])
 def test_a_cpu_whose_16_bits_are_slow_does_not_use_them(model, monkeypatch, gains, chosen):
-    monkeypatch.setattr(device_module, "has_openvino", lambda: False)
     monkeypatch.setattr(device_module, "has_native_bf16", lambda: True)
     recorder, timed = Recorder(model), []
 

@@ -27,16 +27,6 @@ from ccdnn.model.folding import folded
 from ccdnn.model.saving import weights_of
 
 LIBRARIES = {"onnxruntime": OnnxBackend, "torch": lambda model: TorchBackend(model, "cpu", "fp32")}
-if libraries.has_openvino():
-    from ccdnn.inference.openvino_backend import OpenVinoBackend
-
-    LIBRARIES["OpenVINO"] = lambda model: OpenVinoBackend(model, "fp32")
-
-
-@pytest.fixture
-def _without_openvino(monkeypatch):
-    for module in (libraries, device_module):
-        monkeypatch.setattr(module, "has_openvino", lambda: False)
 
 
 @pytest.fixture(params=[UNDILATED, small_network.DILATED], ids=["undilated", "dilated"])
@@ -73,14 +63,6 @@ def test_a_model_file_has_the_tensors_of_the_network(network):
     assert architecture.tensor_shapes() == {name: values.shape for name, values in weights_of(network).items()}
 
 
-@pytest.mark.skipif(not libraries.has_openvino(), reason="OpenVINO is not installed")
-def test_openvino_is_the_cpus_choice_where_it_is_installed():
-    model = small_network.model()
-    assert all(isinstance(make_backend(model, 1, "cpu", precision), OpenVinoBackend) for precision in ("fp32", "bf16"))
-    assert set(reduced_precisions(Device("cpu", ""))[0]) <= {"bf16"}
-
-
-@pytest.mark.usefixtures("_without_openvino")
 def test_fp32_on_a_cpu_is_for_onnxruntime_and_the_rest_for_torch(monkeypatch):
     model = small_network.model()
     assert isinstance(make_backend(model, 1, "cpu", "fp32"), OnnxBackend)
@@ -217,7 +199,6 @@ def test_auto_takes_what_there_is(monkeypatch):
     assert "no cuda device found; no mps device found" in chosen.reason
 
 
-@pytest.mark.usefixtures("_without_openvino")
 def test_without_torch_there_is_the_cpu(monkeypatch):
     monkeypatch.setattr(device_module, "torch_obstacle", lambda: "PyTorch is not installed")
     assert choose_device() == Device("cpu", "CPU: PyTorch is not installed, which a GPU needs")
@@ -258,7 +239,6 @@ def test_an_unknown_device_is_said(name):
         choose_device(name)
 
 
-@pytest.mark.usefixtures("_without_openvino")
 def test_a_cpu_without_native_bf16_runs_in_fp32(monkeypatch):
     for native, expected in ((True, ("bf16", "mixed")), (False, ())):
         monkeypatch.setattr(device_module, "has_native_bf16", lambda native=native: native)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ccdnn.errors import DeviceError
-from ccdnn.inference.libraries import has_openvino, torch_obstacle
+from ccdnn.inference.libraries import torch_obstacle
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,6 @@ def choose_device(requested: str = "auto") -> Device:
 def reduced_precisions(device: Device) -> tuple[tuple[str, ...], str]:
     """The precisions that may make `device` faster, the fastest first, and why; empty if there are none."""
     if device.kind == "cpu":
-        if has_openvino():
-            from ccdnn.inference.openvino_backend import has_bf16
-
-            return (("bf16",), "the CPU supports bf16") if has_bf16() else ((), "the CPU does not support bf16")
         if obstacle := torch_obstacle():
             return (), f"16-bit arithmetic on a CPU needs PyTorch, but {obstacle}"
         if has_native_bf16():

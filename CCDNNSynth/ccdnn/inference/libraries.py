@@ -1,4 +1,7 @@
-"""Which library computes a network: on CPUs OpenVINO if installed, else onnxruntime for float32; PyTorch for the rest."""
+"""Which library computes a network: onnxruntime in float32 on CPUs, where it is faster and smaller, PyTorch for everything else.
+
+OpenVINO would be faster on CPUs with bf16, but it brings a telemetry package that starts processes of its own.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,6 @@ from ccdnn.model.file import Model
 
 def has_onnxruntime() -> bool:
     return find_spec("onnxruntime") is not None
-
-
-def has_openvino() -> bool:
-    return find_spec("openvino") is not None
 
 
 def torch_obstacle() -> str | None:
@@ -34,14 +33,10 @@ def library_of(device: str) -> str:
     """The library that computes float32 on `device`, with its version, for the log.
 
     Example:
-        >>> library_of("cpu").split()[0] in ("OpenVINO", "onnxruntime", "PyTorch")
+        >>> library_of("cpu").split()[0] in ("onnxruntime", "PyTorch")
         True
     """
-    name, package = "PyTorch", "torch"
-    if device == "cpu" and has_onnxruntime():
-        name, package = "onnxruntime", "onnxruntime"
-    if device == "cpu" and has_openvino():
-        name, package = "OpenVINO", "openvino"
+    name, package = ("onnxruntime", "onnxruntime") if device == "cpu" and has_onnxruntime() else ("PyTorch", "torch")
     try:
         return f"{name} {version(package)}"
     except PackageNotFoundError:
@@ -57,10 +52,6 @@ def make_backend(model: Model, threads: int | None, device: str, precision: str)
     Raises:
         DeviceError: the library is not installed.
     """
-    if device == "cpu" and precision in ("fp32", "bf16") and has_openvino():
-        from ccdnn.inference.openvino_backend import OpenVinoBackend
-
-        return OpenVinoBackend(model, precision, threads)
     if device == "cpu" and precision == "fp32" and has_onnxruntime():
         from ccdnn.inference.onnx_backend import OnnxBackend
 
