@@ -106,7 +106,7 @@ def test_protocol_far_from_the_training_gives_a_warning(panel, monkeypatch, tmp_
 def test_volumes_swapped_according_to_the_header_give_a_warning(panel, monkeypatch, tmp_path):
     nodes = load_from_dicom(monkeypatch, tmp_path, HEADERS)
     parameters = panel.logic.getParameterNode()
-    parameters.t1Volume, parameters.t2Volume = nodes[Role.T2], nodes[Role.T1]
+    parameters.t1Volume, parameters.t2Volume, parameters.greVolume = nodes[Role.T2], nodes[Role.T1], nodes[Role.GRE]
     slicer_host.process_events()
     assert "seem to be swapped" in scene.warnings(panel)
     assert "looks like T2-w" in panel.inputs.ui.t1Grid.text

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ccdnn.errors import InputError
+from ccdnn.model.catalog import resolve_model
 from ccdnn_training.cli.main import main
 from ccdnn_training.data.cache import CachedSubject, SliceCache, write_index, write_subject
 from ccdnn_training.data.studies import NORMALISATION
@@ -62,7 +63,8 @@ def test_the_command_corrects_the_bundled_model(tmp_path: Path, capsys: pytest.C
     cache = write_knees(tmp_path, 4, level_shows=True)
     assert main(["study", "beyond-window", str(cache), "-o", str(page)]) == 0
     written = page.read_text(encoding="utf-8")
-    assert "27 × 27 pixels" in written
+    side = 2 * resolve_model().architecture.receptive_radius + 1
+    assert f"{side} × {side} pixels" in written
     assert written[written.index("| image |") :] in capsys.readouterr().out
 
 
