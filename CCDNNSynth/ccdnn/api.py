@@ -34,7 +34,7 @@ from ccdnn.measure.scaling import Scaling
 from ccdnn.measure.table import Table
 from ccdnn.model.catalog import resolve_model
 from ccdnn.selection import Selector
-from ccdnn.series import Protocol, Role, Series
+from ccdnn.series import INPUT_ROLES, Protocol, Role, Series
 from ccdnn.study import Study, read_study
 from ccdnn.study_synthesis import StudyChoice
 from ccdnn.study_synthesis import synthesize_study as choose_and_synthesize
@@ -190,7 +190,7 @@ def synthesize(
         volumes[role], protocol = images.load(image, role.value)
         if protocol is not None:
             protocols[role] = protocol
-    is_role = isinstance(reference, str) and reference in [role.value for role in _ROLES]
+    is_role = isinstance(reference, str) and reference in [role.value for role in INPUT_ROLES]
     target = Role(reference) if is_role else images.load(reference, "reference")[0]
     result = synthesize_volumes(volumes, synthesizer, reference=target, protocols=protocols, force=force)
     result = replace(result, files=(*images.files, synthesizer.model.path))
@@ -261,8 +261,6 @@ def measure(
 
 # ---------------------------------------------------------------------------------------------------------------- inputs
 
-_ROLES = (Role.T1, Role.T2, Role.GRE)
-
 
 class _Images:
     """Loads images of any kind.
@@ -323,7 +321,7 @@ def _choice(kind: type[_Choice], value: Any, name: str) -> _Choice:
 
 
 def _by_role(t1: Any, t2: Any, gre: Any) -> dict[Role, Any]:
-    return {role: image for role, image in zip(_ROLES, (t1, t2, gre), strict=True) if image is not None}
+    return {role: image for role, image in zip(INPUT_ROLES, (t1, t2, gre), strict=True) if image is not None}
 
 
 def _path(path: Any, name: str) -> Path:

@@ -34,6 +34,8 @@ class Role(str, Enum):
         return _LABELS[self]
 
 
+INPUT_ROLES = (Role.T1, Role.T2, Role.GRE)
+
 _LABELS = {
     Role.T1: "T1-w",
     Role.T2: "T2-w",

@@ -11,10 +11,8 @@ from ccdnn.errors import InputError
 from ccdnn.files import read_header
 from ccdnn.roles import assign
 from ccdnn.search import search
-from ccdnn.series import Role, Series
+from ccdnn.series import INPUT_ROLES, Role, Series
 from ccdnn.volume import Volume
-
-NEEDED = (Role.T1, Role.T2, Role.GRE)
 
 # A message lists no more than this.
 LISTED_SERIES = 20
@@ -93,7 +91,9 @@ def read_volume(path: Path) -> Volume:
     return one_series(path).load()
 
 
-def choose_roles(series: Sequence[Series], roles: Collection[Role] = NEEDED, optional: Collection[Role] = ()) -> dict[Role, Series]:
+def choose_roles(
+    series: Sequence[Series], roles: Collection[Role] = INPUT_ROLES, optional: Collection[Role] = ()
+) -> dict[Role, Series]:
     """The series that plays each of `roles`, and an acquired STIR besides where there is exactly one.
 
     Of several that fit, one is chosen only if that is certain: the first of the time points of one series, or the only one

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ccdnn.errors import InputError, OutputError
-from ccdnn.files import WRITERS, check_writable
+from ccdnn.files import check_writable
 from ccdnn.selection import Selector
 from ccdnn.series import Role, Series
 from ccdnn.writing import require_no_input
@@ -17,10 +17,7 @@ if TYPE_CHECKING:
     from ccdnn.inference.synthesizer import Synthesizer
     from ccdnn.synthesis import SynthesisResult
 
-INPUT_ROLES = (Role.T1, Role.T2, Role.GRE)
 DICOM = "dicom"
-FORMATS = (*WRITERS, DICOM)
-"""What a result can be written as: the suffix of a file, or a folder with a DICOM series."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +115,7 @@ def check_output(path: Path, form: str | None) -> None:
     """Check, before the work is done, that a result can be written.
 
     Args:
-        form: one of `FORMATS`; None for the file's own suffix.
+        form: a suffix such as ".nrrd", or `DICOM` for a folder; None for the file's own suffix.
 
     Raises:
         OutputError: unknown suffix, no such folder, or no permission; a DICOM folder that is not empty.

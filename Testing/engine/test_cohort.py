@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import dicom_factory as factory
@@ -13,12 +14,13 @@ import pytest
 from small_study import read_array, write_model, write_study
 
 from ccdnn.cli.main import main
-from ccdnn.cohort.record import Record, read_record
-from ccdnn.cohort.run import CohortSettings, run_cohort
+from ccdnn.cohort.record import Record, read_record, write_record
+from ccdnn.cohort.run import CohortSettings, process, run_cohort
 from ccdnn.cohort.studies import find_studies
 from ccdnn.errors import DeviceError, InputError, OutputError
 from ccdnn.model.file import load_model
 from ccdnn.study import find_series
+from ccdnn.study_synthesis import StudyChoice
 
 
 @pytest.fixture(scope="module")
@@ -186,3 +188,31 @@ def test_a_dicom_study_becomes_a_dicom_series_at_once(model: Path, tmp_path: Pat
     assert "is not a DICOM series" in capsys.readouterr().err and not (tmp_path / "two").exists()
     assert main(["synthesize", *named, "-o", str(tmp_path / "x.nrrd"), "--format", "mha"]) == OutputError.exit_code
     assert "does not end in .mha" in capsys.readouterr().err
+
+
+def test_results_are_not_put_among_the_studies(studies: Path, model: Path, capsys: pytest.CaptureFixture) -> None:
+    assert each(studies, studies / "out", model) == InputError.exit_code
+    assert "would take it for a study" in capsys.readouterr().err and not (studies / "out").exists()
+
+
+def test_what_a_killed_process_left_unfinished_is_made_again(studies: Path, model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (out / "a").mkdir(parents=True)
+    (out / "a" / "half.dcm").touch()
+    settings = replace(settings_for(model), form="dicom")
+    (study,) = (study for study in find_studies(studies) if study.name == "a")
+    assert "is not an empty folder" in process(study, out, settings).error  # somebody's own files are kept
+    write_record(out, Record("a", "started", output="a"))
+    assert "is not a DICOM series" in process(study, out, settings).error and not (out / "a").exists()
+
+
+def test_an_unexpected_error_of_one_study_stops_no_other(
+    studies: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(choice: StudyChoice, *arguments: object, **options: object) -> None:
+        raise MemoryError("no memory") if choice.study.name == "a" else InputError("It is not usable.")
+
+    monkeypatch.setattr("ccdnn.cohort.run.synthesize_study", fail)
+    records = run_cohort(find_studies(studies), tmp_path / "out", settings_for(model))
+    assert [record.status for record in records] == ["failed"] * 4
+    assert records[0].error == "An unexpected error (MemoryError: no memory)." and records[1].error == "It is not usable."

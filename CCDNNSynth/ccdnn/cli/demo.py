@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ccdnn.cli import console
-from ccdnn.cli.synthesize import INPUT_ROLES, add_model_options, make_synthesizer
+from ccdnn.cli.synthesize import add_model_options, make_synthesizer
 from ccdnn.files import read_volume, write_volume
 from ccdnn.measure.cnr import PAPER_PAIRS, cnr_measurements, tissue_name
 from ccdnn.measure.comparison import measure_images, on_one_grid
@@ -20,7 +20,7 @@ from ccdnn.measure.profile import Image
 from ccdnn.measure.scaling import Scaling, scale, scale_pair
 from ccdnn.measure.table import Measurement, measurements_of, table_of
 from ccdnn.resample import resample_onto
-from ccdnn.series import Role
+from ccdnn.series import INPUT_ROLES, Role
 from ccdnn.volume import Volume
 from ccdnn.writing import make_folder, write_files
 

@@ -15,8 +15,8 @@ from ccdnn.errors import InputError, OutputError
 from ccdnn.files import WRITERS
 from ccdnn.inference.backend import PRECISIONS
 from ccdnn.model.catalog import resolve_model
-from ccdnn.series import Role, Series
-from ccdnn.study_synthesis import DICOM, INPUT_ROLES, StudyChoice, check_output, synthesize_study, write_result
+from ccdnn.series import INPUT_ROLES, Role, Series
+from ccdnn.study_synthesis import DICOM, StudyChoice, check_output, synthesize_study, write_result
 from ccdnn.writing import suffix_of
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ def _each(options: argparse.Namespace) -> None:
 
     if options.study or any(getattr(options, role.value) for role in INPUT_ROLES) or options.reference != Role.T1.value:
         raise InputError("With --each, the series of a study are named in its row of the CSV file, not by options.")
-    studies, model = find_studies(options.each), resolve_model(options.model)
+    studies, model = find_studies(options.each, options.output), resolve_model(options.model)
     settings = CohortSettings(
         str(model.path.resolve()),
         model.sha256,

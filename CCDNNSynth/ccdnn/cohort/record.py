@@ -15,7 +15,7 @@ from ccdnn.opening import read_json
 from ccdnn.writing import make_folder, write_text
 
 RECORDS, SUMMARY = "records", "summary.csv"
-DONE, FAILED = "done", "failed"
+DONE, FAILED, STARTED = "done", "failed", "started"
 _MOST_BYTES = 1 << 20
 
 
@@ -25,7 +25,7 @@ class Record:
 
     Args:
         study: its name.
-        status: "done" or "failed".
+        status: "done", "failed", or "started" while its result is written.
         output: the result's name in the output folder; "" without one.
         t1, t2, gre: the series used, as rows of `ccdnn inspect`; "" if none.
         covered_by_all: share of the reference that all inputs cover.

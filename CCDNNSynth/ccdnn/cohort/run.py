@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,9 +18,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ccdnn.cohort.record import DONE, FAILED, Record, read_record, write_record, write_summary
+from ccdnn.cohort.record import DONE, FAILED, STARTED, Record, read_record, write_record, write_summary
 from ccdnn.cohort.studies import NamedStudy
-from ccdnn.errors import CcdnnError, DeviceError, InputError
+from ccdnn.errors import CcdnnError, DeviceError, InputError, OutputError
 from ccdnn.study_synthesis import DICOM, check_output, synthesize_study, write_result
 from ccdnn.writing import make_folder
 
@@ -38,7 +39,7 @@ class CohortSettings:
         model: path of the model file, on every machine of a cluster the same.
         sha256: of that file.
         device, precision, batch, threads: see `Synthesizer`.
-        form: see `ccdnn.study_synthesis.FORMATS`.
+        form: see `ccdnn.study_synthesis.check_output`.
         force, with_names: see `ccdnn.synthesis.synthesize`.
     """
 
@@ -108,9 +109,10 @@ def run_cohort(
 
 
 def process(study: NamedStudy, folder: Path, settings: CohortSettings) -> Record:
-    """Make one study's result and its record. What the user can fix ends in the record, not in an exception."""
+    """Make one study's result and its record. An error ends in the record, so that the other studies go on."""
     if (known := _known(folder, study.name, settings)) is not None:
         return known
+    _remove_unfinished(folder, study.name)
     started = time.perf_counter()
     name = study.name + ("" if settings.form == DICOM else settings.form)
     warnings: list[str] = []
@@ -125,6 +127,7 @@ def process(study: NamedStudy, folder: Path, settings: CohortSettings) -> Record
             on_message=lambda kind, sentence: warnings.append(sentence) if kind == "warning" else None,
         )
         warnings += made.problems
+        write_record(folder, Record(study.name, STARTED, output=name))
         warnings += write_result(made, folder / name, settings.form, force=settings.force)
         result = made.result
         record = Record(
@@ -140,9 +143,12 @@ def process(study: NamedStudy, folder: Path, settings: CohortSettings) -> Record
             warnings=" ".join(warnings),
             settings=settings.fingerprint,
         )
-    except CcdnnError as error:
+    except Exception as error:
+        if isinstance(error, OutputError) and not os.access(folder, os.W_OK):
+            raise  # no other study could be written either
+        reason = str(error) if isinstance(error, CcdnnError) else f"An unexpected error ({type(error).__name__}: {error})."
         seconds = round(time.perf_counter() - started, 2)
-        record = Record(study.name, FAILED, seconds=seconds, warnings=" ".join(warnings), error=str(error))
+        record = Record(study.name, FAILED, seconds=seconds, warnings=" ".join(warnings), error=reason)
     write_record(folder, record)
     return record
 
@@ -165,6 +171,13 @@ def _known(folder: Path, name: str, settings: CohortSettings) -> Record | None:
     if record.settings != settings.fingerprint:
         raise InputError(f"{folder} has results of another model or other options; name another folder.")
     return record
+
+
+def _remove_unfinished(folder: Path, name: str) -> None:
+    """A process may have been killed between a DICOM series, which is never replaced, and its record."""
+    record = read_record(folder, name)
+    if record is not None and record.status == STARTED and (folder / record.output).is_dir():
+        shutil.rmtree(folder / record.output)
 
 
 def _distributed(
@@ -194,7 +207,7 @@ def _client(jobs: int, scheduler: str | None) -> Iterator[Any]:
         raise DeviceError(
             'Several studies at a time need Dask, which is not installed: pip install "ccdnnsynth[cohort]", or leave out --jobs.'
         ) from error
-    dask.config.set({"distributed.scheduler.allowed-failures": MOST_DEATHS, "distributed.admin.log-format": "%(message)s"})
+    dask.config.set({"distributed.scheduler.allowed-failures": MOST_DEATHS})
     if scheduler is not None:
         try:
             client = Client(scheduler, timeout="10s")

@@ -17,8 +17,8 @@ from pathlib import Path
 from ccdnn.csv_file import read_csv
 from ccdnn.errors import InputError
 from ccdnn.selection import NONE
-from ccdnn.series import Role
-from ccdnn.study_synthesis import INPUT_ROLES, StudyChoice
+from ccdnn.series import INPUT_ROLES, Role
+from ccdnn.study_synthesis import StudyChoice
 
 NAME, FOLDER, REFERENCE = "study", "folder", "reference"
 COLUMNS = (NAME, FOLDER, *(role.value for role in INPUT_ROLES), REFERENCE)
@@ -33,13 +33,19 @@ class NamedStudy:
     choice: StudyChoice
 
 
-def find_studies(source: Path) -> list[NamedStudy]:
+def find_studies(source: Path, output: Path | None = None) -> list[NamedStudy]:
     """The studies in a folder or CSV file, in order of name or row.
 
+    Args:
+        output: where the results will be.
+
     Raises:
-        InputError: there is no such path, it contains no study, or a row cannot be used.
+        InputError: `output` lies in the folder, where it would be taken for a study; or there is no such path,
+            it contains no study, or a row cannot be used.
     """
     if source.is_dir():
+        if output is not None and output.resolve().is_relative_to(source.resolve()):
+            raise InputError(f"{output} lies in {source}, where a later run would take it for a study; name a folder elsewhere.")
         folders = sorted(path for path in source.iterdir() if path.is_dir() and not path.name.startswith("."))
         if not folders:
             raise InputError(f"{source} has no subfolders; --each expects one for each study, or a CSV file.")
