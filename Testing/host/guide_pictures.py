@@ -135,7 +135,8 @@ def report(panel, options, temporary: Path) -> None:
         ("profiles", parameters.profileChart),
         ("similarity", parameters.similarityChart),
     ):
-        shutil.copyfile(written / f"{file_stem(chart.GetTitle())}.svg", options.folder / f"{name}-plot.svg")
+        (plot,) = written.glob(f"plot-??-{file_stem(chart.GetTitle())}.svg")
+        shutil.copyfile(plot, options.folder / f"{name}-plot.svg")
     browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if browser is None:
         print("The page of the report is skipped: Chromium is not installed.")
