@@ -17,7 +17,7 @@ import numpy as np
 
 from ccdnn.series import Role
 from ccdnn.volume import Volume
-from ccdnn.worker.protocol import ArrayFile, ModelChoice, Synthesize, encode
+from ccdnn.worker.messages import ArrayFile, ModelChoice, Synthesize, encode
 
 ENGINE_ROOT = Path(__file__).resolve().parents[2] / "CCDNNSynth"
 START = ("-m", "ccdnn.worker")
@@ -109,6 +109,11 @@ def running(start: Sequence[str] = START, **environment: str) -> Iterator[Worker
         client.process.wait()
         for pipe in (client.process.stdin, client.process.stdout, client.process.stderr):
             pipe.close()
+
+
+def patched(code: str) -> tuple[str, str]:
+    """A worker that runs `code` before it starts."""
+    return "-c", f"{code}\nimport runpy; runpy.run_module('ccdnn.worker', run_name='__main__')"
 
 
 def write_array(volume: Volume, folder: Path, dtype: str = "float32", **changes: Any) -> ArrayFile:

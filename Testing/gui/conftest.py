@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
 
-TESTING = Path(__file__).resolve().parents[1]
-for folder in ("host", "engine", "gui"):
-    if str(TESTING / folder) not in sys.path:
-        sys.path.insert(0, str(TESTING / folder))
-
 try:
-    import slicer_host
+    from testing_host import slicer_host
 
     slicer_host.install()
     MISSING = ""
@@ -32,13 +26,13 @@ def pytest_terminal_summary(terminalreporter) -> None:
 
 
 if not MISSING:
-    import qt_stand_in
-    import scene
+    import panel_scene
     import slicer
     import small_study
+    from testing_host import qt_stand_in
 
     # The tests use widgets in the style of Slicer's Python.
-    for path in (TESTING / "gui").glob("*.py"):
+    for path in Path(__file__).parent.glob("*.py"):
         qt_stand_in.use_python_qt_style(path.stem)
 
     @pytest.fixture(scope="session", autouse=True)
@@ -56,12 +50,12 @@ if not MISSING:
         yield slicer_host.start()
         current = slicer.modules.CCDNNSynthWidget  # a new one after a reload
         current.cleanup()
-        scene.close_panel(current)
+        panel_scene.close_panel(current)
 
     @pytest.fixture
     def ready(panel, model_path):
         """The panel with the small leg's volumes in the scene, chosen by Detect, and the random model."""
-        scene.add_leg()
-        scene.choose_model(panel, model_path)
+        panel_scene.add_leg()
+        panel_scene.choose_model(panel, model_path)
         slicer_host.click(panel.inputs.ui.detectButton)
         return panel

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import html
-import re
 from dataclasses import replace
 
-import slicer_host
+import panel_scene
 import small_study
+from testing_host import slicer_host
 
 from ccdnn.files import write_volume
 from ccdnn.readers.study import Candidate
@@ -36,7 +35,7 @@ def write_cases(tmp_path) -> list[Candidate]:
 
 
 def message(label) -> str:
-    return html.unescape(re.sub("<[^>]+>", " ", label.text))
+    return panel_scene.plain(label)
 
 
 def visible(panel, button):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import panel_scene
 import pytest
-import scene
 import slicer
-import slicer_host
 import vtk
 from PySide6 import QtCore, QtTest
+from testing_host import slicer_host
 
 from ccdnn.series import Role
 from CCDNNSynthLib.Scene.Tables import tableOf
@@ -16,7 +16,7 @@ from CCDNNSynthLib.Scene.Tables import tableOf
 
 def open_pair(panel):
     """The section's widgets, with the small leg's STIR as acquired and a noisy, dimmer copy of it as synthetic."""
-    nodes = scene.add_leg((Role.STIR,))
+    nodes = panel_scene.add_leg((Role.STIR,))
     node = panel.logic.getParameterNode()
     node.stirVolume = nodes[Role.STIR]
     node.syntheticVolume = add_synthetic(nodes[Role.STIR])
@@ -58,7 +58,7 @@ def compute(panel) -> None:
 def settle(panel) -> None:
     """Wait until the panel has checked whether the values are current."""
     slicer_host.process_events()
-    slicer_host.wait_until(lambda: not panel.similarity._check.active)
+    slicer_host.wait_until(lambda: not panel.similarity.staleness.pending)
 
 
 def table(panel):
@@ -66,7 +66,7 @@ def table(panel):
 
 
 def text(label) -> str:
-    return scene._plain(label)
+    return panel_scene.plain(label)
 
 
 def is_stale(panel) -> bool:

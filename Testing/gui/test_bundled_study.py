@@ -8,14 +8,14 @@ from __future__ import annotations
 import csv
 
 import numpy as np
+import panel_scene
 import pytest
-import scene
 import similarity_scene
 import SimpleITK as sitk
 import slicer
-import slicer_host
 from scipy.ndimage import map_coordinates
 from skimage.metrics import structural_similarity
+from testing_host import slicer_host
 
 from ccdnn.cli.main import main as ccdnn
 from ccdnn.files import read_volume, write_volume
@@ -118,9 +118,9 @@ def test_line_profile(study, printed):
 
 
 def test_measuring_does_not_change_the_volumes(study, synthetic_file):
-    before = {node.GetName(): slicer.util.arrayFromVolume(node).copy() for node in scene.volume_nodes()}
+    before = {node.GetName(): slicer.util.arrayFromVolume(node).copy() for node in panel_scene.volume_nodes()}
     similarity_scene.compute(study)
-    after = {node.GetName(): slicer.util.arrayFromVolume(node) for node in scene.volume_nodes()}
+    after = {node.GetName(): slicer.util.arrayFromVolume(node) for node in panel_scene.volume_nodes()}
     assert set(after) == set(before)
     for name, array in before.items():
         np.testing.assert_array_equal(after[name], array)

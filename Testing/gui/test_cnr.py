@@ -1,4 +1,4 @@
-"""CNR in the panel: regions from segments and drawings, on any grid and under any transform; live updates; errors."""
+"""CNR in the panel: regions from segments and drawings, on any grid and under any transform; live updates, plot, file, errors."""
 
 from __future__ import annotations
 
@@ -7,11 +7,23 @@ import math
 
 import numpy as np
 import pytest
-import regions
 import slicer
-import slicer_host
 import vtk
-from cnr_scene import HIGH, LOW, draw_pair, masks, open_leg, settle, status, wait_for_table
+from cnr_scene import (
+    HIGH,
+    LOW,
+    draw_pair,
+    draw_region,
+    expected_cnr,
+    masks,
+    open_leg,
+    open_sample,
+    settle,
+    status,
+    table_of,
+    wait_for_table,
+)
+from testing_host import qt_stand_in, slicer_host, tissue_regions
 
 from ccdnn.cli.main import main as ccdnn
 from ccdnn.measure.cnr import PAPER_PAIRS, CnrForm
@@ -25,17 +37,17 @@ def leg(panel):
 
 
 def test_sample_study_by_segments_agrees_with_an_independent_recomputation(panel):
-    node = regions.open_sample(panel)
-    node.regionSegmentation = regions.add_segmentation()
+    node = open_sample(panel)
+    node.regionSegmentation = tissue_regions.add_segmentation()
     rows = wait_for_table(node)
-    labels = regions.label_array()
+    labels = tissue_regions.label_array()
     assert list(rows) == [str(pair) for pair in PAPER_PAIRS]
     for pair in PAPER_PAIRS:
-        f, b = (labels == regions.LABEL_OF_TISSUE[name] for name in (pair.foreground, pair.background))
+        f, b = (labels == tissue_regions.LABEL_OF_TISSUE[name] for name in (pair.foreground, pair.background))
         row = rows[str(pair)]
         for name, volume in (("acquired", node.stirVolume), ("synthetic", node.syntheticVolume)):
             image = slicer.util.arrayFromVolume(volume)
-            assert row[f"CNR {name}"] == pytest.approx(regions.expected_cnr(image, f, b), rel=1e-6)
+            assert row[f"CNR {name}"] == pytest.approx(expected_cnr(image, f, b), rel=1e-6)
             assert row[f"Voxels foreground {name}"] == f.sum() and row[f"Voxels background {name}"] == b.sum()
         assert row["Ratio synthetic/acquired"] == pytest.approx(row["CNR synthetic"] / row["CNR acquired"])
     chart = node.cnrChart
@@ -44,8 +56,8 @@ def test_sample_study_by_segments_agrees_with_an_independent_recomputation(panel
 
 
 def test_sample_study_by_segments_agrees_with_the_command_line(panel, tmp_path):
-    node = regions.open_sample(panel)
-    node.regionSegmentation = regions.add_segmentation()
+    node = open_sample(panel)
+    node.regionSegmentation = tissue_regions.add_segmentation()
     rows = wait_for_table(node)
     tissues = [f"--labels={SAMPLE_FOLDER / 'labels.nrrd'}", f"--names={SAMPLE_FOLDER / 'labels.json'}"]
     for name, file in (("acquired", "stir.nrrd"), ("synthetic", "t2.nrrd")):  # one by one, because two would also be compared
@@ -63,14 +75,14 @@ def test_drawn_outlines_contain_the_voxels_of_their_slice(panel, leg):
     row = wait_for_table(leg)["muscle–fat"]
     for name, volume in (("acquired", leg.stirVolume), ("synthetic", leg.syntheticVolume)):
         image = slicer.util.arrayFromVolume(volume)
-        assert row[f"CNR {name}"] == pytest.approx(regions.expected_cnr(image, *masks(image.shape, 4)), rel=1e-6)
+        assert row[f"CNR {name}"] == pytest.approx(expected_cnr(image, *masks(image.shape, 4)), rel=1e-6)
         assert row[f"Voxels foreground {name}"] == row[f"Voxels background {name}"] == 63
 
 
 def test_a_circle_has_the_area_of_a_circle(panel, leg):
     volume = leg.stirVolume
-    centre, rim = regions.world(volume, 18, 20, 3), regions.world(volume, 18, 31, 3)
-    outline = regions.draw(panel, "muscle", [centre, rim], "circle")
+    centre, rim = tissue_regions.world(volume, 18, 20, 3), tissue_regions.world(volume, 18, 31, 3)
+    outline = draw_region(panel, "muscle", [centre, rim], "circle")
     assert outline.GetNumberOfControlPoints() == 8
     voxels = np.unravel_index(OutlineRegion(outline).voxels(volume), slicer.util.arrayFromVolume(volume).shape)
     assert set(voxels[0]) == {3}
@@ -82,35 +94,32 @@ def test_a_circle_has_the_area_of_a_circle(panel, leg):
 def test_a_circle_lies_in_the_plane_of_the_view_it_was_drawn_in(panel, leg):
     """In a view across the slices, through column 18; outside all views, on a slice of the volume."""
     volume = leg.stirVolume
-    i, j, k = (np.array(regions.world(volume, *axis)) - regions.world(volume, 0, 0, 0) for axis in np.eye(3))
+    i, j, k = (np.array(tissue_regions.world(volume, *axis)) - tissue_regions.world(volume, 0, 0, 0) for axis in np.eye(3))
     view = slicer.mrmlScene.GetSingletonNode("Red", "vtkMRMLSliceNode")
     matrix = np.eye(4)
     matrix[:3, :3] = np.column_stack([axis / np.linalg.norm(axis) for axis in (j, k, i)])
-    matrix[:3, 3] = regions.world(volume, 18, 3, 2)
+    matrix[:3, 3] = tissue_regions.world(volume, 18, 3, 2)
     slicer.util.updateVTKMatrixFromArray(view.GetSliceToRAS(), matrix)
     view.UpdateMatrices()
-    in_view, elsewhere = (
-        np.unravel_index(
-            OutlineRegion(
-                regions.draw(panel, "muscle", [regions.world(volume, at, 20, 3), regions.world(volume, at, 29, 3)], "circle")
-            ).voxels(volume),
-            slicer.util.arrayFromVolume(volume).shape,
-        )
-        for at in (18, 20)
-    )
+    found = []
+    for column in (18, 20):
+        ends = [tissue_regions.world(volume, column, row, 3) for row in (20, 29)]
+        voxels = OutlineRegion(draw_region(panel, "muscle", ends, "circle")).voxels(volume)
+        found.append(np.unravel_index(voxels, slicer.util.arrayFromVolume(volume).shape))
+    in_view, elsewhere = found
     assert set(in_view[2]) == {18} and len(set(in_view[0])) > 1
     assert set(elsewhere[0]) == {3} and len(set(elsewhere[2])) > 1
 
 
 def test_several_outlines_and_a_segment_of_one_tissue_are_combined(panel, leg):
     draw_pair(panel, leg)
-    regions.make_straight(regions.draw(panel, "Muscle", regions.square(leg.stirVolume, 3, LOW, HIGH)))
+    tissue_regions.make_straight(draw_region(panel, "Muscle", tissue_regions.square(leg.stirVolume, 3, LOW, HIGH)))
     image = slicer.util.arrayFromVolume(leg.stirVolume)
     muscle, fat = masks(image.shape)
-    both = muscle | regions.box_mask(image.shape, 3, LOW, HIGH)
+    both = muscle | tissue_regions.box_mask(image.shape, 3, LOW, HIGH)
     settle()
-    assert regions.table_of(leg)["muscle–fat"]["Voxels foreground acquired"] == 126
-    segment = regions.box_mask(image.shape, 1, LOW, HIGH)
+    assert table_of(leg)["muscle–fat"]["Voxels foreground acquired"] == 126
+    segment = tissue_regions.box_mask(image.shape, 1, LOW, HIGH)
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode")
     node.SetReferenceImageGeometryParameterFromVolumeNode(leg.stirVolume)
     identifier = node.GetSegmentation().AddEmptySegment("", "muscle")
@@ -118,9 +127,9 @@ def test_several_outlines_and_a_segment_of_one_tissue_are_combined(panel, leg):
     leg.regionSegmentation = node
     slicer_host.process_events()
     settle()
-    row = regions.table_of(leg)["muscle–fat"]
+    row = table_of(leg)["muscle–fat"]
     assert row["Voxels foreground acquired"] == 189
-    assert row["CNR acquired"] == pytest.approx(regions.expected_cnr(image, both | segment, fat), rel=1e-6)
+    assert row["CNR acquired"] == pytest.approx(expected_cnr(image, both | segment, fat), rel=1e-6)
 
 
 def linear_transform():
@@ -167,8 +176,8 @@ def test_transforms_above_volumes_and_regions(panel, leg, make_transform, above)
     for volume in (leg.stirVolume, leg.syntheticVolume):
         volume.SetAndObserveTransformNodeID(transform.GetID())
     node.SetAndObserveTransformNodeID(transform.GetID())
-    outline = regions.draw(panel, "muscle", regions.square(leg.stirVolume, 2, LOW, HIGH, per_side=12))
-    regions.make_straight(outline)
+    outline = draw_region(panel, "muscle", tissue_regions.square(leg.stirVolume, 2, LOW, HIGH, per_side=12))
+    tissue_regions.make_straight(outline)
     if above == "everything":
         inverse = [list(outline.GetNthControlPointPositionWorld(index)) for index in range(outline.GetNumberOfControlPoints())]
         outline.SetAndObserveTransformNodeID(transform.GetID())
@@ -178,9 +187,9 @@ def test_transforms_above_volumes_and_regions(panel, leg, make_transform, above)
         node.HardenTransform()
     slicer_host.process_events()
     settle()
-    row = regions.table_of(leg)["muscle–fat"]
+    row = table_of(leg)["muscle–fat"]
     assert row["Note"] == ""
-    assert row["CNR acquired"] == pytest.approx(regions.expected_cnr(image, muscle, fat), rel=1e-6)
+    assert row["CNR acquired"] == pytest.approx(expected_cnr(image, muscle, fat), rel=1e-6)
 
 
 def test_volumes_of_different_grids_are_sampled_in_their_own_voxels(panel, leg):
@@ -195,7 +204,7 @@ def test_volumes_of_different_grids_are_sampled_in_their_own_voxels(panel, leg):
     row = wait_for_table(leg)["muscle–fat"]
     muscle, fat = (np.kron(mask, np.ones((1, 2, 2), bool)) for mask in masks(slicer.util.arrayFromVolume(leg.stirVolume).shape))
     assert (row["Voxels foreground acquired"], row["Voxels foreground synthetic"]) == (63, 252)
-    assert row["CNR synthetic"] == pytest.approx(regions.expected_cnr(fine, muscle, fat), rel=1e-6)
+    assert row["CNR synthetic"] == pytest.approx(expected_cnr(fine, muscle, fat), rel=1e-6)
 
 
 def _matrix(volume):
@@ -206,7 +215,7 @@ def _matrix(volume):
 
 def test_segments_of_a_surface_are_measured_and_stay_a_surface(panel, leg):
     sphere = vtk.vtkSphereSource()
-    sphere.SetCenter(regions.world(leg.stirVolume, 18, 20, 3))
+    sphere.SetCenter(tissue_regions.world(leg.stirVolume, 18, 20, 3))
     sphere.SetRadius(6)
     sphere.SetPhiResolution(24)
     sphere.SetThetaResolution(24)
@@ -229,24 +238,22 @@ def test_one_image_alone(panel, leg, chosen, column):
     slicer_host.process_events()
     volume = getattr(leg, chosen)
     for tissue, low, high in (("muscle", LOW, HIGH), ("fat", (20, 12), (26, 20))):
-        regions.make_straight(regions.draw(panel, tissue, regions.square(volume, 2, low, high)))
+        tissue_regions.make_straight(draw_region(panel, tissue, tissue_regions.square(volume, 2, low, high)))
     settle()
-    row = regions.table_of(leg)["muscle–fat"]
+    row = table_of(leg)["muscle–fat"]
     image = slicer.util.arrayFromVolume(volume)
-    assert row[column] == pytest.approx(regions.expected_cnr(image, *masks(image.shape)), rel=1e-6)
+    assert row[column] == pytest.approx(expected_cnr(image, *masks(image.shape)), rel=1e-6)
     assert "Ratio synthetic/acquired" not in row
 
 
 def test_table_follows_a_moved_outline_and_a_painted_segment(panel, leg):
     muscle, _fat = draw_pair(panel, leg)
     image = slicer.util.arrayFromVolume(leg.stirVolume)
-    for index, point in enumerate(regions.square(leg.stirVolume, 2, (3, 22), (9, 30))):
+    for index, point in enumerate(tissue_regions.square(leg.stirVolume, 2, (3, 22), (9, 30))):
         muscle.SetNthControlPointPositionWorld(index, *point)
     settle()
-    moved = regions.box_mask(image.shape, 2, (3, 22), (9, 30))
-    assert regions.table_of(leg)["muscle–fat"]["CNR acquired"] == pytest.approx(
-        regions.expected_cnr(image, moved, masks(image.shape)[1]), rel=1e-6
-    )
+    moved = tissue_regions.box_mask(image.shape, 2, (3, 22), (9, 30))
+    assert table_of(leg)["muscle–fat"]["CNR acquired"] == pytest.approx(expected_cnr(image, moved, masks(image.shape)[1]), rel=1e-6)
     slicer.mrmlScene.RemoveNode(muscle)
     leg.regionSegmentation = node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode")
     node.SetReferenceImageGeometryParameterFromVolumeNode(leg.stirVolume)
@@ -255,8 +262,8 @@ def test_table_follows_a_moved_outline_and_a_painted_segment(panel, leg):
     for mask in (*masks(image.shape)[:1], moved):
         slicer.util.updateSegmentBinaryLabelmapFromArray(mask.astype(np.uint8), node, identifier, leg.stirVolume)
         settle()
-        assert regions.table_of(leg)["muscle–fat"]["CNR acquired"] == pytest.approx(
-            regions.expected_cnr(image, mask, masks(image.shape)[1]), rel=1e-6
+        assert table_of(leg)["muscle–fat"]["CNR acquired"] == pytest.approx(
+            expected_cnr(image, mask, masks(image.shape)[1]), rel=1e-6
         )
 
 
@@ -267,12 +274,12 @@ def test_table_follows_voxels_and_definition(panel, leg):
     slicer.util.arrayFromVolumeModified(volume)
     settle()
     image = slicer.util.arrayFromVolume(volume)
-    expected = regions.expected_cnr(image, *masks(image.shape))
-    assert regions.table_of(leg)["muscle–fat"]["CNR acquired"] == pytest.approx(expected, rel=1e-6)
+    expected = expected_cnr(image, *masks(image.shape))
+    assert table_of(leg)["muscle–fat"]["CNR acquired"] == pytest.approx(expected, rel=1e-6)
     panel.cnr.ui.formSelector.currentIndex = list(CnrForm).index(CnrForm.PRINTED)
     slicer_host.process_events()
     settle()
-    row = regions.table_of(leg)["muscle–fat"]
+    row = table_of(leg)["muscle–fat"]
     f, b = (image[mask].astype(np.float64) for mask in masks(image.shape))
     assert row["CNR acquired"] == pytest.approx((f.mean() + b.mean()) / b.std(ddof=1), rel=1e-6)
     assert "as printed in Eq. 11" in row["Definition"] and "as printed" in leg.cnrChart.GetYAxisTitle()
@@ -280,15 +287,15 @@ def test_table_follows_voxels_and_definition(panel, leg):
 
 def test_without_live_the_table_waits_for_the_button(panel, leg):
     muscle, _fat = draw_pair(panel, leg)
-    before = regions.table_of(leg)
+    before = table_of(leg)
     panel.cnr.ui.liveCheckBox.click()
     slicer_host.process_events()
     assert leg.cnrLive is False
-    muscle.SetNthControlPointPositionWorld(0, *regions.world(leg.stirVolume, 2, 2, 2))
+    muscle.SetNthControlPointPositionWorld(0, *tissue_regions.world(leg.stirVolume, 2, 2, 2))
     settle()
-    assert regions.table_of(leg) == before
+    assert table_of(leg) == before
     slicer_host.click(panel.cnr.ui.measureButton)
-    assert regions.table_of(leg) != before
+    assert table_of(leg) != before
 
 
 def test_nothing_is_added_to_the_scene_before_there_is_something_to_measure(panel, leg):
@@ -299,11 +306,11 @@ def test_nothing_is_added_to_the_scene_before_there_is_something_to_measure(pane
 
 def test_pairs_that_cannot_be_measured_are_explained(panel, leg):
     muscle, fat = draw_pair(panel, leg)
-    for index, point in enumerate(regions.square(leg.stirVolume, 2, (14, 12), (26, 20))):
+    for index, point in enumerate(tissue_regions.square(leg.stirVolume, 2, (14, 12), (26, 20))):
         fat.SetNthControlPointPositionWorld(index, *point)
     settle()
     assert "muscle and fat overlap by 27 voxels" in status(panel)
-    assert math.isnan(regions.table_of(leg)["muscle–fat"]["CNR acquired"])
+    assert math.isnan(table_of(leg)["muscle–fat"]["CNR acquired"])
     slicer.mrmlScene.RemoveNode(muscle)
     slicer_host.process_events()
     settle()
@@ -315,4 +322,40 @@ def test_pairs_that_cannot_be_measured_are_explained(panel, leg):
     panel.cnr.ui.pairsEdit.text = "fat/skin"
     slicer_host.process_events()
     settle()
-    assert "Not drawn yet: skin" in status(panel) and list(regions.table_of(leg)) == ["fat–skin"]
+    assert "Not drawn yet: skin" in status(panel) and list(table_of(leg)) == ["fat–skin"]
+
+
+def test_plot_is_shown_in_the_layout(panel, leg):
+    draw_pair(panel, leg)
+    slicer_host.click(panel.cnr.ui.plotButton)
+    assert slicer.app.applicationLogic().GetSelectionNode().GetActivePlotChartID() == leg.cnrChart.GetID()
+    assert any(view.GetPlotChartNodeID() == leg.cnrChart.GetID() for view in slicer.util.getNodesByClass("vtkMRMLPlotViewNode"))
+
+
+def test_plot_says_which_bars_are_which_and_how_they_were_measured(panel, leg):
+    draw_pair(panel, leg)
+    leg.cnrPairs = "muscle/fat;fat/cortical bone"
+    slicer_host.process_events()
+    settle()
+    chart = leg.cnrChart
+    assert chart.GetXAxisTitle().splitlines()[1] == "1\xa0muscle–fat, 2\xa0fat–cortical\xa0bone"
+    assert chart.GetYAxisTitle() == "CNR = abs(mean_f − mean_b) / SD_b"
+    values = chart.GetNthPlotSeriesNode(0).GetTableNode().GetTable()
+    assert [values.GetColumnByName("x0").GetValue(row) for row in range(2)] == [1, 2]
+    assert values.GetColumnByName("y0").GetValue(0) == table_of(leg)["muscle–fat"]["CNR acquired"]
+
+
+def test_csv_contains_the_whole_table_or_is_not_written(panel, leg, tmp_path):
+    draw_pair(panel, leg)
+    qt_stand_in.dialog_answers["save"] = str(tmp_path / "cnr")
+    slicer_host.click(panel.cnr.ui.csvButton)
+    (row,) = csv.DictReader((tmp_path / "cnr.csv").read_text(encoding="utf-8").splitlines())
+    measured = table_of(leg)["muscle–fat"]
+    assert float(row["CNR synthetic"]) == measured["CNR synthetic"] and row["Definition"] == measured["Definition"]
+    assert "Written: " in status(panel)
+    qt_stand_in.dialog_answers["save"] = str(tmp_path / "none" / "cnr.csv")
+    slicer_host.click(panel.cnr.ui.csvButton)
+    assert "there is no such folder" in status(panel) and [path.name for path in tmp_path.iterdir()] == ["cnr.csv"]
+    qt_stand_in.dialog_answers["save"] = ""
+    slicer_host.click(panel.cnr.ui.csvButton)
+    assert [path.name for path in tmp_path.iterdir()] == ["cnr.csv"]

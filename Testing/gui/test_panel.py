@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import panel_scene
 import pydicom
 import pytest
 import qt
-import qt_stand_in
-import scene
 import slicer
-import slicer_host
 import small_study
 import vtk
+from testing_host import qt_stand_in, slicer_host
 
 from ccdnn.cli.main import main as ccdnn
 from ccdnn.files import write_volume
@@ -39,30 +38,30 @@ def test_panel_opens_on_an_empty_scene_and_says_what_is_missing(panel):
     ui = panel.synthesis.ui
     assert not ui.applyButton.enabled and not ui.previewButton.enabled and not ui.exportButton.enabled
     slicer_host.click(panel.inputs.ui.detectButton)
-    assert "load a study first" in scene.detection(panel)
+    assert "load a study first" in panel_scene.detection(panel)
 
 
 def test_detect_chooses_by_name_and_says_why(ready):
     node = ready.logic.getParameterNode()
     chosen = [node.t1Volume, node.t2Volume, node.greVolume, node.stirVolume]
     assert [volume.GetName() for volume in chosen] == ["leg t1", "leg t2", "leg gre", "leg stir"]
-    assert "T1-w: leg t1 (called “leg t1”" in scene.detection(ready)
+    assert "T1-w: leg t1 (called “leg t1”" in panel_scene.detection(ready)
     assert "36×40×6 at 0.8×0.8×3 mm, sagittal" in ready.inputs.ui.t1Grid.text
     assert ready.synthesis.ui.applyButton.enabled
 
 
 def test_apply_gives_the_voxels_of_the_command_line_on_the_grid_of_the_reference(ready, model_path, tmp_path):
-    scene.apply(ready)
-    (result,) = scene.results()
+    panel_scene.apply(ready)
+    (result,) = panel_scene.results()
     np.testing.assert_array_equal(slicer.util.arrayFromVolume(result), command_line_result(tmp_path, model_path))
     np.testing.assert_array_equal(matrix_of(result), matrix_of(ready.logic.getParameterNode().t1Volume))
-    assert scene.is_ready(ready)
-    assert "synthetic, not acquired" in scene.message(ready)
+    assert panel_scene.is_ready(ready)
+    assert "synthetic, not acquired" in panel_scene.message(ready)
 
 
 def test_result_says_what_it_is_and_is_shown(ready):
-    scene.apply(ready)
-    (result,) = scene.results()
+    panel_scene.apply(ready)
+    (result,) = panel_scene.results()
     assert result.GetName() == "synthetic STIR (tiny 0.0.1)"
     assert "SYNTHETIC" in result.GetAttribute("CCDNN_Notice")
     assert result.GetAttribute("CCDNN_Model") == "tiny 0.0.1"
@@ -81,11 +80,11 @@ def test_inputs_of_different_patients_are_computed_only_when_confirmed(ready, mo
     monkeypatch.setattr(slicer.util, "confirmYesNoDisplay", lambda question, **_: asked.append(question))
     slicer_host.click(ready.synthesis.ui.applyButton)
     slicer_host.process_events()
-    assert not ready.logic.running and scene.results() == []
-    assert "different patients" in asked[0] and "different patients" in scene.message(ready)
+    assert not ready.logic.running and panel_scene.results() == []
+    assert "different patients" in asked[0] and "different patients" in panel_scene.message(ready)
     monkeypatch.setattr(slicer.util, "confirmYesNoDisplay", lambda question, **_: True)
-    scene.apply(ready)
-    (result,) = scene.results()
+    panel_scene.apply(ready)
+    (result,) = panel_scene.results()
     assert result.GetAttribute("CCDNN_Forced")
 
 
@@ -93,7 +92,7 @@ def test_names_with_markup_are_shown_as_they_are(ready):
     node = ready.logic.getParameterNode()
     for volume in (node.t1Volume, node.t2Volume, node.greVolume, node.stirVolume):
         volume.SetName("<img src=x><h1>knee\x1b[31m")
-    scene.apply(ready)
+    panel_scene.apply(ready)
     for section in (ready.inputs, ready.synthesis, ready.report):
         for label in (widget for widget in vars(section.ui).values() if hasattr(widget, "textFormat")):
             assert "<img" not in label.text or label.textFormat == qt.Qt.PlainText
@@ -104,8 +103,8 @@ def test_result_is_filed_in_the_study_of_the_reference(ready):
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
     study = hierarchy.CreateStudyItem(hierarchy.GetSceneItemID(), "visit 1")
     hierarchy.CreateItem(study, ready.logic.getParameterNode().t1Volume)
-    scene.apply(ready)
-    (result,) = scene.results()
+    panel_scene.apply(ready)
+    (result,) = panel_scene.results()
     assert hierarchy.GetItemParent(hierarchy.GetItemByDataNode(result)) == study
 
 
@@ -114,31 +113,31 @@ def test_window_is_the_acquired_one_scaled_to_the_result(ready):
     brightest = robust_maximum(slicer.util.arrayFromVolume(acquired)[:, ::4, ::4])
     acquired.GetDisplayNode().AutoWindowLevelOff()
     acquired.GetDisplayNode().SetWindowLevel(brightest / 2, brightest / 4)
-    scene.apply(ready)
-    (result,) = scene.results()
+    panel_scene.apply(ready)
+    (result,) = panel_scene.results()
     shown = robust_maximum(slicer.util.arrayFromVolume(result)[:, ::4, ::4])
     assert np.isclose(result.GetDisplayNode().GetWindow(), shown / 2)
     assert np.isclose(result.GetDisplayNode().GetLevel(), shown / 4)
 
 
 def test_second_run_uses_the_warm_worker(ready):
-    scene.apply(ready)
+    panel_scene.apply(ready)
     pid = ready.logic.worker.pid
-    scene.apply(ready)
+    panel_scene.apply(ready)
     assert pid and ready.logic.worker.pid == pid
-    first, second = scene.results()
+    first, second = panel_scene.results()
     np.testing.assert_array_equal(slicer.util.arrayFromVolume(first), slicer.util.arrayFromVolume(second))
     assert first.GetName() != second.GetName()
 
 
 def test_chosen_output_is_replaced_and_stays_where_it_is_used(ready):
-    scene.apply(ready)
-    (first,) = scene.results()
+    panel_scene.apply(ready)
+    (first,) = panel_scene.results()
     output = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "my STIR")
     ready.logic.getParameterNode().outputVolume = output
     slicer_host.process_events()
-    scene.apply(ready)
-    assert scene.results() == [first, output]
+    panel_scene.apply(ready)
+    assert panel_scene.results() == [first, output]
     assert output.GetName() == "my STIR"
     np.testing.assert_array_equal(slicer.util.arrayFromVolume(output), slicer.util.arrayFromVolume(first))
     np.testing.assert_array_equal(matrix_of(output), matrix_of(first))
@@ -152,25 +151,25 @@ def test_preview_shows_one_slice_with_the_voxels_of_the_full_run(ready):
     slicer.util.updateVTKMatrixFromArray(view.GetSliceToRAS(), middle)
     view.UpdateMatrices()
     slicer_host.click(ui.previewButton)
-    scene.finish(ready)
-    (preview,) = scene.results()
+    panel_scene.finish(ready)
+    (preview,) = panel_scene.results()
     assert preview.GetName() == "synthetic STIR (preview of slice 3)"
     image = slicer.util.arrayFromVolume(preview).copy()
     assert image.shape == (1, 40, 36)
-    scene.apply(ready)
-    (result,) = scene.results()  # the preview was removed
+    panel_scene.apply(ready)
+    (result,) = panel_scene.results()  # the preview was removed
     np.testing.assert_array_equal(image[0], slicer.util.arrayFromVolume(result)[2])
 
 
 @pytest.mark.parametrize("member", ["outputVolume", "stirVolume", "t1Volume"])
 def test_a_preview_is_not_overwritten_or_read_by_a_run(ready, member):
     slicer_host.click(ready.synthesis.ui.previewButton)
-    scene.finish(ready)
-    (preview,) = scene.results()
+    panel_scene.finish(ready)
+    (preview,) = panel_scene.results()
     setattr(ready.logic.getParameterNode(), member, preview)
-    scene.apply(ready)
-    assert "is a preview, which the end of a run removes" in scene.message(ready)
-    assert scene.results() == [preview]
+    panel_scene.apply(ready)
+    assert "is a preview, which the end of a run removes" in panel_scene.message(ready)
+    assert panel_scene.results() == [preview]
 
 
 def test_cancel_during_a_run_leaves_the_scene_unchanged(ready):
@@ -179,21 +178,21 @@ def test_cancel_during_a_run_leaves_the_scene_unchanged(ready):
     for volume, role in ((node.t1Volume, Role.T1), (node.t2Volume, Role.T2), (node.greVolume, Role.GRE)):
         slicer.util.updateVolumeFromArray(volume, big[role])
     slicer_host.process_events()
-    before = scene.snapshot()
+    before = panel_scene.snapshot()
     ui = ready.synthesis.ui
     slicer_host.click(ui.applyButton)
     assert ui.applyButton.text == "Cancel"
     slicer_host.wait_until(lambda: ui.progressBar.value > 0)
     slicer_host.click(ui.applyButton)
-    scene.finish(ready)
-    assert scene.snapshot() == before
-    assert "cancelled" in scene.message(ready)
-    assert scene.is_ready(ready)
+    panel_scene.finish(ready)
+    assert panel_scene.snapshot() == before
+    assert "cancelled" in panel_scene.message(ready)
+    assert panel_scene.is_ready(ready)
 
 
 def test_saved_scene_restores_choices_and_result(ready, model_path, tmp_path):
-    scene.apply(ready)
-    (result,) = scene.results()
+    panel_scene.apply(ready)
+    (result,) = panel_scene.results()
     node = ready.logic.getParameterNode()
     node.outputVolume = result
     node.device = type(node.device).CPU
@@ -207,21 +206,21 @@ def test_saved_scene_restores_choices_and_result(ready, model_path, tmp_path):
     node = ready.logic.getParameterNode()
     assert [v.GetName() for v in (node.t1Volume, node.t2Volume, node.greVolume)] == ["leg t1", "leg t2", "leg gre"]
     assert node.device.name == "CPU" and node.model == str(model_path)
-    (restored,) = scene.results()
+    (restored,) = panel_scene.results()
     assert node.outputVolume is restored and restored.GetAttribute("CCDNN_Model") == "tiny 0.0.1"
     np.testing.assert_array_equal(slicer.util.arrayFromVolume(restored), array)
     np.testing.assert_allclose(matrix_of(restored), matrix, atol=1e-6)
     assert np.isclose(restored.GetDisplayNode().GetWindow(), window, rtol=1e-4)
-    scene.apply(ready)
+    panel_scene.apply(ready)
     np.testing.assert_array_equal(slicer.util.arrayFromVolume(restored), array)
 
 
 def test_export_writes_dicom_that_says_synthetic(ready, tmp_path):
-    scene.apply(ready)
+    panel_scene.apply(ready)
     qt_stand_in.dialog_answers["directory"] = str(tmp_path)
     slicer_host.click(ready.synthesis.ui.exportButton)
     files = sorted((tmp_path / "synthetic-STIR").iterdir())
-    assert len(files) == 6 and "6 DICOM files were written" in scene.message(ready)
+    assert len(files) == 6 and "6 DICOM files were written" in panel_scene.message(ready)
     dataset = pydicom.dcmread(files[0])
     assert dataset.ImageType[:2] == ["DERIVED", "SECONDARY"] and "ynthetic" in dataset.SeriesDescription
 
@@ -232,11 +231,11 @@ def test_sample_link_loads_and_chooses_the_bundled_study(panel, model_path):
     node = panel.logic.getParameterNode()
     assert node.t1Volume.GetName() == "Sample knee T1" and node.stirVolume.GetName() == "Sample knee STIR"
     assert node.t1Volume.GetStorageNode() is None
-    assert scene.warnings(panel) == ""
+    assert panel_scene.warnings(panel) == ""
 
 
 def test_log_can_be_copied(ready):
-    scene.apply(ready)
+    panel_scene.apply(ready)
     ready.synthesis.ui.logSection.collapsed = False
     slicer_host.process_events()
     slicer_host.click(ready.synthesis.ui.copyLogButton)
@@ -248,16 +247,16 @@ def optional_model(tmp_path):
 
 
 def test_without_gre_where_the_model_allows_it(panel, tmp_path):
-    scene.choose_model(panel, optional_model(tmp_path))
-    scene.add_leg((Role.T1, Role.T2, Role.STIR))
+    panel_scene.choose_model(panel, optional_model(tmp_path))
+    panel_scene.add_leg((Role.T1, Role.T2, Role.STIR))
     slicer_host.click(panel.inputs.ui.detectButton)
-    assert "GRE: no volume fits; the model does not require one." in scene.detection(panel)
-    assert "made without GRE" in scene.warnings(panel)
-    scene.apply(panel)
-    (result,) = scene.results()
+    assert "GRE: no volume fits; the model does not require one." in panel_scene.detection(panel)
+    assert "made without GRE" in panel_scene.warnings(panel)
+    panel_scene.apply(panel)
+    (result,) = panel_scene.results()
     assert result.GetName() == "synthetic STIR without GRE (tiny 0.0.1)"
     assert result.GetAttribute("CCDNN_Made_Without") == "GRE"
-    assert "made without GRE" in scene.message(panel)
+    assert "made without GRE" in panel_scene.message(panel)
     qt_stand_in.dialog_answers["directory"] = str(tmp_path)
     slicer_host.click(panel.synthesis.ui.exportButton)
     dataset = pydicom.dcmread(next((tmp_path / "synthetic-STIR").iterdir()))
@@ -268,11 +267,11 @@ def test_model_that_requires_a_gre_refuses_none(ready):
     ready.logic.getParameterNode().greVolume = None
     slicer_host.process_events()
     assert not ready.synthesis.ui.applyButton.enabled
-    assert "made without" not in scene.warnings(ready)
+    assert "made without" not in panel_scene.warnings(ready)
 
 
 def test_model_with_an_optional_gre_uses_one_that_is_chosen(ready, tmp_path):
-    scene.choose_model(ready, optional_model(tmp_path))
-    assert scene.warnings(ready) == ""
-    scene.apply(ready)
-    assert scene.results()[0].GetName() == "synthetic STIR (tiny 0.0.1)"
+    panel_scene.choose_model(ready, optional_model(tmp_path))
+    assert panel_scene.warnings(ready) == ""
+    panel_scene.apply(ready)
+    assert panel_scene.results()[0].GetName() == "synthetic STIR (tiny 0.0.1)"

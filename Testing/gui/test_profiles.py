@@ -5,16 +5,15 @@ from __future__ import annotations
 import csv
 
 import numpy as np
+import panel_scene
 import pytest
-import qt_stand_in
-import scene
 import slicer
-import slicer_host
 import small_study
 import vtk
 from scipy.ndimage import map_coordinates
 from scipy.stats import pearsonr
-from test_geometry import add_linear_transform, add_warp, rigid
+from testing_host import qt_stand_in, slicer_host
+from transforms import add_linear_transform, add_warp, rigid
 
 from ccdnn.measure.line import MAX_STEPS
 from ccdnn.measure.profile import Image, compare, measure_profiles
@@ -62,7 +61,7 @@ def settle(panel) -> None:
 
 
 def message(panel) -> str:
-    return scene._plain(panel.lineProfiles.ui.profilesLabel)
+    return panel_scene.plain(panel.lineProfiles.ui.profilesLabel)
 
 
 def numbers(panel) -> dict:
@@ -90,7 +89,7 @@ def curves(panel) -> dict:
 @pytest.fixture
 def compared(ready):
     """The panel with acquired and synthetic STIR chosen."""
-    ready.logic.getParameterNode().syntheticVolume = scene.add(synthetic_volume(), "my synthetic")
+    ready.logic.getParameterNode().syntheticVolume = panel_scene.add(synthetic_volume(), "my synthetic")
     slicer_host.process_events()
     return ready
 
@@ -214,7 +213,7 @@ def test_everything_under_one_transform_measures_the_same(compared, make):
     line = draw(compared)
     before = curves(compared)
     transform = make()
-    for node in (line, *scene.volume_nodes()):
+    for node in (line, *panel_scene.volume_nodes()):
         node.SetAndObserveTransformNodeID(transform.GetID())
     settle(compared)
     for name, (_x, y) in curves(compared).items():
@@ -409,7 +408,7 @@ def test_a_second_parameter_set_has_its_own_line_table_and_plot(compared):
 
 
 def test_closed_and_reloaded_panels_leave_no_observer_behind(compared):
-    from application import reload_module
+    from testing_host.application import reload_module
 
     line = draw(compared)
     observed = str(line).count("Tag: ")

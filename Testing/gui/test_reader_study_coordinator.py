@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import sys
 
-import application
 import pytest
 import qt
-import qt_stand_in
-import slicer_host
 from reader_scene import METHODS, message, visible, write_cases
+from testing_host import application, qt_stand_in, slicer_host
 
 from ccdnn.readers.study import open_study, read_key
 

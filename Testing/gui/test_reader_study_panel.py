@@ -7,18 +7,16 @@ from __future__ import annotations
 
 import csv
 
-import application
 import numpy as np
+import panel_scene
 import pytest
 import qt
-import qt_stand_in
-import scene
 import slicer
-import slicer_host
 import small_study
 import vtk
 from PySide6 import QtTest, QtWidgets
 from reader_scene import METHODS, message, visible, write_cases
+from testing_host import application, qt_stand_in, slicer_host
 
 from ccdnn.readers.scores import read_scores
 from ccdnn.readers.study import create_study, open_study
@@ -191,7 +189,7 @@ def test_two_readers_interrupted_during_a_case_lose_nothing(panel, folder):
         given[reader] = (place(section), rows(section.session.sheet.path))
         panel = application.reload_module("CCDNNSynth")  # while reading
         slicer_host.process_events()
-        assert not scene.volume_nodes()
+        assert not panel_scene.volume_nodes()
     for reader, (where, scored) in given.items():
         section = begin(panel, reader)
         assert place(section) == where and rows(section.session.sheet.path) == scored
@@ -245,7 +243,7 @@ def test_folder_without_a_study_and_scores_that_cannot_be_written_give_one_sente
     slicer_host.click(section.ui.scoresButton)
     begin(panel)
     assert section.session is None and "no such folder" in message(section.ui.readerLabel)
-    assert not scene.volume_nodes()
+    assert not panel_scene.volume_nodes()
 
 
 # ------------------------------------------------------------------------------------------------------- images and blinding
@@ -283,13 +281,13 @@ def test_volumes_have_the_voxels_and_positions_of_the_files(reading):
 def test_scene_and_section_do_not_reveal_a_method_and_nothing_is_saved(reading, panel, tmp_path):
     press(reading, "3", "B")
     texts = [node.GetName() or "" for node in slicer.util.getNodesByClass("vtkMRMLNode")]
-    for node in scene.volume_nodes():
+    for node in panel_scene.volume_nodes():
         assert node.GetHideFromEditors() and not node.GetSaveWithScene() and node.GetStorageNode() is None
         texts += [node.GetDescription() or "", *(node.GetAttribute(name) for name in node.GetAttributeNames())]
     for cls in (QtWidgets.QLabel, QtWidgets.QPushButton):
         texts += [shown.text + shown.toolTip for shown in reading.ui.readerSection.findChildren(cls)]
     assert not [text for text in texts for method in (*METHODS, "Smith", "Jones") if method in text]
-    images = [node for node in scene.volume_nodes() if node.GetAttribute("CCDNN_Notice")]
+    images = [node for node in panel_scene.volume_nodes() if node.GetAttribute("CCDNN_Notice")]
     assert sorted(node.GetName() for node in images) == ["Case 1, image A", "Case 1, image B", "Case 1, image C"]
     assert slicer.util.saveScene(str(tmp_path / "saved"))
     saved = (tmp_path / "saved" / "saved.mrml").read_text(encoding="utf-8")
@@ -306,8 +304,8 @@ def test_another_case_replaces_the_previous_one(reading):
     first = reading.session.volumes
     reading._goTo(3 * 19)
     assert place(reading) == (2, "Cartilage: MFC", "A")
-    assert len(scene.volume_nodes()) == 7 and not any(slicer.mrmlScene.IsNodePresent(node) for node in first.nodes)
-    assert {node.GetName().split(",")[0] for node in scene.volume_nodes()} == {"Case 2"}
+    assert len(panel_scene.volume_nodes()) == 7 and not any(slicer.mrmlScene.IsNodePresent(node) for node in first.nodes)
+    assert {node.GetName().split(",")[0] for node in panel_scene.volume_nodes()} == {"Case 2"}
     assert background("ReaderImage").GetName() == "Case 2, image A"
     press(reading, "PgUp")
     assert background("ReaderImage").GetName() == "Case 1, image C"
@@ -316,14 +314,14 @@ def test_another_case_replaces_the_previous_one(reading):
 def test_leaving_restores_the_layout_and_the_crosshair(panel, folder):
     slicer.app.layoutManager().setLayout(CONVENTIONAL)
     crosshair = slicer.vtkMRMLCrosshairDisplayableManager.FindCrosshairNode(slicer.mrmlScene)
-    before = (crosshair.GetCrosshairMode(), crosshair.GetCrosshairBehavior(), scene.snapshot().keys())
+    before = (crosshair.GetCrosshairMode(), crosshair.GetCrosshairBehavior(), panel_scene.snapshot().keys())
     section = begin(panel)
     displays = len(slicer.util.getNodesByClass("vtkMRMLVolumeDisplayNode"))
     assert crosshair.GetCrosshairMode() != before[0] and displays == 7
     slicer_host.click(section.ui.closeButton)
     assert slicer.app.layoutManager().layout == CONVENTIONAL
     assert (crosshair.GetCrosshairMode(), crosshair.GetCrosshairBehavior()) == before[:2]
-    assert not scene.volume_nodes() and not slicer.util.getNodesByClass("vtkMRMLVolumeDisplayNode")
+    assert not panel_scene.volume_nodes() and not slicer.util.getNodesByClass("vtkMRMLVolumeDisplayNode")
     assert section.session is None and not section.ui.readingWidget.visible
 
 
@@ -331,7 +329,7 @@ def test_leaving_restores_the_layout_and_the_crosshair(panel, folder):
 
 
 def shows_images_again(section) -> None:
-    assert section.session.volumes is None and not section.ui.itemWidget.visible and not scene.volume_nodes()
+    assert section.session.volumes is None and not section.ui.itemWidget.visible and not panel_scene.volume_nodes()
     slicer_host.click(section.ui.imagesButton)
     slicer_host.process_events()
     assert background("ReaderImage").GetName().endswith(f"image {section.session.item.letter}")
@@ -372,7 +370,7 @@ def test_missing_study_folder_gives_a_message_and_scores_are_kept(reading, folde
     press(reading, "5")  # the last item of the case; the next case is missing
     assert place(reading)[0] == 1 and reading.session.sheet.done == 3 * 19
     assert "case-02" in message(reading.ui.readerLabel) and "missing" in message(reading.ui.readerLabel)
-    assert len(scene.volume_nodes()) == 7
+    assert len(panel_scene.volume_nodes()) == 7
     folder.with_name("unplugged").rename(folder)
     slicer_host.click(reading.ui.missingButton)
     assert place(reading)[0] == 2
@@ -383,7 +381,7 @@ def test_truncated_file_is_not_shown_as_an_image(panel, folder):
     path.write_bytes(path.read_bytes()[:5000])
     section = begin(panel)
     assert "C.nii is missing or truncated" in message(section.ui.readerLabel)
-    assert section.session.volumes is None and not scene.volume_nodes()
+    assert section.session.volumes is None and not panel_scene.volume_nodes()
 
 
 def test_another_parameter_set_and_another_module_change_nothing(reading, panel):
@@ -393,13 +391,13 @@ def test_another_parameter_set_and_another_module_change_nothing(reading, panel)
     panel.enter()
     slicer_host.process_events()
     press(reading, "4")
-    assert reading.session.sheet.done == 1 and len(scene.volume_nodes()) == 7
+    assert reading.session.sheet.done == 1 and len(panel_scene.volume_nodes()) == 7
     assert not [name for name in second.GetParameterNames() if "readers" in second.GetParameter(name)]
 
 
 def test_review_and_reading_close_each_other(panel, folder):
     slicer.app.layoutManager().setLayout(CONVENTIONAL)
-    nodes = scene.add_leg()
+    nodes = panel_scene.add_leg()
     parameters = panel.logic.getParameterNode()
     parameters.stirVolume, parameters.syntheticVolume = nodes[Role.STIR], nodes[Role.T1]
     slicer_host.process_events()

@@ -9,14 +9,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import panel_scene
 import pytest
 import qt
-import qt_stand_in
-import regions
-import scene
 import SimpleITK as sitk
 import slicer
-import slicer_host
+from cnr_scene import draw_region
+from testing_host import qt_stand_in, slicer_host, tissue_regions
 
 from ccdnn.provenance import NOTICE
 from ccdnn.report.page import file_stem
@@ -46,7 +45,7 @@ def beside(folder, name):
 @pytest.fixture
 def study(panel, tmp_path):
     """The small leg of a patient, with names as in an archive, and a result; the output folder is chosen."""
-    nodes = scene.add_leg()
+    nodes = panel_scene.add_leg()
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
     patient = hierarchy.CreateSubjectItem(hierarchy.GetSceneItemID(), "DOE^JANE (SECRET-ID)")
     visit = hierarchy.CreateStudyItem(patient, "visit of DOE^JANE")
@@ -58,7 +57,7 @@ def study(panel, tmp_path):
         volume.GetDisplayNode().AutoWindowLevelOff()
         volume.GetDisplayNode().SetWindowLevel(600, 300)
     node = panel.logic.getParameterNode()
-    node.t1Volume, node.t2Volume, node.greVolume, node.stirVolume = (nodes[role] for role in scene.NAMES)
+    node.t1Volume, node.t2Volume, node.greVolume, node.stirVolume = (nodes[role] for role in panel_scene.NAMES)
     result = addVolume(nodes[Role.T1], "synthetic STIR of DOE^JANE")
     slicer.util.updateVolumeFromArray(result, 0.01 * slicer.util.arrayFromVolume(nodes[Role.STIR])[:, ::-1])
     fileResult(result, HEADER, nodes)
@@ -78,10 +77,10 @@ def measure(panel) -> None:
         section.collapsed = False
     slicer_host.process_events()
     for tissue, low, high in (("muscle", (10, 12), (16, 20)), ("fat", (20, 12), (26, 20))):
-        regions.draw(panel, tissue, regions.square(node.stirVolume, 2, low, high))
+        draw_region(panel, tissue, tissue_regions.square(node.stirVolume, 2, low, high))
     slicer_host.click(panel.lineProfiles.ui.drawLineButton)
     for end in ((6.0, 18.0, 2.0), (31.0, 23.0, 3.0)):
-        node.profileLine.AddControlPointWorld(*regions.world(node.stirVolume, *end))
+        node.profileLine.AddControlPointWorld(*tissue_regions.world(node.stirVolume, *end))
     slicer_host.click(panel.similarity.ui.computeButton)
     slicer_host.wait_until(lambda: node.similarityTable is not None and node.cnrTable is not None, 30)
     slicer_host.wait_until(lambda: node.profileTable is not None and node.profileTable.GetNumberOfRows() > 0, 30)

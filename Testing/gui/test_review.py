@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import builtins
 
-import application
-import layout
 import numpy as np
+import panel_scene
 import pytest
-import scene
 import slicer
-import slicer_host
 import small_study
 import vtk
+from testing_host import application, layout, slicer_host
 
 from ccdnn.measure.scaling import Scaling
 from ccdnn.resample import resample_onto
@@ -39,11 +37,11 @@ def synthetic_volume() -> Volume:
 @pytest.fixture
 def reviewed(panel):
     """The panel with the small leg and a synthetic STIR of it."""
-    nodes = scene.add_leg()
+    nodes = panel_scene.add_leg()
     parameters = panel.logic.getParameterNode()
     parameters.t1Volume, parameters.t2Volume = nodes[Role.T1], nodes[Role.T2]
     parameters.greVolume, parameters.stirVolume = nodes[Role.GRE], nodes[Role.STIR]
-    parameters.syntheticVolume = scene.add(synthetic_volume(), "synthetic STIR (test)")
+    parameters.syntheticVolume = panel_scene.add(synthetic_volume(), "synthetic STIR (test)")
     parameters.syntheticVolume.SetAttribute("CCDNN_Notice", "SYNTHETIC")
     slicer_host.process_events()
     return panel
@@ -195,28 +193,28 @@ def test_module_reloaded_in_a_review_continues_it(reviewed):
     open_review(reviewed, "gridButton")
     again = application.reload_module("CCDNNSynth")
     slicer_host.process_events()
-    assert len([node for node in scene.volume_nodes() if isDifference(node)]) == 1
+    assert len([node for node in panel_scene.volume_nodes() if isDifference(node)]) == 1
     assert again.review.review.isOpen
     open_review(again, "leaveButton")
-    assert not [node for node in scene.volume_nodes() if isDifference(node)]
+    assert not [node for node in panel_scene.volume_nodes() if isDifference(node)]
     assert slicer.app.layoutManager().layout == before
 
 
 def test_difference_removed_by_the_user_is_not_created_again(reviewed):
     open_review(reviewed, "gridButton")
-    (difference,) = (node for node in scene.volume_nodes() if isDifference(node))
+    (difference,) = (node for node in panel_scene.volume_nodes() if isDifference(node))
     slicer.mrmlScene.RemoveNode(difference)
     slicer_host.process_events()
     slicer.util.arrayFromVolumeModified(reviewed.logic.getParameterNode().stirVolume)
     slicer_host.process_events()
-    assert not [node for node in scene.volume_nodes() if isDifference(node)]
+    assert not [node for node in panel_scene.volume_nodes() if isDifference(node)]
     open_review(reviewed, "leaveButton")
 
 
 def test_difference_and_windows_follow_the_voxels(reviewed):
     open_review(reviewed, "gridButton")
     parameters = reviewed.logic.getParameterNode()
-    (difference,) = (node for node in scene.volume_nodes() if isDifference(node))
+    (difference,) = (node for node in panel_scene.volume_nodes() if isDifference(node))
     before = slicer.util.arrayFromVolume(difference).copy()
     slicer.util.updateVolumeFromArray(parameters.syntheticVolume, slicer.util.arrayFromVolume(parameters.stirVolume) * 2)
     slicer_host.process_events()
@@ -279,8 +277,8 @@ def test_application_without_views(reviewed, monkeypatch):
 
 @pytest.mark.parametrize("scaling", [Scaling.TISSUE, Scaling.PERCENTILE, Scaling.MINMAX, Scaling.NONE])
 def test_difference_is_that_of_the_scaled_volumes(panel, scaling):
-    acquired = scene.add(small_study.volumes()[Role.STIR], "STIR")
-    synthetic = scene.add(synthetic_volume(), "synthetic")
+    acquired = panel_scene.add(small_study.volumes()[Role.STIR], "STIR")
+    synthetic = panel_scene.add(synthetic_volume(), "synthetic")
     node = makeDifference(acquired, synthetic, scaling)
     x, y = synthetic_volume().array, small_study.volumes()[Role.STIR].array
 
@@ -311,7 +309,7 @@ def test_difference_of_other_grids_has_the_acquired_one(panel):
     matrix = stir.ijk_to_ras.copy()
     matrix[:3, 0] *= 2
     coarse = Volume(stir.array[:, :, ::2], matrix, name="coarse")
-    acquired, synthetic = scene.add(stir, "STIR"), scene.add(coarse, "coarse")
+    acquired, synthetic = panel_scene.add(stir, "STIR"), panel_scene.add(coarse, "coarse")
     node = makeDifference(acquired, synthetic, Scaling.NONE)
     expected = resample_onto(coarse, stir.grid).volume.array - stir.array
     np.testing.assert_allclose(slicer.util.arrayFromVolume(node)[:, :, :-1], expected[:, :, :-1], atol=1e-3)
@@ -321,7 +319,7 @@ def test_difference_of_other_grids_has_the_acquired_one(panel):
 def test_difference_is_zero_outside_the_synthetic_volume(panel):
     stir = small_study.volumes()[Role.STIR]
     half = Volume(stir.array[:3], stir.ijk_to_ras, name="half")
-    node = makeDifference(scene.add(stir, "STIR"), scene.add(half, "half"), Scaling.NONE)
+    node = makeDifference(panel_scene.add(stir, "STIR"), panel_scene.add(half, "half"), Scaling.NONE)
     assert (slicer.util.arrayFromVolume(node)[3:] == 0).all()
     np.testing.assert_allclose(slicer.util.arrayFromVolume(node)[:3], 0, atol=1e-3)
 
@@ -356,20 +354,20 @@ def test_saved_difference_keeps_its_colours_after_leaving_the_review_and_reloadi
     lasting.SetName("lasting")
     open_review(reviewed, "gridButton")
     open_review(reviewed, "leaveButton")
-    assert [node for node in scene.volume_nodes() if isDifference(node)] == [lasting]
+    assert [node for node in panel_scene.volume_nodes() if isDifference(node)] == [lasting]
     colour = lasting.GetDisplayNode().GetColorNode().GetLookupTable().GetTableValue(0)
     assert slicer.util.saveScene(str(tmp_path / "saved"))
     slicer.mrmlScene.Clear(0)
     slicer.util.loadScene(str(tmp_path / "saved" / "saved.mrml"))
-    (restored,) = (node for node in scene.volume_nodes() if isDifference(node))
+    (restored,) = (node for node in panel_scene.volume_nodes() if isDifference(node))
     np.testing.assert_allclose(restored.GetDisplayNode().GetColorNode().GetLookupTable().GetTableValue(0), colour, atol=0.01)
     removeDifference(restored)
     assert slicer.mrmlScene.GetFirstNodeByName(COLORS_NAME) is None
 
 
 def test_failed_update_leaves_the_difference_unchanged(panel):
-    acquired = scene.add(small_study.volumes()[Role.STIR], "STIR")
-    synthetic = scene.add(synthetic_volume(), "synthetic")
+    acquired = panel_scene.add(small_study.volumes()[Role.STIR], "STIR")
+    synthetic = panel_scene.add(synthetic_volume(), "synthetic")
     node = makeDifference(acquired, synthetic, Scaling.TISSUE)
     before = slicer.util.arrayFromVolume(node).copy()
     slicer.util.updateVolumeFromArray(synthetic, np.zeros(small_study.SHAPE, np.float32))

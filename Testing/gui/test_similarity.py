@@ -7,15 +7,14 @@ import math
 import sys
 
 import numpy as np
+import panel_scene
 import pytest
-import qt_stand_in
-import scene
 import similarity_scene as ss
 import SimpleITK as sitk
 import skimage.metrics
 import slicer
-import slicer_host
 import vtk
+from testing_host import qt_stand_in, slicer_host
 
 from ccdnn.measure.scaling import Scaling, scale_pair
 from ccdnn.measure.similarity import Measure, similarity
@@ -106,7 +105,7 @@ def test_overlap_follows_the_threshold_and_agrees_with_simpleitk(panel, ui):
 
 @pytest.mark.parametrize("cancelled", [True, False])
 def test_application_stays_responsive_and_cancel_changes_nothing(panel, ui, cancelled):
-    before = scene.snapshot()
+    before = panel_scene.snapshot()
     values = []
     ui.progressBar.valueChanged.connect(values.append)
     slicer_host.click(ui.computeButton)
@@ -115,7 +114,7 @@ def test_application_stays_responsive_and_cancel_changes_nothing(panel, ui, canc
         slicer_host.click(ui.computeButton)
         assert ui.computeButton.text == "Compute" and "Stopped" in ss.text(ui.similarityLabel)
         slicer_host.process_events()
-        assert scene.snapshot() == before and ss.parameters(panel).similarityTable is None
+        assert panel_scene.snapshot() == before and ss.parameters(panel).similarityTable is None
     else:
         slicer_host.wait_until(lambda: ui.computeButton.text == "Compute")
         assert len(set(values)) >= 5  # one slice per turn of the event loop
@@ -218,6 +217,8 @@ def test_csv_contains_all_digits(panel, ui, tmp_path):
     assert float(rows[0]["MSE"]) == ss.table(panel).column("MSE")[0]
     assert rows[1]["slice"] == "1" and rows[0]["MS-SSIM"] == ""
     assert "Written" in ss.text(ui.similarityLabel)
+    slicer_host.click(ui.csvButton)  # the file dialog did not ask about the name with the added suffix
+    assert "similarity.csv already exists" in ss.text(ui.similarityLabel)
     qt_stand_in.dialog_answers["save"] = str(tmp_path / "no folder" / "similarity.csv")
     slicer_host.click(ui.csvButton)
     assert "no such folder" in ss.text(ui.similarityLabel)
@@ -230,7 +231,7 @@ def test_difference_volume_is_made_and_replaced(panel, ui):
     np.testing.assert_allclose(slicer.util.arrayFromVolume(first), image - reference, atol=1e-6)
     view = slicer.mrmlScene.GetSingletonNode("Red", "vtkMRMLSliceCompositeNode")
     assert view.GetForegroundVolumeID() == first.GetID()
-    count = len(scene.volume_nodes())
+    count = len(panel_scene.volume_nodes())
     slicer_host.click(ui.differenceButton)
-    assert len(scene.volume_nodes()) == count
+    assert len(panel_scene.volume_nodes()) == count
     assert view.GetForegroundVolumeID() == ss.parameters(panel).differenceVolume.GetID()

@@ -8,7 +8,7 @@ import unittest
 from pathlib import Path
 
 import pytest
-import qt_stand_in
+from testing_host import qt_stand_in
 
 STORIES = Path(__file__).resolve().parents[1] / "slicer"
 

@@ -1,4 +1,4 @@
-"""Helpers of the panel tests: actions on the scene and the panel."""
+"""Helpers of the panel tests: the small leg in the scene, and runs of the panel."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import html
 import re
 
 import numpy as np
-import qt_stand_in
 import slicer
-import slicer_host
 import small_study
+from testing_host import qt_stand_in, slicer_host
 
 from ccdnn.series import Role
 
@@ -58,18 +57,19 @@ def volume_nodes() -> list:
 
 def message(panel) -> str:
     """The message that the panel shows, without markup."""
-    return _plain(panel.synthesis.ui.statusLabel)
+    return plain(panel.synthesis.ui.statusLabel)
 
 
 def warnings(panel) -> str:
-    return _plain(panel.inputs.ui.warningLabel)
+    return plain(panel.inputs.ui.warningLabel)
 
 
 def detection(panel) -> str:
-    return _plain(panel.inputs.ui.detectLabel)
+    return plain(panel.inputs.ui.detectLabel)
 
 
-def _plain(label) -> str:
+def plain(label) -> str:
+    """The text of a label, without markup."""
     return html.unescape(re.sub("<[^>]+>", "", label.text))
 
 

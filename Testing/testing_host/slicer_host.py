@@ -1,6 +1,6 @@
 """A small stand-in for the Slicer application that runs the module's own files, with real MRML (slicer-core) and Qt (PySide6).
 
-    import slicer_host
+    from testing_host import slicer_host
     widget = slicer_host.start()                     # the module's panel, as in the application
     slicer_host.click(widget.synthesis.ui.applyButton)
     slicer_host.wait_until(lambda: not widget.logic.running)
@@ -32,8 +32,7 @@ def install() -> None:
     if "qt" in sys.modules:
         return
     qt_application = QtWidgets.QApplication.instance() or QtWidgets.QApplication([sys.argv[0]])
-    import ctk_stand_in
-    import qt_stand_in
+    from testing_host import ctk_stand_in, qt_stand_in
 
     sys.modules["qt"], sys.modules["ctk"] = qt_stand_in.make_module(), ctk_stand_in.make_module()
     # The package `slicer` includes every folder of that name on the path, and this project's tests have one.
@@ -47,19 +46,18 @@ def install() -> None:
     i18n = types.ModuleType("slicer.i18n")
     i18n.tr, i18n.translate = (lambda text: text), (lambda _context, text: text)
     slicer.i18n = sys.modules["slicer.i18n"] = i18n
-    import mrml_widgets
+    from testing_host import mrml_widgets
 
     for cls in mrml_widgets.WIDGETS:
         setattr(slicer, cls.__name__, cls)
     qt_stand_in.QUiLoader.custom_widgets = {
         cls.__name__: cls for cls in (*mrml_widgets.WIDGETS, ctk_stand_in.ctkCollapsibleButton, ctk_stand_in.ctkSliderWidget)
     }
-    import parameter_node
-    import scripted_module
+    from testing_host import parameter_node, scripted_module
 
     slicer.ScriptedLoadableModule = sys.modules["slicer.ScriptedLoadableModule"] = scripted_module.make_module()
     slicer.parameterNodeWrapper = sys.modules["slicer.parameterNodeWrapper"] = parameter_node.make_module()
-    import application
+    from testing_host import application
 
     application.install(qt_application)
     # The application adds the folder of a module to the path.
@@ -71,8 +69,9 @@ def install() -> None:
 def start(width: int = 400):
     """Create a new scene and the module's panel; returns the module's widget."""
     install()
-    import application
     import slicer
+
+    from testing_host import application
 
     slicer.mrmlScene.Clear(0)
     widget = application.open_module(MODULE, width)

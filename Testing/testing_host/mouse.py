@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import slicer
-import slicer_host
 import vtk
+
+from testing_host import slicer_host
 
 
 class Mouse:

@@ -34,6 +34,20 @@ class qMRMLWidget(QtWidgets.QWidget):
         return getattr(self, "_scene", None)
 
 
+class qMRMLSortFilterProxyModel(QtCore.QObject):
+    """The used part of the model that filters the nodes of a combo box."""
+
+    def __init__(self, box):
+        super().__init__(box)
+        self._box, self._hidden = box, []
+
+    def _hide(self, node_ids):
+        self._hidden = list(node_ids)
+        self._box.refresh()
+
+    hiddenNodeIDs = QtCore.Property("QStringList", lambda self: self._hidden, _hide)
+
+
 class qMRMLNodeComboBox(QtWidgets.QComboBox):
     """Lists the scene's nodes of some classes, in the scene's order, after "None" and before "Create new …"."""
 
@@ -43,6 +57,7 @@ class qMRMLNodeComboBox(QtWidgets.QComboBox):
     def __init__(self, parent=None):
         super().__init__(parent)
         self._types, self._base_name, self._none_display = [], "", "None"
+        self._model = qMRMLSortFilterProxyModel(self)
         self._scene, self._observations, self._shown = None, [], None
         self.activated.connect(self._choose)
         observations = self._observations
@@ -90,10 +105,14 @@ class qMRMLNodeComboBox(QtWidgets.QComboBox):
     def setCurrentNode(self, node):
         self.refresh(node)
 
+    def sortFilterProxyModel(self):
+        return self._model
+
     def nodes(self):
         found = [] if self._scene is None else [n for kind in self._types for n in slicer.util.getNodesByClass(kind, self._scene)]
         if not self.showChildNodeTypes:
             found = [node for node in found if node.GetClassName() in self._types]
+        found = [node for node in found if node.GetID() not in self._model._hidden]
         return [node for node in found if self.showHidden or not node.GetHideFromEditors()]
 
     def refresh(self, wanted=...):

@@ -8,9 +8,10 @@ import tempfile
 import types
 from pathlib import Path
 
-import layout
 import slicer
 from PySide6 import QtCore, QtWidgets
+
+from testing_host import layout
 
 
 class Application(QtCore.QObject):

@@ -1,6 +1,6 @@
 """Makes pictures of the panel (light and dark, 400 pixels wide, with a finished run on the sample study) and of the review.
 
-python Testing/host/screenshots.py FOLDER [--model FILE] [--only panel|review]        (default: the bundled model, both)
+python docs/tools/screenshots.py FOLDER [--model FILE] [--only panel|review]        (default: the bundled model, both)
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[2] / "CCDNNSynth")]
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "Testing"))
 
-import slicer_host  # noqa: E402
-from PySide6 import QtCore, QtGui, QtWidgets  # noqa: E402
+from PySide6 import QtCore, QtGui, QtWidgets
+from testing_host import slicer_host
 
 REVIEW_WIDTH = 900  # pixels
 
@@ -57,8 +57,8 @@ def finish(widget) -> None:
 
 def take_review(widget, folder: Path) -> None:
     """Picture the slice views in each layout of the review."""
-    import layout
     import slicer
+    from testing_host import layout
 
     from CCDNNSynthLib.Parameters import CompareMode
 

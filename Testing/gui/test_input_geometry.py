@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import panel_scene
 import pytest
-import scene
 import slicer
-import slicer_host
 import small_study
 import vtk
+from testing_host import slicer_host
+from transforms import add_linear_transform, add_warp, rigid
 
 from ccdnn.series import Role
 from ccdnn.volume import Volume
@@ -17,8 +18,8 @@ from ccdnn.volume import Volume
 @pytest.fixture
 def plain(ready) -> np.ndarray:
     """The result of the unchanged study. Its node is removed again."""
-    scene.apply(ready)
-    (result,) = scene.results()
+    panel_scene.apply(ready)
+    (result,) = panel_scene.results()
     array = slicer.util.arrayFromVolume(result).copy()
     slicer.mrmlScene.RemoveNode(result)
     return array
@@ -30,40 +31,10 @@ def inputs(panel) -> dict:
 
 
 def run(panel):
-    scene.apply(panel)
-    results = scene.results()
-    assert len(results) == 1, scene.message(panel)
+    panel_scene.apply(panel)
+    results = panel_scene.results()
+    assert len(results) == 1, panel_scene.message(panel)
     return results[0]
-
-
-def rigid() -> np.ndarray:
-    """A rotation by 0.3 rad about the body's axis and a shift."""
-    matrix = np.eye(4)
-    matrix[:2, :2] = [[np.cos(0.3), -np.sin(0.3)], [np.sin(0.3), np.cos(0.3)]]
-    matrix[:3, 3] = [11, -7, 5]
-    return matrix
-
-
-def add_linear_transform(matrix) -> object:
-    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
-    slicer.util.updateTransformMatrixFromArray(node, matrix)
-    return node
-
-
-def add_warp() -> object:
-    """A non-linear transform: a thin-plate spline with one point displaced."""
-    source, target = vtk.vtkPoints(), vtk.vtkPoints()
-    corners = [(0, 0, 0), (60, 0, 0), (0, 60, 0), (0, 0, 60), (60, 60, 60), (20, 30, 10)]
-    for n, point in enumerate(corners):
-        source.InsertNextPoint(point)
-        target.InsertNextPoint([c + (4 if n == 5 else 0) for c in point])
-    spline = vtk.vtkThinPlateSplineTransform()
-    spline.SetSourceLandmarks(source)
-    spline.SetTargetLandmarks(target)
-    spline.SetBasisToR()
-    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTransformNode")
-    node.SetAndObserveTransformToParent(spline)
-    return node
 
 
 @pytest.mark.parametrize("make", [lambda: add_linear_transform(rigid()), add_warp], ids=["linear", "non-linear"])
@@ -123,11 +94,11 @@ def test_non_linear_transform_above_one_input_is_refused_with_what_to_do(ready):
     inputs(ready)[Role.GRE].SetAndObserveTransformNodeID(add_warp().GetID())
     slicer_host.process_events()
     assert "harden it first" in ready.inputs.ui.greGrid.text
-    before = scene.snapshot()
+    before = panel_scene.snapshot()
     slicer_host.click(ready.synthesis.ui.applyButton)
-    scene.finish(ready)
-    assert "harden it first" in scene.message(ready)
-    assert scene.snapshot() == before and scene.is_ready(ready)
+    panel_scene.finish(ready)
+    assert "harden it first" in panel_scene.message(ready)
+    assert panel_scene.snapshot() == before and panel_scene.is_ready(ready)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.int32, np.float64])
@@ -161,6 +132,6 @@ def test_flipped_and_permuted_axes_of_an_input(ready, plain, turn, where):
     to_plain[:3, :3] = np.diag(signs)[:, order]
     to_plain[:3, 3] = origin
     turned = Volume(np.ascontiguousarray(turn(volume.array)), volume.ijk_to_ras @ to_plain)
-    ready.logic.getParameterNode().t2Volume = scene.add(turned, "turned t2")
+    ready.logic.getParameterNode().t2Volume = panel_scene.add(turned, "turned t2")
     slicer_host.process_events()
     np.testing.assert_allclose(slicer.util.arrayFromVolume(run(ready)), plain, atol=2e-3)

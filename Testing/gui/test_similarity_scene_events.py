@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import similarity_scene as ss
 import slicer
-import slicer_host
+from testing_host import slicer_host
 
 from ccdnn.measure.scaling import Scaling
 from ccdnn.measure.similarity import Measure, similarity
@@ -212,7 +212,7 @@ def test_second_parameter_set_has_its_own_result(panel, ui):
 
 
 def test_module_reloaded_during_a_run(panel, ui):
-    import application
+    from testing_host import application
 
     slicer_host.click(ui.computeButton)
     fresh = application.reload_module("CCDNNSynth")

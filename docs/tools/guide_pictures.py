@@ -1,6 +1,6 @@
 """Makes the pictures of docs/guide.md: each section of the panel with the sample study, the review, the plots, the report.
 
-python Testing/host/guide_pictures.py docs/pictures [--result FILE]
+python docs/tools/guide_pictures.py docs/pictures [--result FILE]
 
 --result takes the output of `make demo`, demo/stir_synthetic.nrrd, instead of running the bundled model, which needs an idle
 machine. The page of the report is pictured if Chromium is installed.
@@ -15,12 +15,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-TESTING = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(TESTING / "host"), str(TESTING / "gui"), str(TESTING.parent / "CCDNNSynth")]
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "Testing"))
 
-import qt_stand_in  # noqa: E402
-import slicer_host  # noqa: E402
-from PySide6 import QtGui, QtWidgets  # noqa: E402
+from PySide6 import QtGui, QtWidgets
+from testing_host import qt_stand_in, slicer_host
 
 WIDTH = 420
 # Through the tibia and out of it in slice 13, in voxels of the STIR (column, row, slice); and slice 13.
@@ -75,8 +73,8 @@ def load_result(parameters, path: Path) -> None:
 
 
 def review(panel, options) -> None:
-    import layout
     import slicer
+    from testing_host import layout
 
     from CCDNNSynthLib.Views.SliceViews import showSlice
 
@@ -101,16 +99,16 @@ def review(panel, options) -> None:
 
 def measure(panel, options) -> None:
     """Measure CNR with the sample's labels as segments, a profile, and the similarity of the whole volume."""
-    import regions
     import vtk
+    from testing_host import tissue_regions
 
     parameters = panel.logic.getParameterNode()
-    parameters.regionSegmentation = regions.add_segmentation()
+    parameters.regionSegmentation = tissue_regions.add_segmentation()
     slicer_host.wait_until(lambda: parameters.cnrTable is not None and parameters.cnrTable.GetNumberOfRows() > 0, 120)
     take(panel.cnr.ui.cnrSection, options.folder / "cnr.png")
     panel.lineProfiles.draw("vtkMRMLMarkupsLineNode", "Profile line")
     for end in LINE:
-        parameters.profileLine.AddControlPointWorld(vtk.vtkVector3d(*regions.world(parameters.stirVolume, *end)))
+        parameters.profileLine.AddControlPointWorld(vtk.vtkVector3d(*tissue_regions.world(parameters.stirVolume, *end)))
     parameters.profileInputs = True
     slicer_host.wait_until(lambda: parameters.profileTable is not None and parameters.profileTable.GetNumberOfRows() > 0, 60)
     take(panel.lineProfiles.ui.profilesSection, options.folder / "profiles.png")

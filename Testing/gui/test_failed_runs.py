@@ -10,12 +10,12 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
+import panel_scene
 import pytest
-import scene
 import slicer
-import slicer_host
 import small_study
 import vtk
+from testing_host import slicer_host
 
 from ccdnn.series import Role
 from ccdnn.volume import Volume
@@ -37,17 +37,17 @@ def start_and_wait_for_slices(panel) -> None:
 
 
 def assert_failed(panel, words, before=None) -> None:
-    scene.finish(panel)
-    assert words in scene.message(panel)
-    assert scene.is_ready(panel)
+    panel_scene.finish(panel)
+    assert words in panel_scene.message(panel)
+    assert panel_scene.is_ready(panel)
     if before is not None:
-        assert scene.snapshot() == before
+        assert panel_scene.snapshot() == before
 
 
 def assert_next_run_works(panel) -> None:
-    count = len(scene.results())
-    scene.apply(panel)
-    assert len(scene.results()) == count + 1, scene.message(panel)
+    count = len(panel_scene.results())
+    panel_scene.apply(panel)
+    assert len(panel_scene.results()) == count + 1, panel_scene.message(panel)
 
 
 def temporary_folders() -> list:
@@ -56,7 +56,7 @@ def temporary_folders() -> list:
 
 def test_worker_killed_during_a_run(ready):
     make_long(ready)
-    before = scene.snapshot()
+    before = panel_scene.snapshot()
     start_and_wait_for_slices(ready)
     os.kill(ready.logic.worker.pid, signal.SIGKILL)
     assert_failed(ready, "The system ended the worker", before)
@@ -70,7 +70,7 @@ def test_worker_that_never_answers(ready, script):
     arguments = [str(Path(__file__).with_name(script))] if script else ["-c", "import time; time.sleep(60)"]
     worker.command = lambda: (sys.executable, arguments)
     worker.limits.start = worker.limits.silence = 1
-    before = scene.snapshot()
+    before = panel_scene.snapshot()
     slicer_host.click(ready.synthesis.ui.applyButton)
     assert_failed(ready, "did not respond", before)
     assert not worker.running and not temporary_folders()
@@ -80,7 +80,7 @@ def test_worker_that_does_not_stop_when_asked(ready):
     worker = ready.logic.worker
     worker.command = lambda: (sys.executable, [str(Path(__file__).with_name("silent_worker.py"))])
     worker.limits.cancel = 0.5
-    before = scene.snapshot()
+    before = panel_scene.snapshot()
     slicer_host.click(ready.synthesis.ui.applyButton)
     slicer_host.wait_until(lambda: worker._ready)
     slicer_host.click(ready.synthesis.ui.applyButton)
@@ -89,14 +89,14 @@ def test_worker_that_does_not_stop_when_asked(ready):
 
 def test_worker_that_cannot_be_started(ready):
     ready.logic.worker.command = lambda: ("/no/such/program", [])
-    before = scene.snapshot()
+    before = panel_scene.snapshot()
     slicer_host.click(ready.synthesis.ui.applyButton)
     assert_failed(ready, "could not be started", before)
 
 
 def test_python_slicer_missing(ready, monkeypatch):
     monkeypatch.setenv("PATH", "")
-    before = scene.snapshot()
+    before = panel_scene.snapshot()
     slicer_host.click(ready.synthesis.ui.applyButton)
     assert_failed(ready, "PythonSlicer", before)
 
@@ -138,14 +138,14 @@ def test_a_gpu_needs_torch(ready, monkeypatch):
 
     monkeypatch.setattr(Packages, "find_spec", lambda name: None)
     ready.logic.getParameterNode().device = Device.CUDA
-    before = scene.snapshot()
+    before = panel_scene.snapshot()
     slicer_host.click(ready.synthesis.ui.applyButton)
     assert_failed(ready, "install the PyTorch extension", before)
     assert not ready.logic.worker.running
 
 
 def test_worker_ends_with_the_module(ready):
-    scene.apply(ready)
+    panel_scene.apply(ready)
     pid = ready.logic.worker.pid
     os.kill(pid, 0)  # it stays alive between jobs
     ready.cleanup()  # as when the application closes
@@ -158,36 +158,36 @@ def test_torch_is_never_imported_by_the_panel():
     import subprocess
 
     code = (
-        "import sys; sys.path[:0] = sys.argv[1:]; import slicer_host; panel = slicer_host.start(); "
+        "import sys; sys.path[:0] = sys.argv[1:]; from testing_host import slicer_host; panel = slicer_host.start(); "
         "panel.inputs.onSampleLink(); panel.inputs.onDetect(); slicer_host.process_events(); panel.cleanup(); "
         "sys.exit('torch' in sys.modules)"
     )
-    folders = [str(Path(__file__).parents[1] / "host"), str(Path(__file__).parents[2] / "CCDNNSynth")]
-    assert subprocess.run([sys.executable, "-c", code, *folders], check=False).returncode == 0
+    testing = Path(__file__).parents[1]
+    assert subprocess.run([sys.executable, "-c", code, testing], check=False).returncode == 0
 
 
 def test_model_file_missing(ready, tmp_path):
     path = small_study.write_model(tmp_path / "gone.safetensors")
-    scene.choose_model(ready, path)
+    panel_scene.choose_model(ready, path)
     path.unlink()
-    before = scene.snapshot()
+    before = panel_scene.snapshot()
     slicer_host.click(ready.synthesis.ui.applyButton)
     assert_failed(ready, "gone.safetensors no longer exists", before)
 
 
 def test_model_damaged(ready, tmp_path):
     path = small_study.write_model(tmp_path / "cut.safetensors")
-    scene.choose_model(ready, path)
+    panel_scene.choose_model(ready, path)
     path.write_bytes(path.read_bytes()[:-50])
-    before = scene.snapshot()
+    before = panel_scene.snapshot()
     slicer_host.click(ready.synthesis.ui.applyButton)
     assert_failed(ready, "cut.safetensors", before)
 
 
 def test_file_that_is_not_a_model_is_not_chosen(ready, tmp_path, model_path):
     (tmp_path / "notes.safetensors").write_text("hello")
-    scene.choose_model(ready, tmp_path / "notes.safetensors")
-    assert "notes.safetensors" in scene.message(ready)
+    panel_scene.choose_model(ready, tmp_path / "notes.safetensors")
+    assert "notes.safetensors" in panel_scene.message(ready)
     assert ready.logic.getParameterNode().model == str(model_path)
 
 
@@ -198,40 +198,40 @@ def test_node_removed_during_a_run(ready, member):
     start_and_wait_for_slices(ready)
     gone = getattr(node, member)
     slicer.mrmlScene.RemoveNode(gone)
-    before = {key: value for key, value in scene.snapshot().items() if value[0] != "synthetic STIR (computing)"}
+    before = {key: value for key, value in panel_scene.snapshot().items() if value[0] != "synthetic STIR (computing)"}
     assert_failed(ready, f"{gone.GetName()} was removed", before)
     assert not temporary_folders()
 
 
 def test_volume_being_computed_is_removed(ready):
     start_and_wait_for_slices(ready)
-    (live,) = scene.results()
+    (live,) = panel_scene.results()
     slicer.mrmlScene.RemoveNode(live)
     assert_failed(ready, "was removed")
-    assert scene.results() == []
+    assert panel_scene.results() == []
 
 
 def test_scene_closed_during_a_run(ready, model_path):
     start_and_wait_for_slices(ready)
     slicer.mrmlScene.Clear(0)
     assert_failed(ready, "The scene was closed")
-    assert scene.volume_nodes() == [] and not temporary_folders()
-    scene.add_leg()
-    scene.choose_model(ready, model_path)
+    assert panel_scene.volume_nodes() == [] and not temporary_folders()
+    panel_scene.add_leg()
+    panel_scene.choose_model(ready, model_path)
     slicer_host.click(ready.inputs.ui.detectButton)
     assert_next_run_works(ready)
 
 
 def test_module_reloaded_during_a_run(ready, model_path):
-    import application
+    from testing_host import application
 
     make_long(ready)
-    before = scene.snapshot()
+    before = panel_scene.snapshot()
     start_and_wait_for_slices(ready)
     pid = ready.logic.worker.pid
     again = application.reload_module("CCDNNSynth")
     slicer_host.process_events()
-    assert scene.snapshot() == before and not temporary_folders()
+    assert panel_scene.snapshot() == before and not temporary_folders()
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
     assert again.logic.getParameterNode().t1Volume.GetName() == "leg t1"
@@ -242,7 +242,7 @@ def test_module_reloaded_during_a_run(ready, model_path):
 def test_output_equal_to_an_input_is_refused(ready, member):
     node = ready.logic.getParameterNode()
     node.outputVolume = getattr(node, member)
-    before = scene.snapshot()
+    before = panel_scene.snapshot()
     slicer_host.click(ready.synthesis.ui.applyButton)
     assert_failed(ready, "input; choose another output", before)
 
@@ -267,13 +267,13 @@ def test_one_slice(ready):
     slicer.util.updateVolumeFromArray(node, slicer.util.arrayFromVolume(node)[:1].copy())
     slicer_host.click(ready.synthesis.ui.applyButton)
     assert_failed(ready, "leg t2")
-    assert "single slice" in scene.message(ready)
+    assert "single slice" in panel_scene.message(ready)
 
 
 def test_nan(ready):
     array = slicer.util.arrayFromVolume(ready.logic.getParameterNode().t1Volume)
     array[2, 3, 4] = np.nan
-    before = scene.snapshot()
+    before = panel_scene.snapshot()
     slicer_host.click(ready.synthesis.ui.applyButton)
     assert_failed(ready, "leg t1", before)
 
@@ -281,7 +281,7 @@ def test_nan(ready):
 def test_inputs_that_do_not_overlap(ready):
     node = ready.logic.getParameterNode().greVolume
     node.SetOrigin(1000, 0, 0)
-    before = scene.snapshot()
+    before = panel_scene.snapshot()
     slicer_host.click(ready.synthesis.ui.applyButton)
     assert_failed(ready, "does not overlap", before)
 
@@ -292,7 +292,7 @@ def test_input_volume_of_another_grid_is_not_changed(ready):
     matrix = small.ijk_to_ras.copy()
     matrix[:3, 0] *= 2
     node = ready.logic.getParameterNode()
-    node.greVolume = scene.add(Volume(small.array[:, :, ::2], matrix), "coarse gre")
+    node.greVolume = panel_scene.add(Volume(small.array[:, :, ::2], matrix), "coarse gre")
     slicer_host.process_events()
     assert "will be resampled onto T1-w" in ready.inputs.ui.greGrid.text
     assert_next_run_works(ready)

@@ -1,4 +1,4 @@
-"""Tissue regions for the CNR tests: in the scene, and computed independently of the tested code."""
+"""Tissue regions in the scene: the labels of the sample study as segments, places and shapes to draw, and masks."""
 
 from __future__ import annotations
 
@@ -6,23 +6,13 @@ import json
 
 import numpy as np
 import slicer
-import slicer_host
 import vtk
 
 from CCDNNSynthLib.Inputs.SampleStudy import SAMPLE_FOLDER
+from testing_host import slicer_host
 
 NAMES = {int(value): name for value, name in json.loads((SAMPLE_FOLDER / "labels.json").read_text(encoding="utf-8")).items()}
 LABEL_OF_TISSUE = {"bone" if name == "bone marrow" else name: value for value, name in NAMES.items()}
-
-
-def open_sample(panel):
-    """The sample study, its STIR as acquired and its T2 as a stand-in for a synthetic STIR; returns the parameter node."""
-    panel.inputs.onSampleLink()
-    node = panel.logic.getParameterNode()
-    node.syntheticVolume = node.t2Volume
-    panel.cnr.ui.cnrSection.collapsed = False
-    slicer_host.process_events()
-    return node
 
 
 def label_array() -> np.ndarray:
@@ -45,39 +35,12 @@ def add_segmentation():
     return node
 
 
-def table_of(parameters) -> dict:
-    """Pair → heading → cell of the table node."""
-    table = parameters.cnrTable.GetTable()
-    columns = [table.GetColumn(index) for index in range(table.GetNumberOfColumns())]
-    rows = [{column.GetName(): column.GetValue(row) for column in columns} for row in range(table.GetNumberOfRows())]
-    return {row["Pair"]: row for row in rows}
-
-
-def expected_cnr(image: np.ndarray, foreground: np.ndarray, background: np.ndarray) -> float:
-    """|mean_f − mean_b| / SD_b of two masks, in plain numpy."""
-    f, b = image[foreground].astype(np.float64), image[background].astype(np.float64)
-    return abs(f.mean() - b.mean()) / np.sqrt(((b - b.mean()) ** 2).sum() / (b.size - 1))
-
-
 def world(volume, *ijk) -> list:
     """World position of a continuous voxel coordinate, with the parent transforms of the volume applied."""
     matrix, transform = vtk.vtkMatrix4x4(), vtk.vtkGeneralTransform()
     volume.GetIJKToRASMatrix(matrix)
     slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(volume.GetParentTransformNode(), None, transform)
     return list(transform.TransformPoint(matrix.MultiplyPoint([*ijk, 1])[:3]))
-
-
-def draw(panel, tissue: str, points, shape: str = "freehand"):
-    """Press the button, place the points as the view does, and finish with a right click; returns the outline."""
-    ui = panel.cnr.ui
-    ui.tissueSelector.currentText = tissue
-    slicer_host.click(getattr(ui, f"{shape}Button"))
-    node = panel.cnr._drawing.node
-    for point in points:
-        node.AddControlPointWorld(*point)
-    slicer.app.applicationLogic().GetInteractionNode().SwitchToViewTransformMode()
-    slicer_host.process_events()
-    return node
 
 
 def square(volume, slice_index: int, low: tuple, high: tuple, per_side: int = 6) -> list:
