@@ -1,6 +1,7 @@
 """Slicer module that computes a synthetic STIR volume from three MR volumes of a knee. The implementation is in CCDNNSynthLib."""
 
 import unittest
+from pathlib import Path
 
 import slicer
 import vtk
@@ -69,7 +70,7 @@ class CCDNNSynthWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.cnr = CnrPanel(self._section("Cnr"))
         self.lineProfiles = ProfilesPanel(self._section("Profiles"))
         self.similarity = SimilarityPanel(self._section("Similarity"))
-        self.report = ReportPanel(self._section("Report"), self.inputs.protocols, lambda: self.lineProfiles.profiles)
+        self.report = ReportPanel(self._section("Report"), self.inputs.acquisitions, lambda: self.lineProfiles.profiles)
         self.readerStudy = ReaderStudyPanel(self._section("ReaderStudy"))
         # From top to bottom. Each panel shows and edits the parameter node, and refreshes when the node changes.
         measuring = (self.cnr, self.lineProfiles, self.similarity, self.report)
@@ -172,6 +173,61 @@ class CCDNNSynthLogic(ScriptedLoadableModuleLogic):
     @property
     def running(self):
         return self._run is not None
+
+    def process(
+        self,
+        t1Volume,
+        t2Volume,
+        greVolume=None,
+        model="",
+        device="auto",
+        outputVolume=None,
+        acquiredVolume=None,
+        force=False,
+        onProgress=lambda done, total: None,
+    ):
+        """Compute the synthetic STIR of three volumes, and return its volume node once it is complete.
+
+        For scripts and other modules. The application stays alive meanwhile, but does not react to the user, who cannot start
+        another run. The result is shown as after Apply. Its attributes `CCDNN_…` state that it is synthetic, from which inputs and
+        by which model. If the model estimates its error, `GetNodeReference("CCDNN_uncertainty")` of the result is a volume with
+        half the width of the 95 % interval at every voxel. Warnings are written to the application log.
+
+        :param t1Volume, t2Volume, greVolume: scalar volume nodes; None for one that the model does not need. The result has the
+            grid of the first.
+        :param model: id of a bundled model or path of a model file; empty for the default model.
+        :param device: "auto", "cpu", "cuda" or "mps".
+        :param outputVolume: the volume node to overwrite; None creates a new one.
+        :param acquiredVolume: the acquired STIR, with whose window the result is shown.
+        :param force: compute even if the volumes are of different patients.
+        :param onProgress: called with (slices done, slices).
+
+        Raises ccdnn.errors.CcdnnError if it cannot be computed, with a message for the user, and
+        CCDNNSynthLib.Packages.PackagesMissing if a package is missing and was not installed. The scene is then as it was before.
+
+        Example::
+
+            from CCDNNSynth import CCDNNSynthLogic
+
+            logic = CCDNNSynthLogic()
+            for name in ("knee 1", "knee 2"):
+                t1, t2, gre = (slicer.util.getNode(f"{name} {contrast}") for contrast in ("T1", "T2", "GRE"))
+                stir = logic.process(t1, t2, gre)
+                slicer.util.saveNode(stir, f"/tmp/{name} synthetic STIR.nrrd")
+            logic.close()  # ends the worker process, which keeps the model between the runs
+        """
+        from ccdnn.errors import InputError
+        from ccdnn.series import Role
+        from CCDNNSynthLib.Parameters import Device
+        from CCDNNSynthLib.Synthesis.Blocking import finished, jobOf
+
+        if self.running:
+            raise InputError(_("A run is in progress; wait for its end."))
+        volumes = {Role.T1: t1Volume, Role.T2: t2Volume, Role.GRE: greVolume}
+        job = jobOf(volumes, outputVolume, acquiredVolume, model, device, force)
+        job.check()
+        self.ensurePackages(str(Path(__file__).parent / "Resources" / "requirements.txt"), Device(device))
+        return finished(self, job, onProgress)
 
     def start(self, job, listener):
         """Start a run. Raises ccdnn.errors.InputError if the job cannot be computed."""

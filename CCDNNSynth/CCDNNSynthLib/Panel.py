@@ -1,27 +1,28 @@
 """Base class of the module's sections: the widgets, the parameter node that they show, and refreshing when it changes."""
 
-import qt
 import slicer
-from slicer.util import VTKObservationMixin
+
+from CCDNNSynthLib.Delay import Delay
 
 
-class Panel(VTKObservationMixin):
-    """One section. A subclass implements `refresh()`, which updates its widgets from the parameter node, which may be None."""
+class Panel:
+    """One section. A subclass implements `refresh()`; the parameter node may be None."""
 
     def __init__(self, widget):
         """:param widget: loaded from the section's .ui file."""
-        VTKObservationMixin.__init__(self)
         self.ui = slicer.util.childWidgetVariables(widget)
         self._parameterNode = None
         # Several parameters may change at once and a refresh takes time, so refresh once after the changes.
-        self._pause = qt.QTimer()
-        self._pause.interval = 0
-        self._pause.timeout.connect(self._onPauseOver)
+        self._pause = Delay(self.refresh)
 
     def setParameterNode(self, parameterNode) -> None:
         """Show and edit this CCDNNSynthParameterNode; None shows nothing."""
         self._parameterNode = parameterNode
         self.refresh()
+
+    def refresh(self) -> None:
+        """Update the widgets from the parameter node."""
+        raise NotImplementedError
 
     def refreshSoon(self) -> None:
         """Refresh after the changes in progress."""
@@ -33,8 +34,3 @@ class Panel(VTKObservationMixin):
     def close(self) -> None:
         """Called when the module is closed or reloaded. Stops timers and observers."""
         self._pause.stop()
-        self.removeObservers()
-
-    def _onPauseOver(self) -> None:
-        self._pause.stop()
-        self.refresh()

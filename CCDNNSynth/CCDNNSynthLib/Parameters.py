@@ -76,6 +76,7 @@ class CCDNNSynthParameterNode:
     comparePosition - position of the swipe line or the fade, 0 (only acquired) to 1 (only synthetic).
     blinkRate - changes per second.
     tileSize - width of a checkerboard tile in mm.
+    uncertaintyShown, uncertaintyOpacity - whether and how strongly the uncertainty is drawn over the synthetic volume in a review.
 
     regionSegmentation - segmentation whose segments are tissue ROIs.
     cnrPairs - tissue pairs as "foreground/background", separated by ";"; empty for the paper's five.
@@ -104,6 +105,8 @@ class CCDNNSynthParameterNode:
     comparePosition: Annotated[float, WithinRange(0, 1)] = 0.5
     blinkRate: Annotated[float, WithinRange(0.5, 5)] = 1.0
     tileSize: Annotated[float, WithinRange(2, 80)] = 20.0
+    uncertaintyShown: bool = False
+    uncertaintyOpacity: Annotated[float, WithinRange(0, 1)] = 0.7
 
     regionSegmentation: vtkMRMLSegmentationNode
     cnrPairs: str = ""

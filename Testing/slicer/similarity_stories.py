@@ -43,7 +43,7 @@ class SimilarityStories(Story):
     def check(self):
         """Wait until the panel has checked whether the values are current."""
         self.settle()
-        self.waitFor(lambda: not self.panel._check.active)
+        self.waitFor(lambda: not self.panel.staleness.pending)
 
     def isStale(self):
         self.check()

@@ -1,4 +1,5 @@
-"""The worker's side of `ccdnn.worker.protocol` without torch: the "synthetic" slice is half the mean of the inputs' slices.
+"""The worker's side of `ccdnn.worker.messages` without torch: the "synthetic" slice is half the mean of the inputs' slices, and its
+uncertainty a tenth of that.
 
 It is used to test the panel and its client without torch. The first argument is the time per slice in seconds.
 """
@@ -49,7 +50,18 @@ def synthesize(request):
         say("slice", request["id"], index=index)
         say("progress", request["id"], done=index - first + 1, total=stop - first)
     header = {"CCDNN_Notice": "SYNTHETIC image, made by a test.", "CCDNN_Image": "synthetic STIR", "CCDNN_Model": "simple 1"}
-    say("result", request["id"], header=header, reasons=[], notes=[], warnings=[], output=request["output"])
+    uncertainty = None
+    if request["uncertainty"]:
+        np.memmap(request["uncertainty"], "float32", "w+", shape=tuple(shape))[:] = output * np.float32(0.1)
+        more = {
+            "CCDNN_Image": "uncertainty of the synthetic STIR",
+            "CCDNN_Interval": "With 95% probability the acquired STIR lies within ± this value.",
+            "CCDNN_Region_Error": json.dumps({"voxel": 0.25, "floor": 0.0625, "volume_mm3": 40.0}),
+        }
+        uncertainty = {"output": request["uncertainty"], "header": {**header, **more}}
+    say(
+        "result", request["id"], header=header, reasons=[], notes=[], warnings=[], output=request["output"], uncertainty=uncertainty
+    )
 
 
 threading.Thread(target=read, daemon=True).start()

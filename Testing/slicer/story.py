@@ -1,7 +1,7 @@
 """Base class of the user stories (`*_stories.py`): the panel with the sample study and a simple worker.
 
 The stories run in a real Slicer (`run.py`) and in the project's test host (`Testing/gui/test_stories.py`). They need neither
-network nor torch: a simple worker with the same protocol stands in for the engine's.
+network nor torch: a simple worker that speaks the same messages stands in for the engine's.
 """
 
 import json
@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 import slicer
 
-from ccdnn.model.card import Contrast, ModelCard, Protocol
+from ccdnn.acquisition import Acquisition
+from ccdnn.model.card import Contrast, ModelCard
 from ccdnn.model.header import CARD_KEY
 
 SIMPLE_WORKER = Path(__file__).resolve().with_name("simple_worker.py")
@@ -24,8 +25,8 @@ CARD = ModelCard(
     name="simple",
     version="1",
     branch_width=2,
-    contrasts=(Contrast("t1", Protocol(522, 11)), Contrast("t2", Protocol(3000, 80)), Contrast("gre", Protocol(500, 10))),
-    target=Contrast("stir", Protocol(4478, 60, ti_ms=220)),
+    contrasts=(Contrast("t1", Acquisition(522, 11)), Contrast("t2", Acquisition(3000, 80)), Contrast("gre", Acquisition(500, 10))),
+    target=Contrast("stir", Acquisition(4478, 60, ti_ms=220)),
     normalisation={"strategy": "volume_percentile", "constants": {"percentile": 99.5, "foreground_fraction": 0.1}},
     training_data="None: it stands in for a model in tests.",
     seed=0,
@@ -36,9 +37,9 @@ CARD = ModelCard(
 )
 
 
-def writeCard(path: Path) -> None:
+def writeCard(path: Path, card: ModelCard = CARD) -> None:
     """Write a model file with a card but without weights, which the panel does not read."""
-    header = json.dumps({"__metadata__": {CARD_KEY: CARD.to_json()}}).encode()
+    header = json.dumps({"__metadata__": {CARD_KEY: card.to_json()}}).encode()
     path.write_bytes(struct.pack("<Q", len(header)) + header)
 
 

@@ -6,20 +6,22 @@ from pathlib import Path
 import slicer
 from slicer.i18n import tr as _
 
+from ccdnn.acquisition import Acquisition
 from ccdnn.errors import InputError
 from ccdnn.patient import Patient
 from ccdnn.roles import Evidence, assign, classify
-from ccdnn.series import Protocol, Role
-from ccdnn.sidecar import protocol_in_header
+from ccdnn.series import Role
+from ccdnn.sidecar import acquisition_in_header
 from CCDNNSynthLib.Scene.Result import isSynthetic
 from CCDNNSynthLib.Scene.SceneVolumes import gridOf
+from CCDNNSynthLib.Scene.UncertaintyVolume import isUncertainty
 
 
 @dataclass(frozen=True)
 class Description:
     """How a volume was acquired, as far as known, and which role it can have, with the reason in words."""
 
-    protocol: Protocol
+    acquisition: Acquisition
     role: Role
     reason: str
     study: str = ""
@@ -38,16 +40,18 @@ def describe(node) -> Description:
     """Describe a volume node without reading its voxels."""
     image = node.GetImageData()
     slices = image.GetDimensions()[2] if image is not None else 1
+    if isUncertainty(node):
+        return Description(Acquisition(), Role.OTHER, _("the uncertainty of a synthetic image"))
     if isSynthetic(node):
-        return Description(Protocol(), Role.OTHER, _("a synthetic image, not an acquired one"))
+        return Description(Acquisition(), Role.OTHER, _("a synthetic image, not an acquired one"))
     frame = _dicomFrame(node)
     if frame is not None:
-        evidence = Evidence(frame.protocol, frame.description or node.GetName(), frame.derivation, frame.modality, slices)
-        return Description(frame.protocol, *classify(evidence), study=frame.study_uid, patient=frame.patient)
+        evidence = Evidence(frame.acquisition, frame.description or node.GetName(), frame.derivation, frame.modality, slices)
+        return Description(frame.acquisition, *classify(evidence), study=frame.study_uid, patient=frame.patient)
     entries = {name: node.GetAttribute(name) for name in node.GetAttributeNames()}
-    protocol = protocol_in_header(entries)
+    acquisition = acquisition_in_header(entries)
     patient = Patient.stated(file_name=node.GetName())
-    return Description(protocol, *classify(Evidence(protocol, node.GetName(), slices=slices)), patient=patient)
+    return Description(acquisition, *classify(Evidence(acquisition, node.GetName(), slices=slices)), patient=patient)
 
 
 def detect(nodes, optional=()) -> Detection:

@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 
 import slicer
-import vtk
 from slicer.i18n import tr as _
 
 from ccdnn.errors import CcdnnError, InputError
-from ccdnn.plausibility import crossing_warning, fat_suppression_warning, missing_warning, protocol_warnings, swap_warning
+from ccdnn.plausibility import acquisition_warnings, crossing_warning, fat_suppression_warning, missing_warning, swap_warning
 from ccdnn.series import Role, plane_of
 from ccdnn.volume import Volume
 from CCDNNSynthLib import Messages
@@ -17,6 +16,8 @@ from CCDNNSynthLib.Inputs.SampleStudy import loadSampleStudy
 from CCDNNSynthLib.Panel import Panel
 from CCDNNSynthLib.Parameters import VOLUME_OF_ROLE, volumesOf
 from CCDNNSynthLib.Scene.SceneVolumes import gridOf, voxelsOf
+from CCDNNSynthLib.Scene.UncertaintyVolume import HiddenUncertainties
+from CCDNNSynthLib.Scene.Watch import Watch
 
 # Slices compared to distinguish T1-w from T2-w if no header does.
 SLICES_COMPARED = 12
@@ -35,6 +36,8 @@ class InputsPanel(Panel):
         """:param widget: loaded from Inputs.ui."""
         super().__init__(widget)
         self._described, self._swap = {}, ((), None)
+        self._watch = Watch(self.refreshSoon)
+        self._hidden = HiddenUncertainties(self.ui.t1Selector, self.ui.t2Selector, self.ui.greSelector, self.ui.stirSelector)
         self._lines = {
             Role.T1: self.ui.t1Grid,
             Role.T2: self.ui.t2Grid,
@@ -50,14 +53,19 @@ class InputsPanel(Panel):
         self._tellDetection(())
         super().setParameterNode(parameterNode)
 
+    def close(self) -> None:
+        self._watch.close()
+        self._hidden.close()
+        super().close()
+
     def setEnabled(self, enabled: bool) -> None:
         """Enable the inputs, or disable them during a run."""
         for name in ("t1Selector", "t2Selector", "greSelector", "stirSelector", "detectButton", "sampleLink"):
             getattr(self.ui, name).enabled = enabled
 
-    def protocols(self) -> dict:
+    def acquisitions(self) -> dict:
         """Role → how the chosen volume was acquired, as far as known."""
-        return {role: self._description(role, node).protocol for role, node in self._volumes().items()}
+        return {role: self._description(role, node).acquisition for role, node in self._volumes().items()}
 
     def patients(self) -> dict:
         """Role → patient of the chosen volume, as far as known."""
@@ -94,22 +102,12 @@ class InputsPanel(Panel):
     def refresh(self) -> None:
         """Update the lines and the warnings."""
         volumes = self._volumes()
-        self._observe(volumes.values())
+        self._watch.watch(*volumes.values())
         for role, line in self._lines.items():
             text = self._line(role, volumes) if role in volumes else ""
             Messages.showPlain(line, text)
             line.visible = bool(text)
         Messages.show(self.ui.warningLabel, "warning", *self._warnings(volumes))
-
-    def refreshWhenChanged(self, caller, event) -> None:
-        self.refreshSoon()
-
-    def _observe(self, nodes) -> None:
-        """Observe changes to the chosen volumes: voxels, position, transform."""
-        self.removeObservers()
-        for node in set(nodes):
-            for event in (node.ImageDataModifiedEvent, node.TransformModifiedEvent, vtk.vtkCommand.ModifiedEvent):
-                self.addObserver(node, event, self.refreshWhenChanged)
 
     def _volumes(self) -> dict:
         return volumesOf(self._parameterNode) if self._parameterNode is not None else {}
@@ -141,16 +139,18 @@ class InputsPanel(Panel):
         return "; ".join(parts)
 
     def _warnings(self, volumes) -> list:
-        protocols = self.protocols()
-        warnings: list[str | None] = [sentence for role in volumes if (sentence := fat_suppression_warning(protocols[role], role))]
+        acquisitions = self.acquisitions()
+        warnings: list[str | None] = [
+            sentence for role in volumes if (sentence := fat_suppression_warning(acquisitions[role], role))
+        ]
         card = self._card() if volumes else None
         if card is not None:
             if all(Role(role) in volumes for role in card.required):
                 warnings.append(missing_warning((Role(role) for role in card.optional if Role(role) not in volumes), card))
-            warnings += protocol_warnings(protocols, card)
+            warnings += acquisition_warnings(acquisitions, card)
         warnings += self._crossingWarnings(volumes)
         if Role.T1 in volumes and Role.T2 in volumes:
-            warnings.append(self._swapWarning(volumes[Role.T1], volumes[Role.T2], protocols))
+            warnings.append(self._swapWarning(volumes[Role.T1], volumes[Role.T2], acquisitions))
         return warnings
 
     @staticmethod
@@ -173,21 +173,21 @@ class InputsPanel(Panel):
         except CcdnnError:
             return None
 
-    def _swapWarning(self, t1, t2, protocols):
+    def _swapWarning(self, t1, t2, acquisitions):
         """See `ccdnn.plausibility.swap_warning`; cached until the volumes change, because it may read voxels."""
         key = tuple((node.GetID(), node.GetImageData() and node.GetImageData().GetMTime()) for node in (t1, t2))
         if self._swap[0] != key:
-            self._swap = (key, self._compare(t1, t2, protocols))
+            self._swap = (key, self._compare(t1, t2, acquisitions))
         return self._swap[1]
 
     @staticmethod
-    def _compare(t1, t2, protocols):
+    def _compare(t1, t2, acquisitions):
         try:
             grid = gridOf(t1)
             if not grid.same_as(gridOf(t2, t1)):
                 return None
             step = max(1, grid.shape[0] // SLICES_COMPARED)
             first, second = (Volume(voxelsOf(node)[::step], grid.ijk_to_ras, name=node.GetName()) for node in (t1, t2))
-            return swap_warning(first, second, protocols)
+            return swap_warning(first, second, acquisitions)
         except InputError:  # shown in the volume's line, or when Apply is pressed
             return None

@@ -6,11 +6,11 @@ from pathlib import Path
 from slicer.i18n import tr as _
 
 from ccdnn.errors import ModelError
-from ccdnn.model.card import PROTOCOL_PARAMETERS, ModelCard
+from ccdnn.model.card import ModelCard
 from ccdnn.model.catalog import list_models
 from ccdnn.model.header import read_card
 from ccdnn.series import Role
-from ccdnn.worker.protocol import ModelChoice
+from ccdnn.worker.messages import ModelChoice
 from CCDNNSynthLib import Messages
 
 
@@ -71,8 +71,10 @@ def cardAsHtml(card: ModelCard) -> str:
     rows = [(_("Model"), f"{card.name} {card.version}"), (_("Trained on"), card.training_data)]
     for contrast in (*card.contrasts, card.target):
         optional = _("; optional") if contrast.role in card.optional else ""
-        rows.append((Role(contrast.role).label, _protocol(contrast.protocol) + optional))
+        rows.append((Role(contrast.role).label, contrast.summary + optional))
     rows.append((_("Intensities"), card.normalisation["strategy"].replace("_", " ")))
+    if card.uncertainty is not None:
+        rows.append((_("Uncertainty"), _("measured on {subjects}").format(subjects=card.uncertainty.measured_on)))
     rows += [(result.metric, _result(result)) for result in card.results]
     rows += [(_("Licence"), card.licence), (_("Created"), card.created)]
     cells = "".join(
@@ -82,19 +84,4 @@ def cardAsHtml(card: ModelCard) -> str:
 
 
 def _result(result) -> str:
-    return _("{mean:.3g} ± {sd:.2g} ({count} of {data})").format(
-        mean=result.mean, sd=result.sd, count=result.n, data=result.measured_on
-    )
-
-
-def _protocol(protocol) -> str:
-    labels = {"tr_ms": "TR", "te_ms": "TE", "ti_ms": "TI", "flip_angle_deg": "FA"}
-    parts = []
-    for name in PROTOCOL_PARAMETERS:
-        value = getattr(protocol, name)
-        if value is None:
-            continue
-        low, high = protocol.ranges.get(name, (value, value))
-        unit = "°" if name == "flip_angle_deg" else " ms"
-        parts.append(f"{labels[name]} {low:g}{unit}" if low == high else f"{labels[name]} {low:g}–{high:g}{unit}")
-    return ", ".join(parts)
+    return _("{value} ({count} of {data})").format(value=result.value, count=result.n, data=result.measured_on)

@@ -1,21 +1,20 @@
 """The section "Contrast (CNR)": tissue regions, and a table and plot of their contrast in acquired and synthetic STIR."""
 
-from pathlib import Path
-
-import qt
 import slicer
-import vtk
 from slicer.i18n import tr as _
 
 from ccdnn.errors import CcdnnError
 from ccdnn.measure.cnr import PAPER_PAIRS, cnr_chart, parse_pairs
-from ccdnn.writing import write_text
 from CCDNNSynthLib import Messages
-from CCDNNSynthLib.Measure.CnrMeasurement import CnrMeasurement
+from CCDNNSynthLib.Delay import Delay
+from CCDNNSynthLib.Measure.CnrMeasurement import SYNTHETIC, CnrMeasurement
 from CCDNNSynthLib.Measure.OutlineDrawing import OutlineDrawing, OutlineShape
+from CCDNNSynthLib.Measure.TableFiles import chooseFile, saveTables
 from CCDNNSynthLib.Panel import Panel
 from CCDNNSynthLib.Scene import Tables
 from CCDNNSynthLib.Scene.Regions import addOutline, addTissueSegmentation, outlinesOf, regionsOf, removeOutline, sliceNormal
+from CCDNNSynthLib.Scene.UncertaintyVolume import uncertaintyOf
+from CCDNNSynthLib.Scene.Watch import Watch
 from CCDNNSynthLib.Views import Plots
 
 # Delay of a measurement after a change: a dragged point moves more often than the screen is redrawn.
@@ -29,9 +28,8 @@ class CnrPanel(Panel):
         self._measurement, self._shown = CnrMeasurement(), False
         self._drawing = OutlineDrawing(self._onDrawn)
         self._listed = []
-        self._live = qt.QTimer()
-        self._live.interval = LIVE_MS
-        self._live.timeout.connect(self._onLive)
+        self._live = Delay(self._onLive, LIVE_MS)
+        self._watch = Watch(self._onChanged, self.refreshSoon)
         self.ui.editButton.clicked.connect(self.onEdit)
         self.ui.freehandButton.clicked.connect(lambda *_checked: self.onDraw(OutlineShape.FREEHAND))
         self.ui.circleButton.clicked.connect(lambda *_checked: self.onDraw(OutlineShape.CIRCLE))
@@ -59,12 +57,17 @@ class CnrPanel(Panel):
     def close(self) -> None:
         self._drawing.finish()
         self._live.stop()
+        self._watch.close()
         super().close()
 
     def refresh(self) -> None:
         """Update the widgets, the observers and, in live mode, the measurement."""
         node = self._parameterNode
-        self._observe()
+        if node is None:
+            self._watch.close()
+        else:
+            watched = (*self._volumes().values(), uncertaintyOf(node.syntheticVolume))
+            self._watch.watch(slicer.mrmlScene, node.regionSegmentation, *outlinesOf(node), *watched)
         regions = regionsOf(node) if node is not None else []
         self._showRegions(regions)
         self._showTissues()
@@ -125,19 +128,9 @@ class CnrPanel(Panel):
             Plots.showInLayout(self._parameterNode.cnrChart)
 
     def onSave(self) -> None:
-        path = qt.QFileDialog.getSaveFileName(None, _("CNR table"), "CNR.csv", _("Comma-separated values (*.csv)"))
-        if not path:
-            return
-        table = self.measure()
-        if table is None:
-            return
-        path = Path(path) if Path(path).suffix else Path(f"{path}.csv")
-        try:
-            write_text(table.to_csv(), path)
-        except CcdnnError as error:
-            self._tell("error", str(error))
-            return
-        self._tell("done", _("The table was written to {path}.").format(path=path))
+        path = chooseFile(_("Save CNR"), "CNR.csv")
+        if path is not None and (table := self.measure()) is not None:
+            saveTables(self.ui.cnrStatusLabel, path, {"": table})
 
     def measure(self):
         """Update table and plot; returns the table, or None after showing why there is none."""
@@ -154,7 +147,6 @@ class CnrPanel(Panel):
         return table
 
     def _onLive(self) -> None:
-        self._live.stop()
         node = self._parameterNode
         if node is None or not node.cnrLive or not (self._shown or Plots.isInLayout(node.cnrChart)):
             return
@@ -162,37 +154,10 @@ class CnrPanel(Panel):
         if node.cnrTable is not None or (self._volumes() and regionsOf(node)):
             self.measure()
 
-    def _observe(self) -> None:
-        """Observe everything that changes a measurement."""
-        self.removeObservers()
-        if self._parameterNode is None:
-            return
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeRemovedEvent, self._onNodeRemoved)
-        segmentation = self._parameterNode.regionSegmentation
-        if segmentation is not None:
-            kinds = slicer.vtkSegmentation
-            for event in (kinds.SegmentAdded, kinds.SegmentRemoved, kinds.SegmentModified, segmentation.SegmentationChangedEvent):
-                self.addObserver(segmentation, event, self._onRegionsChanged)
-            for event in (kinds.SourceRepresentationModified, segmentation.TransformModifiedEvent):
-                self.addObserver(segmentation, event, self._onChanged)
-        for outline in outlinesOf(self._parameterNode):
-            self.addObserver(outline, vtk.vtkCommand.ModifiedEvent, self._onRegionsChanged)
-            for event in (outline.PointModifiedEvent, outline.PointRemovedEvent, outline.TransformModifiedEvent):
-                self.addObserver(outline, event, self._onChanged)
-        for volume in self._volumes().values():
-            for event in (volume.ImageDataModifiedEvent, volume.TransformModifiedEvent, vtk.vtkCommand.ModifiedEvent):
-                self.addObserver(volume, event, self._onChanged)
-
-    def _onChanged(self, caller, event) -> None:
+    def _onChanged(self) -> None:
         # Do not restart the timer: continuous changes would delay the measurement until they end.
         if self._parameterNode is not None and self._parameterNode.cnrLive and not self._live.active:
             self._live.start()
-
-    def _onRegionsChanged(self, caller, event) -> None:
-        self.refreshSoon()
-
-    def _onNodeRemoved(self, caller, event) -> None:
-        self.refreshSoon()
 
     def _onDrawn(self, outline) -> None:
         self._showDrawing(None)
@@ -203,7 +168,7 @@ class CnrPanel(Panel):
         node = self._parameterNode
         if node is None:
             return {}
-        chosen = {"acquired": node.stirVolume, "synthetic": node.syntheticVolume}
+        chosen = {"acquired": node.stirVolume, SYNTHETIC: node.syntheticVolume}
         return {name: volume for name, volume in chosen.items() if volume is not None}
 
     def _tissues(self) -> list:
@@ -243,8 +208,15 @@ class CnrPanel(Panel):
                 selector.currentText = typed
 
     def _showVolumes(self) -> None:
-        titles = {"acquired": _("Acquired: {name}"), "synthetic": _("Synthetic: {name}")}
+        titles = {"acquired": _("Acquired: {name}"), SYNTHETIC: _("Synthetic: {name}")}
         texts = [titles[name].format(name=volume.GetName()) for name, volume in self._volumes().items()]
+        if uncertaintyOf(self._volumes().get(SYNTHETIC)) is not None:
+            texts.append(
+                _(
+                    "Lesion check: draw a suspected lesion as foreground and normal marrow as background. P says how sure the "
+                    "model is that the lesion is brighter than marrow in truth; it does not know what no input shows."
+                )
+            )
         missing = _("Choose an acquired STIR (Inputs), or compute a synthetic one.")
         Messages.show(self.ui.volumesLabel, "note" if texts else "warning", *(texts or [missing]))
 

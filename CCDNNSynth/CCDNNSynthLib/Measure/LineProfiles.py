@@ -11,6 +11,7 @@ from ccdnn.series import Role
 from CCDNNSynthLib.Parameters import volumeOf
 from CCDNNSynthLib.Scene.SceneVolumes import gridOf, voxelsOf
 from CCDNNSynthLib.Scene.Transforms import transformed, worldToLocal
+from CCDNNSynthLib.Scene.UncertaintyVolume import uncertaintyOf
 
 _INPUTS = {Image.T1: Role.T1, Image.T2: Role.T2, Image.GRE: Role.GRE}
 
@@ -44,7 +45,8 @@ class ProfileMeter:
             image: sample_image(voxelsOf(node), grids[image].ijk_to_ras, transformed(line.points, worldToLocal(node)))
             for image, node in volumes.items()
         }
-        return LineProfiles(line, values, *self._scalesOf(volumes))
+        scales, problem = self._scalesOf(volumes)
+        return LineProfiles(line, values, scales, problem, _halfWidth(volumes.get(Image.SYNTHETIC), line.points))
 
     def _scalesOf(self, volumes: dict) -> tuple:
         """Acquired and synthetic are scaled as a pair, each input separately, see `ccdnn.measure.profile.scales_of`."""
@@ -56,6 +58,18 @@ class ProfileMeter:
             self._scales[key] = known.get(key) or scales_of({image: voxelsOf(node) for image, node in group.items()})
         scales = {image: scale for found, _problem in self._scales.values() for image, scale in found.items()}
         return scales, " ".join(problem for _found, problem in self._scales.values() if problem)
+
+
+def _halfWidth(synthetic, points: np.ndarray):
+    """Half the width of the 95 % interval of the synthetic volume at points of the world; None if it has no uncertainty.
+
+    The uncertainty lies where the synthetic volume does, voxel by voxel.
+    """
+    uncertainty = uncertaintyOf(synthetic)
+    if uncertainty is None:
+        return None
+    local = transformed(points, worldToLocal(synthetic))
+    return sample_image(voxelsOf(uncertainty), gridOf(synthetic).ijk_to_ras, local)
 
 
 def worldPointsOf(markup) -> np.ndarray:

@@ -12,6 +12,7 @@ import qt
 import slicer
 from slicer.util import VTKObservationMixin
 
+from CCDNNSynthLib.Delay import Delay
 from CCDNNSynthLib.Scene.Regions import removeOutline
 
 CIRCLE_POINTS = 8
@@ -34,9 +35,7 @@ class OutlineDrawing(VTKObservationMixin):
         self.node, self._shape, self._normal = None, None, (0.0, 0.0, 1.0)
         self._drawn, self._placing = False, False  # with the button held
         # The drawing ends during an event of the view, which must be handled completely first.
-        self._end = qt.QTimer()
-        self._end.interval = 0
-        self._end.timeout.connect(self.finish)
+        self._end = Delay(self.finish)
 
     def start(self, node, shape: OutlineShape, normal) -> None:
         """

@@ -1,22 +1,22 @@
 """The section "Line profiles": the volumes' intensities along a line or curve, and how similar acquired and synthetic STIR are."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
-import qt
 import slicer
-import vtk
 from slicer.i18n import tr as _
 
 from ccdnn.chart import Chart
-from ccdnn.errors import CcdnnError, InputError, OutputError
-from ccdnn.measure.profile import profile_chart, profile_table, profile_values
+from ccdnn.errors import InputError
+from ccdnn.measure.profile import Image, profile_chart, profile_table, profile_values
 from ccdnn.measure.table import Table
-from ccdnn.writing import write_text
 from CCDNNSynthLib import Messages
+from CCDNNSynthLib.Delay import Delay
 from CCDNNSynthLib.Measure.LineProfiles import ProfileMeter, profiledVolumes
+from CCDNNSynthLib.Measure.TableFiles import chooseFile, saveTables
 from CCDNNSynthLib.Panel import Panel
 from CCDNNSynthLib.Scene.Tables import showTable, tableNode
+from CCDNNSynthLib.Scene.UncertaintyVolume import uncertaintyOf
+from CCDNNSynthLib.Scene.Watch import Watch
 from CCDNNSynthLib.Views.Plots import canBeShown, chartNode, isInLayout, showChart, showInLayout
 
 # Minimum time between updates of the plot; a dragged point moves with every mouse event.
@@ -42,11 +42,10 @@ class ProfilesPanel(Panel):
         """:param widget: loaded from Profiles.ui."""
         super().__init__(widget)
         self.profiles = None  # what the table and the plot show, a ccdnn.measure.profile.LineProfiles
-        self._meter, self._chosen, self._observed = ProfileMeter(), None, ()
+        self._meter, self._chosen = ProfileMeter(), None
         self._shown = self._showing = False
-        self._throttle = qt.QTimer()
-        self._throttle.interval = INTERVAL_MS
-        self._throttle.timeout.connect(self.measure)
+        self._throttle = Delay(self.measure, INTERVAL_MS)
+        self._watch, self._removals = Watch(self.onMoved), Watch(self.refreshSoon)
         # Connected manually: connectGui would offer all markups, because that is the parameter's type.
         self.ui.lineSelector.currentNodeChanged.connect(self.onLineChosen)
         self.ui.drawLineButton.clicked.connect(lambda: self.draw("vtkMRMLMarkupsLineNode", _("Profile line")))
@@ -68,6 +67,8 @@ class ProfilesPanel(Panel):
 
     def close(self) -> None:
         self._throttle.stop()
+        self._watch.close()
+        self._removals.close()
         super().close()
 
     def refresh(self) -> None:
@@ -77,11 +78,13 @@ class ProfilesPanel(Panel):
         self.ui.lineSelector.setCurrentNode(node.profileLine if node is not None else None)
         self._showing = False
         line, volumes = (node.profileLine, profiledVolumes(node)) if node is not None else (None, {})
-        self._observe(line, volumes.values())
+        uncertainty = uncertaintyOf(volumes.get(Image.SYNTHETIC))
+        self._watch.watch(line, *volumes.values(), uncertainty)
+        self._removals.watch(slicer.mrmlScene)
         if node is None:
             self._show(None)
             return
-        shown = tuple((image, volume.GetID()) for image, volume in volumes.items())
+        shown = (*((image, volume.GetID()) for image, volume in volumes.items()), uncertainty and uncertainty.GetID())
         lineID = line.GetID() if line is not None else ""
         chosen = _Chosen(node.parameterNode.GetID(), lineID, shown, node.profileScaled, node.profileLive)
         if chosen != self._chosen:
@@ -119,7 +122,7 @@ class ProfilesPanel(Panel):
         if self._parameterNode is not None and not self._showing:
             self._parameterNode.profileLine = self.ui.lineSelector.currentNode()
 
-    def onMoved(self, caller, event) -> None:
+    def onMoved(self) -> None:
         """Called when the line or a volume has changed since it was measured."""
         node = self._parameterNode
         if node is None or not (self._shown or isInLayout(node.profileChart)):
@@ -134,36 +137,10 @@ class ProfilesPanel(Panel):
             showInLayout(self._parameterNode.profileChart)
 
     def onSave(self) -> None:
-        if self.profiles is None:
-            return
-        chosen = qt.QFileDialog.getSaveFileName(None, _("Save line profiles"), "line-profile.csv", _("Tables (*.csv)"))
-        if not chosen:
-            return
-        try:
-            paths = _save(self.profiles, Path(chosen))
-        except CcdnnError as error:
-            Messages.show(self.ui.profilesLabel, "error", str(error))
-            return
-        Messages.show(self.ui.profilesLabel, "done", _("Written: {files}.").format(files=", ".join(map(str, paths))))
-
-    def _observe(self, line, volumes) -> None:
-        """Observe changes of the line and the volumes. All of their observers are added here."""
-        observed = (line, *volumes)
-        if observed == self._observed:
-            return
-        self.removeObservers()
-        self._observed = observed
-        if line is not None:
-            for event in (
-                line.PointModifiedEvent,
-                line.PointRemovedEvent,
-                line.TransformModifiedEvent,
-                vtk.vtkCommand.ModifiedEvent,
-            ):
-                self.addObserver(line, event, self.onMoved)
-        for volume in set(volumes):
-            for event in (volume.ImageDataModifiedEvent, volume.TransformModifiedEvent, vtk.vtkCommand.ModifiedEvent):
-                self.addObserver(volume, event, self.onMoved)
+        path = chooseFile(_("Save line profiles"), "line-profile.csv") if self.profiles is not None else None
+        if path is not None and self.profiles is not None:
+            tables = {"": profile_table(self.profiles), "-samples": profile_values(self.profiles)}
+            saveTables(self.ui.profilesLabel, path, tables)
 
     def _show(self, profiles, *sentences) -> None:
         node, ui = self._parameterNode, self.ui
@@ -185,19 +162,3 @@ class ProfilesPanel(Panel):
         ui.profilesTable.visible = bool(table.rows)
         ui.profilesTable.resizeColumnsToContents()
         Messages.show(ui.profilesLabel, "note", *sentences, *table.notes)
-
-
-def _save(profiles, chosen: Path) -> tuple:
-    """Write the comparison to the chosen file and the samples to a file beside it; returns both paths.
-
-    Raises ccdnn.errors.OutputError.
-    """
-    table = chosen if chosen.suffix else chosen.with_suffix(".csv")
-    samples = table.with_name(f"{table.stem}-samples{table.suffix}")
-    # The file dialog asks before overwriting, but only for the chosen file.
-    for path, asked in ((table, table == chosen), (samples, chosen.exists())):
-        if path.exists() and not asked:
-            raise OutputError(_("{file} already exists; choose another name.").format(file=path))
-    write_text(profile_values(profiles).to_csv(), samples)
-    write_text(profile_table(profiles).to_csv(), table)
-    return table, samples

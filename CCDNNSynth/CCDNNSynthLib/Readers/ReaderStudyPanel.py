@@ -13,6 +13,7 @@ from CCDNNSynthLib.Panel import Panel
 from CCDNNSynthLib.Readers.ReaderSession import ReaderSession, defaultScores, inWords
 from CCDNNSynthLib.Readers.ReaderViews import ReaderViews
 from CCDNNSynthLib.Readers.StudyMaker import StudyMaker
+from CCDNNSynthLib.Scene.Watch import Watch
 from CCDNNSynthLib.Views import OwnLayouts
 
 
@@ -27,6 +28,7 @@ class ReaderStudyPanel(Panel):
         super().__init__(widget)
         self.session = None
         self.views = ReaderViews(self.refreshSoon)
+        self._watch = Watch(self._onNodeRemoved)
         self._maker = StudyMaker(self.ui)
         self._folder, self._scores, self._problem = None, None, ""
         self._imageButtons, self._shortcuts = {}, []
@@ -133,12 +135,12 @@ class ReaderStudyPanel(Panel):
             return
         self._closeStudy()
         self.session, self._folder, self._scores = session, folder, scores
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeRemovedEvent, self._onNodeRemoved)
+        self._watch.watch(slicer.mrmlScene)
         self._addKeysAndImageButtons()
         self._goTo(session.index)
 
     def _closeStudy(self) -> None:
-        self.removeObservers(self._onNodeRemoved)
+        self._watch.close()
         self._hideImages()
         for gone in (*self._shortcuts, *self._imageButtons.values()):
             gone.deleteLater()
@@ -229,6 +231,6 @@ class ReaderStudyPanel(Panel):
             keys = _("Keys: 1 to 5 score and advance, 0 clears, letters choose the image, Page Up and Page Down move.")
             Messages.show(self.ui.readerLabel, "note", keys, _("Each score is saved immediately. Research use only."))
 
-    def _onNodeRemoved(self, caller, event) -> None:
+    def _onNodeRemoved(self) -> None:
         if self.session.volumes is not None and not self.session.volumes.isWhole:
             self.refreshSoon()

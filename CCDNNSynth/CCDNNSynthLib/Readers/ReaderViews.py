@@ -1,12 +1,12 @@
 """The linked slice views of a reader study: acquired STIR and blinded image above, inputs below. All STIRs share one window."""
 
-import qt
 import slicer
 import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from ccdnn.series import Role
+from CCDNNSynthLib.Delay import Delay
 from CCDNNSynthLib.Readers.ReaderVolumes import ReaderVolumes
 from CCDNNSynthLib.Views import OwnLayouts, OwnViews
 from CCDNNSynthLib.Views.OwnLayouts import OwnView
@@ -39,9 +39,7 @@ class ReaderViews(VTKObservationMixin):
         self._before, self._volumes = None, None
         self._changingLayout, self._following = False, False
         # The application sets the size of the views in the next turn of its event loop.
-        self._fitSoon = qt.QTimer()
-        self._fitSoon.interval = 0
-        self._fitSoon.timeout.connect(self._fit)
+        self._fitSoon = Delay(self._fit)
 
     @property
     def isOpen(self) -> bool:
@@ -75,8 +73,7 @@ class ReaderViews(VTKObservationMixin):
         rows = [[_VIEWS[Role.STIR], _IMAGE_VIEW], [_VIEWS[role] for role in volumes.context if role is not Role.STIR]]
         self._changingLayout = True
         try:
-            OwnLayouts.register(LAYOUT_ID, [row for row in rows if row])
-            OwnLayouts.layoutNode().SetViewArrangement(LAYOUT_ID)
+            OwnLayouts.show(LAYOUT_ID, [row for row in rows if row])
         finally:
             self._changingLayout = False
         for role, node in volumes.context.items():
@@ -111,7 +108,6 @@ class ReaderViews(VTKObservationMixin):
         return [display for node in nodes if (display := node.GetDisplayNode()) is not None]
 
     def _fit(self) -> None:
-        self._fitSoon.stop()
         OwnViews.fit(self._names, self._volumes.acquired)
 
     def _labelOf(self, node) -> Label:

@@ -6,19 +6,21 @@ import slicer
 from slicer.i18n import tr as _
 
 from ccdnn import __version__
+from ccdnn.acquisition import Acquisition
 from ccdnn.measure.profile import profile_values
 from ccdnn.report.content import Report, Section
-from ccdnn.report.study import Shown, difference_picture, pictures, provenance_entries, volumes_table
-from ccdnn.series import Protocol, Role
+from ccdnn.report.study import Shown, difference_picture, pictures, provenance_entries, trust_section, volumes_table
+from ccdnn.series import Role
 from ccdnn.volume import Volume
 from CCDNNSynthLib.Measure.SimilarityMeasurement import SimilarityChoices
-from CCDNNSynthLib.Measure.SimilarityPanel import STAMP_ATTRIBUTE
+from CCDNNSynthLib.Measure.SimilarityTable import SimilarityTable
 from CCDNNSynthLib.Parameters import volumeOf
 from CCDNNSynthLib.Scene.DifferenceVolume import differenceOf
 from CCDNNSynthLib.Scene.SceneVolumes import gridOf, voxelsOf
 from CCDNNSynthLib.Scene.Tables import tableOf
+from CCDNNSynthLib.Scene.UncertaintyVolume import shownLimit, uncertaintyOf
 from CCDNNSynthLib.Views.Plots import chartOf
-from CCDNNSynthLib.Views.PreviewSlice import sliceInView
+from CCDNNSynthLib.Views.SliceViews import sliceInView
 
 # Names of volumes in a report. Node names are not used, because they may contain a patient's name.
 ACQUIRED, SYNTHETIC = "acquired STIR", "synthetic STIR"
@@ -41,10 +43,10 @@ def measuredNodes(parameterNode) -> dict:
     return {title: nodes for title, nodes in made.items() if any(_isFilled(node) for node in nodes)}
 
 
-def reportOf(parameterNode, protocols, profiles, identified: bool) -> Report:
+def reportOf(parameterNode, acquisitions, profiles, identified: bool) -> Report:
     """The report on the chosen volumes, as they are shown, and on their measurements, as the sections show them.
 
-    :param protocols: role → how that input was acquired.
+    :param acquisitions: role → how that input was acquired.
     :param profiles: the `ccdnn.measure.profile.LineProfiles` behind the plot, or None.
     :param identified: whether it includes the patient's identity and the volumes' names.
     Raises ccdnn.errors.InputError: a volume cannot be read, or the volumes do not overlap.
@@ -52,9 +54,9 @@ def reportOf(parameterNode, protocols, profiles, identified: bool) -> Report:
     nodes = volumesOfReport(parameterNode)
     acquired, synthetic = nodes.get(ACQUIRED), nodes.get(SYNTHETIC)
     reference = acquired or synthetic or next(iter(nodes.values()))
-    protocol = {role.label: found for role, found in protocols.items() if role is not Role.STIR}
-    protocol[ACQUIRED] = protocols.get(Role.STIR, Protocol())
-    items = [_shown(label, node, reference, protocol.get(label, Protocol())) for label, node in nodes.items()]
+    acquisition = {role.label: found for role, found in acquisitions.items() if role is not Role.STIR}
+    acquisition[ACQUIRED] = acquisitions.get(Role.STIR, Acquisition())
+    items = [_shown(label, node, reference, acquisition.get(label, Acquisition())) for label, node in nodes.items()]
     index = sliceInView(reference)
     drawn = pictures(items, gridOf(reference), index)
     if acquired is not None and synthetic is not None:
@@ -65,23 +67,43 @@ def reportOf(parameterNode, protocols, profiles, identified: bool) -> Report:
         inputs=volumes_table(items, identified),
         provenance=_provenance(synthetic, identified),
         pictures=drawn,
-        sections=_sections(parameterNode, profiles),
+        sections=(*_trust(synthetic, reference, index), *_sections(parameterNode, profiles)),
         identity=_identity(nodes.values()) if identified else None,
     )
 
 
-def _shown(label: str, node, reference, protocol: Protocol) -> Shown:
+def _shown(label: str, node, reference, acquisition: Acquisition) -> Shown:
     display = node.GetDisplayNode()
     window = None
     if display is not None and display.GetWindow() > 0:
         window = (display.GetLevel() - display.GetWindow() / 2, display.GetLevel() + display.GetWindow() / 2)
     volume = Volume(voxelsOf(node), gridOf(node, reference).ijk_to_ras, name=node.GetName())
-    return Shown(label, volume, protocol, window, synthetic=label == SYNTHETIC)
+    return Shown(label, volume, acquisition, window, synthetic=label == SYNTHETIC)
+
+
+def _trust(synthetic, reference, index: int):
+    """The section on where not to trust the synthetic volume, if anything is known of that."""
+    if synthetic is None:
+        return
+    uncertainty = uncertaintyOf(synthetic)
+    grid = gridOf(synthetic, reference)
+    volume = Volume(voxelsOf(synthetic), grid.ijk_to_ras, metadata=_header(synthetic))
+    halfWidths, limit = None, None
+    if uncertainty is not None:
+        halfWidths = Volume(voxelsOf(uncertainty), grid.ijk_to_ras, metadata=_header(uncertainty))
+        limit = shownLimit(uncertainty)
+    section = trust_section(volume, halfWidths, gridOf(reference), index, limit)
+    if section is not None:
+        yield section
+
+
+def _header(node) -> dict:
+    return {name: node.GetAttribute(name) for name in node.GetAttributeNames()}
 
 
 def _provenance(synthetic, identified: bool) -> dict:
-    attributes = synthetic.GetAttributeNames() if synthetic is not None else ()
-    entries = provenance_entries({name: synthetic.GetAttribute(name) for name in attributes}, identified) if attributes else {}
+    header = _header(synthetic) if synthetic is not None else {}
+    entries = provenance_entries(header, identified) if header else {}
     slicerVersion = f"3D Slicer {slicer.app.majorVersion}.{slicer.app.minorVersion}"
     return {**entries, _("Measured in"): f"{slicerVersion}, ccdnn {__version__}"}
 
@@ -100,9 +122,8 @@ def _table(parameterNode, node):
     """The table of a node, with a note if its values may be out of date."""
     live = {parameterNode.cnrTable: parameterNode.cnrLive, parameterNode.profileTable: parameterNode.profileLive}
     if node is parameterNode.similarityTable:
-        current = SimilarityChoices.of(parameterNode)
-        old = not current.complete or current.stamp() != node.GetAttribute(STAMP_ATTRIBUTE)
-        note = _("The volumes, the mask or the scaling have changed since this was measured.") if old else ""
+        current = SimilarityTable(node).isOf(SimilarityChoices.of(parameterNode))
+        note = "" if current else _("The volumes, the mask or the scaling have changed since this was measured.")
     else:
         note = "" if live[node] else _("Last measured values; later changes are not included.")
     table = tableOf(node)

@@ -17,14 +17,14 @@ FOLDER_NAME = "STIR-report"
 
 
 class ReportPanel(Panel):
-    def __init__(self, widget, protocols, profiles):
+    def __init__(self, widget, acquisitions, profiles):
         """
         :param widget: loaded from Report.ui.
-        :param protocols: returns role → how the chosen input was acquired.
+        :param acquisitions: returns role → how the chosen input was acquired.
         :param profiles: returns the line profiles that are shown, a ccdnn.measure.profile.LineProfiles or None.
         """
         super().__init__(widget)
-        self._protocols, self._profiles, self._page = protocols, profiles, None
+        self._acquisitions, self._profiles, self._page = acquisitions, profiles, None
         self.ui.reportButton.clicked.connect(self.onWrite)
         self.ui.openLabel.linkActivated.connect(self.onOpen)
         self._showPage(None)
@@ -60,7 +60,7 @@ class ReportPanel(Panel):
         self._showPage(None)
         try:
             with slicer.util.WaitCursor():
-                report = reportOf(self._parameterNode, self._protocols(), self._profiles(), self.ui.identityBox.checked)
+                report = reportOf(self._parameterNode, self._acquisitions(), self._profiles(), self.ui.identityBox.checked)
                 page = write_report(new_folder(Path(parent), FOLDER_NAME), report)
         except CcdnnError as error:
             Messages.show(self.ui.reportLabel, "error", str(error))

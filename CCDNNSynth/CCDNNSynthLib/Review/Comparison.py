@@ -12,6 +12,7 @@ from slicer.util import VTKObservationMixin
 from CCDNNSynthLib.Parameters import CompareMode
 from CCDNNSynthLib.Review.MaskedLayer import MaskedLayer
 from CCDNNSynthLib.Review.SwipeLine import SwipeLine
+from CCDNNSynthLib.Review.UncertaintyOverlay import UncertaintyOverlay
 from CCDNNSynthLib.Views.ViewLabels import NO_LABEL, Label, ViewLabels
 
 
@@ -30,7 +31,7 @@ class CompareSettings:
 
 
 class Comparison(VTKObservationMixin):
-    """Compares the foreground of a slice view, the synthetic volume, with its background.
+    """Compares the foreground of a slice view, the synthetic volume, with its background. An overlay covers only the synthetic.
 
     swipe - the synthetic is shown left of a line that can be dragged.
     fade - the synthetic is shown over the background with adjustable opacity.
@@ -49,6 +50,8 @@ class Comparison(VTKObservationMixin):
         self._background, self._foreground, self._onPosition = background, foreground, onPosition
         self.labels, self._layer = ViewLabels(viewName), MaskedLayer(viewName)
         self._line: SwipeLine | None = None
+        self._overlay: UncertaintyOverlay | None = None
+        self._seen: tuple = (None, 1.0)  # the mask of the synthetic volume and its share, see `UncertaintyOverlay.cover`
         self._settings: CompareSettings | None = None
         self._geometry: tuple | None = None
         self._blink = qt.QTimer()
@@ -59,6 +62,11 @@ class Comparison(VTKObservationMixin):
         if settings != self._settings:
             self._settings, self._geometry = settings, self._geometryNow()
             self._draw(settings)
+
+    def setOverlay(self, overlay: UncertaintyOverlay | None) -> None:
+        """Keep `overlay`, which the caller shows and closes, where the synthetic volume is seen."""
+        self._overlay = overlay
+        self._cover(*self._seen)
 
     def close(self) -> None:
         self.removeObservers()
@@ -71,10 +79,10 @@ class Comparison(VTKObservationMixin):
         mode = settings.mode
         self._showLine(settings.position if mode is CompareMode.SWIPE else None)
         if mode is CompareMode.SWIPE:
-            self._layer.show(_leftOf(settings.position, self._layer.size))
+            self._showWhere(_leftOf(settings.position, self._layer.size))
             self.labels.show(self._foreground, self._background)
         elif mode is CompareMode.CHECKERBOARD:
-            self._layer.show(_tiles(settings.tileSize / self._pixelSize(), self._layer.size))
+            self._showWhere(_tiles(settings.tileSize / self._pixelSize(), self._layer.size))
             self.labels.show(self._background, self._foreground)
         else:
             self._layer.hide()
@@ -85,7 +93,17 @@ class Comparison(VTKObservationMixin):
             self._blink.stop()
             self._composite.SetForegroundOpacity(settings.position if mode is CompareMode.FADE else 0)
         if mode is CompareMode.FADE:
+            self._cover(None, settings.position)
             self.labels.show(_withShare(self._background, 1 - settings.position), _withShare(self._foreground, settings.position))
+
+    def _showWhere(self, mask: np.ndarray) -> None:
+        self._layer.show(mask)
+        self._cover(mask, 1.0)
+
+    def _cover(self, mask: np.ndarray | None, share: float) -> None:
+        self._seen = (mask, share)
+        if self._overlay is not None:
+            self._overlay.cover(mask, share)
 
     def _onDragged(self, position: float) -> None:
         """Update only this view while the mouse moves; changing the parameter node would be too slow."""
@@ -97,6 +115,7 @@ class Comparison(VTKObservationMixin):
 
     def _showTurn(self, foreground: bool) -> None:
         self._composite.SetForegroundOpacity(1 if foreground else 0)
+        self._cover(None, 1.0 if foreground else 0.0)
         # Each image has its label in its own corner, so that it is recognised without reading.
         self.labels.show(*((NO_LABEL, self._foreground) if foreground else (self._background, NO_LABEL)))
 

@@ -8,7 +8,8 @@ from CCDNNSynthLib.Parameters import CompareMode, ReviewLayout
 from CCDNNSynthLib.Review.Comparison import CompareSettings
 from CCDNNSynthLib.Review.Review import Review
 from CCDNNSynthLib.Review.ReviewViews import ReviewVolumes
-from CCDNNSynthLib.Views import ReviewLayouts
+from CCDNNSynthLib.Scene.UncertaintyVolume import HiddenUncertainties, uncertaintyOf
+from CCDNNSynthLib.Views.OwnLayouts import layoutNode
 
 
 class ReviewPanel(Panel):
@@ -16,6 +17,7 @@ class ReviewPanel(Panel):
         """:param widget: loaded from Review.ui."""
         super().__init__(widget)
         self.review = Review(self.refreshSoon, self._onLeft, self._onPosition)
+        self._hidden = HiddenUncertainties(self.ui.syntheticSelector)
         self._buttons = {
             ReviewLayout.SIDE_BY_SIDE: self.ui.sideBySideButton,
             ReviewLayout.GRID: self.ui.gridButton,
@@ -28,20 +30,22 @@ class ReviewPanel(Panel):
 
     def close(self) -> None:
         super().close()
+        self._hidden.close()
         self.review.close()
 
     def refresh(self) -> None:
         """Open, change or leave the review according to the parameter node."""
         node = self._parameterNode
         volumes = ReviewVolumes.of(node) if node is not None else None
-        possible = volumes is not None and volumes.synthetic is not None and ReviewLayouts.layoutNode() is not None
+        possible = volumes is not None and volumes.synthetic is not None and layoutNode() is not None
         layout = node.reviewLayout if possible else ReviewLayout.NONE
         if node is not None and node.reviewLayout is not layout:
             node.reviewLayout = layout
         if layout is ReviewLayout.NONE:
             self.review.close()
         else:
-            self.review.show(layout, volumes, node.similarityScaling, CompareSettings.of(node))
+            opacity = node.uncertaintyOpacity if node.uncertaintyShown else None
+            self.review.show(layout, volumes, node.similarityScaling, CompareSettings.of(node), opacity)
         self._showState(layout, possible, volumes)
 
     def _choose(self, layout: ReviewLayout) -> None:
@@ -63,6 +67,9 @@ class ReviewPanel(Panel):
             button.enabled = possible
             button.checked = choice is layout
         self.ui.leaveButton.enabled = layout is not ReviewLayout.NONE
+        known = layout is not ReviewLayout.NONE and uncertaintyOf(volumes.synthetic) is not None
+        self.ui.uncertaintyBox.enabled = known
+        self.ui.uncertaintySlider.enabled = known and self._parameterNode.uncertaintyShown
         single = layout is ReviewLayout.SINGLE
         mode = self._parameterNode.compareMode if single else None
         self.ui.compareLabel.visible = self.ui.compareSelector.visible = single
@@ -83,7 +90,7 @@ class ReviewPanel(Panel):
         if self._parameterNode is None:
             return
         if not possible:
-            if ReviewLayouts.layoutNode() is None:
+            if layoutNode() is None:
                 yield _("Slicer is running without views.")
             else:
                 yield _("Compute a synthetic STIR first, or choose one.")
@@ -98,4 +105,6 @@ class ReviewPanel(Panel):
             yield _("Drag the line in the view. The synthetic image is on its left.")
         if layout is ReviewLayout.SINGLE and self._parameterNode.compareMode is CompareMode.CHECKERBOARD:
             yield _("The upper left tile is acquired, its neighbours are synthetic, and so on.")
+        if self.review.overlay is not None:
+            yield _("The lighter the colour, the further the acquired STIR may be from the synthetic one; ± is in its units.")
         yield _("The views are linked. Hold Shift and move the mouse to show the same point in all of them.")

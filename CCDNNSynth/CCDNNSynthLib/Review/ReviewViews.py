@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from CCDNNSynthLib.Parameters import ReviewLayout
-from CCDNNSynthLib.Views import ReviewLayouts
+from CCDNNSynthLib.Review import ReviewLayouts
 from CCDNNSynthLib.Views.OwnViews import align, assign
-from CCDNNSynthLib.Views.PreviewSlice import sliceInView
+from CCDNNSynthLib.Views.SliceViews import sliceInView
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from slicer.i18n import tr as _
 
 from ccdnn.chart import DIFFERENCE_SHOWN, LESS, MORE
 from ccdnn.measure.scaling import Scaling, scale_pair
+from CCDNNSynthLib.Scene.ColorTables import colorTable, removeColorTable
 from CCDNNSynthLib.Scene.Result import addVolume, removeVolume
 from CCDNNSynthLib.Scene.SceneVolumes import voxelsOf, voxelsOn
 
@@ -29,13 +30,11 @@ def makeDifference(acquired, synthetic, scaling: Scaling, saved: bool = True):
     node.SetAttribute(DIFFERENCE_ATTRIBUTE, scaling.value)
     node.SetDescription(_("Synthetic minus acquired STIR, each scaled to 0–1 ({scaling}).").format(scaling=scaling.value))
     slicer.util.updateVolumeFromArray(node, array)
-    display, colors = node.GetDisplayNode(), _colors()
-    display.SetAndObserveColorNodeID(colors.GetID())
+    display = node.GetDisplayNode()
+    display.SetAndObserveColorNodeID(colorTable(COLORS_NAME, _colors(), saved).GetID())
     display.SetWindowLevel(2 * DIFFERENCE_SHOWN, 0)
     for part in (node, display):
         part.SetSaveWithScene(saved)
-    if saved:
-        colors.SetSaveWithScene(True)
     return node
 
 
@@ -49,10 +48,7 @@ def updateDifference(node, acquired, synthetic, scaling: Scaling) -> None:
 def removeDifference(node) -> None:
     """Remove a difference volume from the scene, and its colour table unless another volume uses it."""
     removeVolume(node)
-    colors = slicer.mrmlScene.GetFirstNodeByName(COLORS_NAME)
-    shown = slicer.util.getNodesByClass("vtkMRMLDisplayNode")
-    if colors is not None and not any(display.GetColorNodeID() == colors.GetID() for display in shown):
-        slicer.mrmlScene.RemoveNode(colors)
+    removeColorTable(COLORS_NAME)
 
 
 def differenceOf(acquired, synthetic, scaling: Scaling) -> np.ndarray:
@@ -71,17 +67,10 @@ def differenceOf(acquired, synthetic, scaling: Scaling) -> np.ndarray:
     return difference
 
 
-def _colors():
-    """The colour table of all difference volumes: blue where the synthetic is darker, orange where it is brighter, black at 0."""
-    node = slicer.mrmlScene.GetFirstNodeByName(COLORS_NAME)
-    if node is None:
-        node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLColorTableNode", COLORS_NAME)
-        node.SetSaveWithScene(False)
-    if node.GetNumberOfColors() != _STEPS:
-        node.SetTypeToUser()
-        node.SetNumberOfColors(_STEPS)
-        for index, share in enumerate(np.linspace(-1, 1, _STEPS)):
-            colour = LESS if share < 0 else MORE
-            red, green, blue = (abs(share) * int(colour[first : first + 2], 16) / 255 for first in (1, 3, 5))
-            node.SetColor(index, f"{share:+.2f}", red, green, blue, 1.0)
-    return node
+def _colors() -> list:
+    """The colours of all difference volumes: blue where the synthetic is darker, orange where it is brighter, black at 0."""
+    colors = []
+    for share in np.linspace(-1, 1, _STEPS):
+        colour = LESS if share < 0 else MORE
+        colors.append((f"{share:+.2f}", *(abs(share) * int(colour[first : first + 2], 16) / 255 for first in (1, 3, 5))))
+    return colors

@@ -104,19 +104,19 @@ def showLike(node, acquired=None) -> None:
 def brightnessRatio(node, acquired):
     """The robust maximum of a volume divided by that of another; None if either has no positive values or is not finite."""
     try:
-        return robust_maximum(_sample(node)) / robust_maximum(_sample(acquired))
+        return robust_maximum(sampleOf(node)) / robust_maximum(sampleOf(acquired))
     except InputError:
         return None
 
 
 def showValues(node, slices) -> None:
     """Set window and level to show the values of `slices` from 0 to their maximum, except for a few outliers."""
-    values = _sample(node, slices)
+    values = sampleOf(node, slices)
     highest = float(np.quantile(values, SHOWN_QUANTILE)) if values.size else 0.0
     if highest > 0:
         node.GetDisplayNode().SetWindowLevel(highest, highest / 2)
 
 
-def _sample(node, slices=slice(None)) -> np.ndarray:
+def sampleOf(node, slices=slice(None)) -> np.ndarray:
     """One pixel in sixteen: enough to estimate the brightness, in a fraction of the time."""
     return slicer.util.arrayFromVolume(node)[slices, ::4, ::4]

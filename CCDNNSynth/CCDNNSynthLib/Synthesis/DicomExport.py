@@ -11,6 +11,7 @@ from ccdnn.volume import Volume
 from ccdnn.writing import new_folder
 from CCDNNSynthLib.Scene.Result import isSynthetic
 from CCDNNSynthLib.Scene.SceneVolumes import gridOf, voxelsOf
+from CCDNNSynthLib.Scene.UncertaintyVolume import isUncertainty
 
 ROLES = (Role.T1, Role.T2, Role.GRE)
 
@@ -22,8 +23,9 @@ def lastResult():
 
 
 def isResult(node) -> bool:
-    """Whether a volume node is a complete result: neither a preview nor still being computed."""
-    return isSynthetic(node) and node.GetSaveWithScene() and node.GetAttribute("CCDNN_Model") is not None
+    """Whether a volume node is a complete result: neither a preview nor still being computed nor its uncertainty."""
+    complete = isSynthetic(node) and node.GetSaveWithScene() and node.GetAttribute("CCDNN_Model") is not None
+    return complete and not isUncertainty(node)
 
 
 def exportResult(node, parent, force=False) -> tuple:

@@ -13,16 +13,18 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from ccdnn.acquisition import Acquisition
 from ccdnn.errors import InputError
 from ccdnn.patient import Patient, require_one_patient
-from ccdnn.series import Protocol, Role
-from ccdnn.worker.protocol import ModelChoice, Synthesize
+from ccdnn.series import Role
+from ccdnn.worker.messages import ModelChoice, Synthesize
 from CCDNNSynthLib.Scene import Result
 from CCDNNSynthLib.Scene.SceneVolumes import gridOf, voxelsOf
+from CCDNNSynthLib.Scene.UncertaintyVolume import fileUncertainty, isUncertainty, removeUncertainty
+from CCDNNSynthLib.Synthesis.LiveVolume import LiveVolume
+from CCDNNSynthLib.Synthesis.PreviewSlice import addPreview, isPreview, removePreviews
 from CCDNNSynthLib.Synthesis.Staging import Staging
 from CCDNNSynthLib.Synthesis.WorkerClient import WorkerUnavailable
-from CCDNNSynthLib.Views.LiveVolume import LiveVolume
-from CCDNNSynthLib.Views.PreviewSlice import addPreview, isPreview, removePreviews
 
 
 @dataclass(frozen=True)
@@ -33,9 +35,10 @@ class Job:
              grid of the first.
     output - the volume node to overwrite; None creates a new one.
     acquired - the acquired STIR's volume node, if any.
-    protocols - role → how it was acquired, as far as known.
+    acquisitions - role → how it was acquired, as far as known.
     patients - role → patient, as far as known.
     force - compute even if the inputs are of different patients.
+    uncertainty - whether the model estimates its error; a complete result then gets an uncertainty.
     slice - index of the one slice to preview; None computes all.
     """
 
@@ -44,9 +47,10 @@ class Job:
     acquired: Any = None
     model: ModelChoice = field(default_factory=ModelChoice)
     device: str = "auto"
-    protocols: dict = field(default_factory=dict)
+    acquisitions: dict = field(default_factory=dict)
     patients: dict = field(default_factory=dict)
     force: bool = False
+    uncertainty: bool = False
     slice: int | None = None
 
     @property
@@ -73,6 +77,13 @@ class Job:
             if node is not None and isPreview(node):
                 raise InputError(
                     _("{volume} is a preview, which the end of a run removes; choose another volume.").format(volume=node.GetName())
+                )
+        for node in (*self.inputs.values(), self.acquired, self.output):
+            if node is not None and isUncertainty(node):
+                raise InputError(
+                    _("{volume} is the uncertainty of a synthetic STIR, not an image; choose another volume.").format(
+                        volume=node.GetName()
+                    )
                 )
         for role, node in [*self.inputs.items(), (Role.STIR, self.acquired)]:
             if self.output is not None and node is self.output:
@@ -110,7 +121,7 @@ class Run:
         :param worker: an idle `WorkerClient`.
         :param onEnd: called once with the `Outcome`, when the scene and the worker are ready for the next run.
         :param onProgress: called with (slices done, total slices).
-        :param onLog: called with (level, sentence), see `ccdnn.worker.protocol`.
+        :param onLog: called with (level, sentence), see `ccdnn.worker.messages`.
         Raises InputError if the job cannot be computed; nothing is changed then.
         """
         job.check()
@@ -160,16 +171,23 @@ class Run:
         """Generator that prepares the run, one step per turn of the event loop, and sends the request to the worker."""
         job, arrays = self._job, {}
         for role, node in job.inputs.items():
-            protocol, patient = job.protocols.get(role) or Protocol(), job.patients.get(role) or Patient()
-            arrays[role] = yield from self._staging.write(role, node, job.reference, protocol, patient)
+            acquisition, patient = job.acquisitions.get(role) or Acquisition(), job.patients.get(role) or Patient()
+            arrays[role] = yield from self._staging.write(role, node, job.reference, acquisition, patient)
         if job.slice is None:
             shown = [node for node in (*job.inputs.values(), job.acquired, job.output) if node is not None]
             self._live = LiveVolume(job.reference, shown, lambda index: self._staging.slice(self._shape, index))
             self._watched[self._live.node.GetID()] = self._live.node.GetName()
-        slices = None if job.slice is None else (job.slice, job.slice + 1)
         self._worker.submit(
             lambda requestID: Synthesize(
-                requestID, arrays, self._staging.output, next(iter(arrays)), job.model, job.device, force=job.force, slices=slices
+                requestID,
+                arrays,
+                self._staging.output,
+                next(iter(arrays)),
+                job.model,
+                job.device,
+                force=job.force,
+                slices=None if job.slice is None else (job.slice, job.slice + 1),
+                uncertainty=self._staging.uncertainty if job.uncertainty and job.slice is None else None,
             ),
             self._onEvent,
             lambda sentence: self._end(Outcome(text=sentence)),
@@ -204,6 +222,9 @@ class Run:
             node = addPreview(job.reference, job.slice, self._staging.slice(self._shape, job.slice))
             Result.fileResult(node, event["header"], job.inputs)
             return node
+        # Read it first: if that fails, the scene is as it was.
+        told = event.get("uncertainty")
+        uncertainty = (self._staging.wholeUncertainty(self._shape), told["header"]) if told else None
         removePreviews()
         assert self._live is not None
         self._live.complete()
@@ -218,6 +239,10 @@ class Run:
             self._live.discard()
         Result.fileResult(node, event["header"], job.inputs)
         Result.showLike(node, job.acquired)
+        if uncertainty is not None:
+            fileUncertainty(node, *uncertainty)
+        else:
+            removeUncertainty(node)
         self._live = None
         return node
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import slicer
 
-from ccdnn.worker.protocol import OUTPUT_DTYPE, ArrayFile
+from ccdnn.worker.messages import OUTPUT_DTYPE, ArrayFile
 from CCDNNSynthLib.Scene.SceneVolumes import gridOf, voxelsOf
 
 # Copied at a time; the application handles events between blocks.
@@ -17,13 +17,13 @@ BLOCK_BYTES = 8 << 20
 class Staging:
     def __init__(self):
         self.folder = Path(tempfile.mkdtemp(prefix="CCDNNSynth-", dir=slicer.app.temporaryPath))
-        self.output = self.folder / "result.raw"
+        self.output, self.uncertainty = self.folder / "result.raw", self.folder / "uncertainty.raw"
 
-    def write(self, role, node, reference, protocol, patient):
+    def write(self, role, node, reference, acquisition, patient):
         """Copy the voxels of `node` into a file, one block per step of this generator; returns its `ArrayFile`.
 
         :param reference: the volume in whose coordinates the grid is given.
-        :param protocol: how the series was acquired, as far as known.
+        :param acquisition: how the series was acquired, as far as known.
         :param patient: the patient, as far as known.
         Raises InputError: see `gridOf` and `voxelsOf`.
         """
@@ -34,7 +34,7 @@ class Staging:
             for first in range(0, len(voxels), slices):
                 file.write(np.ascontiguousarray(voxels[first : first + slices]))
                 yield
-        return ArrayFile(grid.shape, grid.ijk_to_ras.tolist(), node.GetName(), path, voxels.dtype.name, protocol, patient)
+        return ArrayFile(grid.shape, grid.ijk_to_ras.tolist(), node.GetName(), path, voxels.dtype.name, acquisition, patient)
 
     def slice(self, shape, index):
         """A slice of the worker's output, (row, column), as currently in the file.
@@ -44,6 +44,10 @@ class Staging:
         count = shape[1] * shape[2]
         offset = index * count * np.dtype(OUTPUT_DTYPE).itemsize
         return np.fromfile(self.output, OUTPUT_DTYPE, count, offset=offset).reshape(shape[1:])
+
+    def wholeUncertainty(self, shape):
+        """The uncertainty that the worker has written, (slice, row, column)."""
+        return np.fromfile(self.uncertainty, OUTPUT_DTYPE).reshape(shape)
 
     def close(self):
         """Remove the files; a file that is still open (on Windows) remains in the temporary folder."""

@@ -14,9 +14,11 @@ from CCDNNSynthLib.Inputs.ModelChoices import bundledModels, cardAsHtml, chosenM
 from CCDNNSynthLib.Packages import PackagesMissing
 from CCDNNSynthLib.Panel import Panel
 from CCDNNSynthLib.Parameters import volumeOf
+from CCDNNSynthLib.Scene.UncertaintyVolume import HiddenUncertainties, uncertaintyOf
 from CCDNNSynthLib.Synthesis.DicomExport import exportResult, isResult, lastResult
+from CCDNNSynthLib.Synthesis.PreviewSlice import isPreview
 from CCDNNSynthLib.Synthesis.Run import Job
-from CCDNNSynthLib.Views.PreviewSlice import isPreview, sliceInView
+from CCDNNSynthLib.Views.SliceViews import sliceInView
 
 
 class SynthesisPanel(Panel):
@@ -25,13 +27,14 @@ class SynthesisPanel(Panel):
         :param widget: loaded from Synthesis.ui.
         :param logic: `CCDNNSynthLogic`, which runs the jobs.
         :param requirementsPath: requirements.txt of the worker.
-        :param inputs: the section "Inputs", which provides the protocols and patients of the chosen volumes.
+        :param inputs: the section "Inputs", which knows the acquisitions and the patients of the chosen volumes.
         :param onRunning: called with True when a run starts and with False when it ends.
         """
         super().__init__(widget)
         self._logic, self._requirementsPath, self._inputs, self._onRunning = logic, requirementsPath, inputs, onRunning
         self._started = 0.0
         self._models: list[str] = []
+        self._hidden = HiddenUncertainties(self.ui.outputSelector)
         self.ui.modelSelector.currentIndexChanged.connect(self.onModelChosen)
         self.ui.modelFileButton.clicked.connect(self.onModelFile)
         self.ui.cardButton.toggled.connect(self.onCardToggled)
@@ -41,6 +44,10 @@ class SynthesisPanel(Panel):
         self.ui.copyLogButton.clicked.connect(self.onCopyLog)
         self._showRunning(False)
         self._tell("note")
+
+    def close(self) -> None:
+        self._hidden.close()
+        super().close()
 
     def refresh(self) -> None:
         """Update the model, its card and the buttons."""
@@ -141,7 +148,8 @@ class SynthesisPanel(Panel):
             name=outcome.node.GetName(), seconds=time.monotonic() - self._started
         )
         self._log("info", done)
-        self._tell("warning" if outcome.result["warnings"] else "done", *outcome.result["warnings"], done)
+        trust = _("Its uncertainty can be shown over it in Review.") if uncertaintyOf(outcome.node) is not None else ""
+        self._tell("warning" if outcome.result["warnings"] else "done", *outcome.result["warnings"], done, trust)
 
     def onProgress(self, done: int, total: int) -> None:
         bar = self.ui.progressBar
@@ -183,8 +191,9 @@ class SynthesisPanel(Panel):
             acquired=self._parameterNode.stirVolume,
             model=model.request,
             device=self._parameterNode.device.value,
-            protocols=self._inputs.protocols(),
+            acquisitions=self._inputs.acquisitions(),
             patients=self._inputs.patients(),
+            uncertainty=card.uncertainty is not None,
         )
         try:
             job.check()

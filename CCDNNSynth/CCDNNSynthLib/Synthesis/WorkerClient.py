@@ -15,7 +15,7 @@ import qt
 from slicer.i18n import tr as _
 
 import ccdnn
-from ccdnn.worker.protocol import Cancel, Hello, Shutdown, encode
+from ccdnn.worker.messages import Cancel, Hello, Shutdown, encode
 
 # Bytes of the worker's latest stderr output that are kept, for the log if it fails.
 KEPT_STDERR = 4000
@@ -95,7 +95,7 @@ class WorkerClient:
         return self._process.processId() if self._process is not None else 0
 
     def submit(self, request: Callable, onEvent: Callable, onLost: Callable) -> None:
-        """Send `request(id)`, an object of `ccdnn.worker.protocol`, starting the process if there is none.
+        """Send `request(id)`, an object of `ccdnn.worker.messages`, starting the process if there is none.
 
         :param onEvent: called with every event of the job, the last of which is a result, cancelled or error.
         :param onLost: called with a message if the worker ends or stops responding before that last event.

@@ -1,4 +1,4 @@
-"""Custom layouts of slice views, as Slicer layout descriptions: rows of views, optionally with a plot below.
+"""Custom layouts of slice views, as Slicer layout descriptions: rows of views, and a variant with a plot below them.
 
 The views have their own names and groups, so that the user's views keep their content and are not linked to them.
 """
@@ -9,9 +9,12 @@ import slicer
 
 # Colours of the view bars: grey for acquired images, amber for synthetic ones.
 _ACQUIRED_COLOR, _SYNTHETIC_COLOR = "#8C8C8C", "#E69F00"
-# IDs that Slicer's layouts do not use: 20170 to 20175 for the review, 20176 for the reader study.
+_PLOT_VIEW = "vtkMRMLPlotViewNode"
+# IDs that Slicer's layouts do not use: each section takes its own from these.
 _IDS = range(20170, 20177)
 _NAMES = ("Review", "Reader")
+# The only one of our own views in which runs and previews are shown: that of the synthetic volume in the review.
+RESULT_VIEW = "ReviewSynthetic"
 
 
 @dataclass(frozen=True)
@@ -38,24 +41,61 @@ def isOwnView(name) -> bool:
     return name is not None and name.startswith(_NAMES)
 
 
-def register(layoutID: int, rows, plot: bool = False) -> None:
-    """Register a layout with the application: rows of `OwnView`."""
-    node, description = layoutNode(), _description(rows, plot)
+def keepsItsVolume(composite) -> bool:
+    """Whether runs and previews must not be shown in a view: one of our own, unless it shows the synthetic volume."""
+    name = composite.GetLayoutName()
+    return isOwnView(name) and (name != RESULT_VIEW or composite.GetBackgroundVolumeID() is None)
+
+
+def show(layoutID: int, rows, plot: bool = False, plotPossible: bool = False) -> None:
+    """Register a layout with the application, and show it.
+
+    :param rows: of `OwnView`.
+    :param plot: whether it is shown with a plot below.
+    :param plotPossible: whether it has a variant with a plot below, which then has the next ID.
+    """
+    _register(layoutID, _description(rows))
+    if plotPossible:
+        _register(layoutID + 1, _withPlotBelow(_description(rows)))
+    layoutNode().SetViewArrangement(layoutID + plot)
+
+
+def hasPlot(layoutID: int) -> bool:
+    """Whether a layout is one of our own with a plot below."""
+    node = layoutNode()
+    known = isOwnLayout(layoutID) and node.IsLayoutDescription(layoutID)
+    return known and _PLOT_VIEW in node.GetLayoutDescription(layoutID)
+
+
+def showPlotBelow() -> bool:
+    """Add a plot view below the views of our own that are shown; returns False if there are none, or no plot is possible."""
+    node = layoutNode()
+    if node is None or not isOwnLayout(node.GetViewArrangement()):
+        return False
+    if hasPlot(node.GetViewArrangement()):
+        return True
+    if not hasPlot(node.GetViewArrangement() + 1):
+        return False
+    node.SetViewArrangement(node.GetViewArrangement() + 1)
+    return True
+
+
+def _register(layoutID: int, description: str) -> None:
+    node = layoutNode()
     if node.IsLayoutDescription(layoutID):
         node.SetLayoutDescription(layoutID, description)
     else:
         node.AddLayoutDescription(layoutID, description)
 
 
-def _description(rows, plot: bool) -> str:
+def _description(rows) -> str:
     views = "".join(f'<item><layout type="horizontal">{"".join(map(_view, row))}</layout></item>' for row in rows)
-    grid = f'<layout type="vertical">{views}</layout>'
-    if not plot:
-        return grid
-    plotView = (
-        '<view class="vtkMRMLPlotViewNode" singletontag="PlotView1"><property name="viewlabel" action="default">P</property></view>'
-    )
-    return f'<layout type="vertical" split="true"><item>{grid}</item><item>{plotView}</item></layout>'
+    return f'<layout type="vertical">{views}</layout>'
+
+
+def _withPlotBelow(description: str) -> str:
+    plot = f'<view class="{_PLOT_VIEW}" singletontag="PlotView1"><property name="viewlabel" action="default">P</property></view>'
+    return f'<layout type="vertical" split="true"><item>{description}</item><item>{plot}</item></layout>'
 
 
 def _view(view: OwnView) -> str:

@@ -4,6 +4,7 @@ import slicer
 
 from ccdnn.series import plane_of
 from CCDNNSynthLib.Scene.Transforms import linearIJKToWorld
+from CCDNNSynthLib.Views.SliceViews import moveToSlice
 
 
 def assign(name: str, background, foreground=None) -> None:
@@ -26,16 +27,15 @@ def assign(name: str, background, foreground=None) -> None:
 def align(viewNames, reference, index: int) -> None:
     """Align the views with the slices of `reference` and show its slice `index`."""
     ijkToWorld = linearIJKToWorld(reference)
-    columns, rows, _slices = reference.GetImageData().GetDimensions()
-    middle = ijkToWorld.MultiplyPoint([(columns - 1) / 2, (rows - 1) / 2, index, 1])[:3]
     plane = plane_of(slicer.util.arrayFromVTKMatrix(ijkToWorld)).split()[-1].capitalize()  # "oblique sagittal" gives "Sagittal"
     for name in viewNames:
         node = slicer.app.layoutManager().sliceWidget(name).mrmlSliceNode()
         # Start from Slicer's orientation, which defines what is up, then rotate to the exact axes of the slices.
         node.SetOrientation(plane)
         node.RotateToAxes(ijkToWorld, 2)
-        node.JumpSliceByOffsetting(*middle)
     fit(viewNames, reference)
+    for name in viewNames:
+        moveToSlice(slicer.app.layoutManager().sliceWidget(name).mrmlSliceNode(), reference, index)
 
 
 def fit(viewNames, reference) -> None:

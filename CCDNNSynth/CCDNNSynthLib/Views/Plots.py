@@ -8,9 +8,10 @@ import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
 from ccdnn.chart import Chart, ChartKind, Series
-from CCDNNSynthLib.Views.ReviewLayouts import showPlotBelow
+from CCDNNSynthLib.Views.OwnLayouts import showPlotBelow
 
 _TABLE_ROLE = "CCDNNSynth.ChartTable"
+_THIN, _THICK = 1, 2  # lines
 _TITLE_WIDTH = 60  # characters that fit below a plot
 
 
@@ -151,7 +152,8 @@ def _seriesOf(node, bars: bool) -> Series:
     table = node.GetTableNode().GetTable()
     x, y = (vtk_to_numpy(table.GetColumnByName(name)).tolist() for name in (node.GetXColumnName(), node.GetYColumnName()))
     colour = "#" + "".join(f"{round(255 * share):02X}" for share in node.GetColor())
-    return Series(node.GetName(), y, () if bars else x, colour, node.GetLineStyle() == node.LineStyleDash)
+    dashed, thin = node.GetLineStyle() == node.LineStyleDash, not bars and node.GetLineWidth() == _THIN
+    return Series(node.GetName(), y, () if bars else x, colour, dashed, thin)
 
 
 def _showSeries(node, chart: Chart, series, table, index: int) -> None:
@@ -167,7 +169,7 @@ def _showSeries(node, chart: Chart, series, table, index: int) -> None:
         node.SetPlotType(node.PlotTypeScatter)
         node.SetLabelColumnName("")
         node.SetMarkerStyle(node.MarkerStyleNone)
-        node.SetLineWidth(2)
+        node.SetLineWidth(_THIN if series.thin else _THICK)
         node.SetLineStyle(node.LineStyleDash if series.dashed else node.LineStyleSolid)
     red, green, blue = (int(series.colour[first : first + 2], 16) / 255 for first in (1, 3, 5))
     node.SetColor(red, green, blue)

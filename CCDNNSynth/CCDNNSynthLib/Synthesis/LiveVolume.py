@@ -5,7 +5,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from CCDNNSynthLib.Scene.Result import addVolume, removeVolume, showValues
-from CCDNNSynthLib.Views import ReviewLayouts
+from CCDNNSynthLib.Views.OwnLayouts import RESULT_VIEW, keepsItsVolume
 
 # Redrawing the slice views takes tens of milliseconds, so finished slices are shown together.
 REFRESH_MS = 300
@@ -26,8 +26,8 @@ class LiveVolume:
         inputIDs = {node.GetID() for node in inputs}
         for view in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
             background = view.GetBackgroundVolumeID()
-            free = background is None or background in inputIDs or view.GetLayoutName() == ReviewLayouts.SYNTHETIC
-            if free and not ReviewLayouts.keepsItsVolume(view):
+            free = background is None or background in inputIDs or view.GetLayoutName() == RESULT_VIEW
+            if free and not keepsItsVolume(view):
                 self._before[view.GetID()] = background
                 view.SetBackgroundVolumeID(self.node.GetID())
         self._timer = qt.QTimer()
