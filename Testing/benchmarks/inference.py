@@ -32,12 +32,13 @@ import torch.nn.functional as F
 from machine import Stopwatch, machine, matrices, matrix_product, other_load
 from torch import nn
 
+from ccdnn.acquisition import Acquisition
 from ccdnn.errors import CcdnnError, ModelError
 from ccdnn.inference.backend import Backend
 from ccdnn.inference.libraries import make_backend
 from ccdnn.inference.precision import LOWEST_AGREEMENT_DB, agreement_db
 from ccdnn.inference.synthesizer import Synthesizer
-from ccdnn.model.card import Contrast, ModelCard, Protocol
+from ccdnn.model.card import Contrast, ModelCard
 from ccdnn.model.catalog import list_models, models_folder
 from ccdnn.model.file import Model, load_model
 from ccdnn.model.network import CCDNN
@@ -210,13 +211,13 @@ def model_of(width: int, images: np.ndarray) -> tuple[Model, str]:
 
 
 def _card(width: int) -> ModelCard:
-    protocols = {"t1": Protocol(522, 11), "t2": Protocol(3000, 80), "gre": Protocol(500, 10, flip_angle_deg=25)}
+    acquisitions = {"t1": Acquisition(522, 11), "t2": Acquisition(3000, 80), "gre": Acquisition(500, 10, flip_angle_deg=25)}
     return ModelCard(
         name="benchmark",
         version="0",
         branch_width=width,
-        contrasts=tuple(Contrast(role, protocol) for role, protocol in protocols.items()),
-        target=Contrast("stir", Protocol(4478, 60, ti_ms=220)),
+        contrasts=tuple(Contrast(role, acquisition) for role, acquisition in acquisitions.items()),
+        target=Contrast("stir", Acquisition(4478, 60, ti_ms=220)),
         normalisation=VolumePercentile().to_card(),
         training_data="none",
         seed=0,

@@ -17,10 +17,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "Testing" / "host"), str(ROOT / "CCDNNSynth")]
+sys.path.insert(0, str(ROOT / "Testing"))
 
 import numpy as np  # noqa: E402
-import slicer_host  # noqa: E402
+from testing_host import slicer_host  # noqa: E402
 
 SHAPE = (24, 384, 384)
 IJK_TO_RAS = np.array([[0, 0, 4.0, -46], [0.42, 0, 0, -80], [0, -0.42, 0, 80], [0, 0, 0, 1]])  # sagittal slices of a knee

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "Testing" / "host"), str(ROOT / "CCDNNSynth")]
+sys.path.insert(0, str(ROOT / "Testing"))
 
-import slicer_host  # noqa: E402
+from testing_host import slicer_host  # noqa: E402
 
 GOAL_MS = 30.0
 STEPS = 60
@@ -37,8 +37,8 @@ def open_layout(button) -> None:
 
 def main() -> None:
     panel = slicer_host.start()
-    import layout
     import slicer
+    from testing_host import layout
 
     panel.inputs.onSampleLink()
     parameters = panel.logic.getParameterNode()

@@ -15,9 +15,10 @@ from small_study import read_array, write_model, write_study
 
 from ccdnn.cli.main import main
 from ccdnn.cohort.record import Record, read_record, write_record
-from ccdnn.cohort.run import CohortSettings, process, run_cohort
-from ccdnn.cohort.studies import find_studies
-from ccdnn.errors import DeviceError, InputError, OutputError
+from ccdnn.cohort.run import Work, process, run_cohort
+from ccdnn.cohort.studies import NamedStudy, find_studies
+from ccdnn.cohort.synthesis import SynthesisTask
+from ccdnn.errors import Cancelled, DeviceError, InputError, OutputError
 from ccdnn.model.file import load_model
 from ccdnn.study import find_series
 from ccdnn.study_synthesis import StudyChoice
@@ -37,8 +38,11 @@ def studies(tmp_path: Path) -> Path:
     return tmp_path / "studies"
 
 
+CPU = ("--device", "cpu", "--precision", "fp32")  # which precision is faster can change from run to run
+
+
 def each(source: Path, out: Path, model: Path, *more: str) -> int:
-    return main(["synthesize", "--each", str(source), "-o", str(out), "--model", str(model), "--device", "cpu", *more])
+    return main(["synthesize", "--each", str(source), "-o", str(out), "--model", str(model), *CPU, *more])
 
 
 def rows_of(out: Path) -> dict[str, dict[str, str]]:
@@ -53,9 +57,10 @@ def test_every_study_has_a_result_or_a_reason(studies: Path, model: Path, tmp_pa
     rows = rows_of(out)
     assert [rows[name]["status"] for name in "abcd"] == ["done", "done", "failed", "done"]
     assert "no T2-w series" in rows["c"]["error"] and not (out / "c.nrrd").exists()
+    assert 0 < float(rows["a"]["network_seconds"]) < float(rows["a"]["seconds"])
     assert rows["a"]["output"] == "a.nrrd" and float(rows["a"]["covered_by_all"]) > 0.9 and rows["a"]["t1"] == "2"
     single = tmp_path / "single.nrrd"
-    assert main(["synthesize", str(studies / "a"), "-o", str(single), "--model", str(model), "--device", "cpu"]) == 0
+    assert main(["synthesize", str(studies / "a"), "-o", str(single), "--model", str(model), *CPU]) == 0
     np.testing.assert_array_equal(read_array(out / "a.nrrd"), read_array(single))
 
 
@@ -121,8 +126,8 @@ def test_a_folder_without_studies_and_stray_options_are_refused(tmp_path: Path, 
     assert "name them with --each" in capsys.readouterr().err
 
 
-def settings_for(model: Path) -> CohortSettings:
-    return CohortSettings(str(model), load_model(model).sha256, device="cpu", precision="fp32", threads=1)
+def task_for(model: Path) -> SynthesisTask:
+    return SynthesisTask(str(model), load_model(model).sha256, device="cpu", precision="fp32", threads=1)
 
 
 def test_two_processes_make_every_study_once(studies: Path, model: Path, tmp_path: Path) -> None:
@@ -146,7 +151,7 @@ def test_a_killed_worker_loses_no_study_and_repeats_none(model: Path, tmp_path: 
                 os.kill(next(iter(cluster.workers.values())).pid, signal.SIGKILL)
 
         records = run_cohort(
-            find_studies(tmp_path / "studies"), out, settings_for(model), scheduler=cluster.scheduler_address, on_study=on_study
+            find_studies(tmp_path / "studies"), out, task_for(model), scheduler=cluster.scheduler_address, on_study=on_study
         )
     assert [(record.study, record.status) for record in records] == [(f"{number}", "done") for number in range(8)]
     assert sorted(seen) == [f"{number}" for number in range(8)]
@@ -156,7 +161,7 @@ def test_a_killed_worker_loses_no_study_and_repeats_none(model: Path, tmp_path: 
 def test_an_absent_scheduler_and_an_absent_dask_are_reported(
     studies: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    arguments = (find_studies(studies), tmp_path / "out", settings_for(model))
+    arguments = (find_studies(studies), tmp_path / "out", task_for(model))
     monkeypatch.setitem(__import__("sys").modules, "dask", None)
     with pytest.raises(DeviceError, match="need Dask, which is not installed"):
         run_cohort(*arguments, jobs=2)
@@ -199,11 +204,11 @@ def test_what_a_killed_process_left_unfinished_is_made_again(studies: Path, mode
     out = tmp_path / "out"
     (out / "a").mkdir(parents=True)
     (out / "a" / "half.dcm").touch()
-    settings = replace(settings_for(model), form="dicom")
+    task = replace(task_for(model), form="dicom")
     (study,) = (study for study in find_studies(studies) if study.name == "a")
-    assert "is not an empty folder" in process(study, out, settings).error  # somebody's own files are kept
+    assert "is not an empty folder" in process(study, out, task).error  # somebody's own files are kept
     write_record(out, Record("a", "started", output="a"))
-    assert "is not a DICOM series" in process(study, out, settings).error and not (out / "a").exists()
+    assert "is not a DICOM series" in process(study, out, task).error and not (out / "a").exists()
 
 
 def test_an_unexpected_error_of_one_study_stops_no_other(
@@ -212,7 +217,23 @@ def test_an_unexpected_error_of_one_study_stops_no_other(
     def fail(choice: StudyChoice, *arguments: object, **options: object) -> None:
         raise MemoryError("no memory") if choice.study.name == "a" else InputError("It is not usable.")
 
-    monkeypatch.setattr("ccdnn.cohort.run.synthesize_study", fail)
-    records = run_cohort(find_studies(studies), tmp_path / "out", settings_for(model))
+    monkeypatch.setattr("ccdnn.cohort.synthesis.synthesize_study", fail)
+    records = run_cohort(find_studies(studies), tmp_path / "out", task_for(model))
     assert [record.status for record in records] == ["failed"] * 4
     assert records[0].error == "An unexpected error (MemoryError: no memory)." and records[1].error == "It is not usable."
+
+
+def test_a_stopped_run_says_what_is_done_and_keeps_it(
+    studies: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    make = SynthesisTask.make
+
+    def stop_at_b(task: SynthesisTask, study: NamedStudy, output: Path, work: Work) -> None:
+        if study.name == "b":
+            raise KeyboardInterrupt
+        make(task, study, output, work)
+
+    monkeypatch.setattr(SynthesisTask, "make", stop_at_b)
+    assert each(studies, tmp_path / "out", model) == Cancelled.exit_code
+    assert "Stopped after 1 of 4 studies; run the same command again" in capsys.readouterr().err
+    assert rows_of(tmp_path / "out")["a"]["status"] == "done" and (tmp_path / "out" / "a.nrrd").exists()

@@ -1,1 +1,1 @@
-"""Many studies in one command: `ccdnn synthesize --each`."""
+"""Many studies in one command: `ccdnn synthesize --each` and `ccdnn measure --each`."""

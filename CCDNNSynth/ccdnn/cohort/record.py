@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from ccdnn.csv_file import guarded
@@ -18,39 +18,44 @@ RECORDS, SUMMARY = "records", "summary.csv"
 DONE, FAILED, STARTED = "done", "failed", "started"
 _MOST_BYTES = 1 << 20
 
+Detail = str | float | None
+
 
 @dataclass(frozen=True)
 class Record:
-    """One study's row of the summary.
+    """What became of one study.
 
     Args:
         study: its name.
         status: "done", "failed", or "started" while its result is written.
         output: the result's name in the output folder; "" without one.
-        t1, t2, gre: the series used, as rows of `ccdnn inspect`; "" if none.
-        covered_by_all: share of the reference that all inputs cover.
-        without: labels of the model's inputs that it was made without.
-        device, precision: what computed it.
+        details: what was used and how, by column of the summary; see `ccdnn.cohort.run.Task.columns`.
         seconds: from the first file read to the last written.
         warnings: sentences, one after the other.
         error: why it failed; "" if it did not.
-        settings: fingerprint of model and options; results of others are not mixed.
+        settings: fingerprint of the options; results of others are not mixed.
     """
 
     study: str
     status: str
     output: str = ""
-    t1: str = ""
-    t2: str = ""
-    gre: str = ""
-    covered_by_all: float | None = None
-    without: str = ""
-    device: str = ""
-    precision: str = ""
+    details: Mapping[str, Detail] = field(default_factory=dict)
     seconds: float | None = None
     warnings: str = ""
     error: str = ""
     settings: str = ""
+
+    def row(self, columns: Sequence[str]) -> dict[str, Detail]:
+        """The study's row of the summary, with its details in `columns`."""
+        return {
+            "study": self.study,
+            "status": self.status,
+            "output": self.output,
+            **{name: self.details.get(name) for name in columns},
+            "seconds": self.seconds,
+            "warnings": self.warnings,
+            "error": self.error,
+        }
 
 
 def read_record(folder: Path, study: str) -> Record | None:
@@ -77,16 +82,18 @@ def write_record(folder: Path, record: Record) -> None:
     write_text(json.dumps(asdict(record), indent=1) + "\n", folder / RECORDS / f"{record.study}.json")
 
 
-def write_summary(folder: Path, records: Iterable[Record]) -> Path:
-    """Write the table of all studies, and return its path.
+def write_summary(folder: Path, records: Iterable[Record], columns: Sequence[str]) -> None:
+    """Write the table of all studies.
+
+    Args:
+        columns: of the details.
 
     Raises:
         OutputError: it cannot be written.
     """
-    names = [field.name for field in fields(Record) if field.name != "settings"]
+    rows = [record.row(columns) for record in records]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(names)
-    writer.writerows([guarded("" if (v := getattr(record, name)) is None else v) for name in names] for record in records)
+    writer.writerow(Record("", "").row(columns))
+    writer.writerows([guarded("" if cell is None else cell) for cell in row.values()] for row in rows)
     write_text(text.getvalue(), folder / SUMMARY)
-    return folder / SUMMARY

@@ -6,64 +6,66 @@ another worker, which does nothing if the record says that the study is done.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar, Protocol
 
-from ccdnn.cohort.record import DONE, FAILED, STARTED, Record, read_record, write_record, write_summary
+from ccdnn.cohort.record import DONE, FAILED, STARTED, Detail, Record, read_record, write_record, write_summary
 from ccdnn.cohort.studies import NamedStudy
 from ccdnn.errors import CcdnnError, DeviceError, InputError, OutputError
-from ccdnn.study_synthesis import DICOM, check_output, synthesize_study, write_result
 from ccdnn.writing import make_folder
-
-if TYPE_CHECKING:
-    from ccdnn.inference.synthesizer import Synthesizer
 
 # A study that killed this many workers, for instance for lack of memory, is given up.
 MOST_DEATHS = 2
 
 
-@dataclass(frozen=True)
-class CohortSettings:
-    """What is the same for all studies.
+class Task(Protocol):
+    """What is done with each study. It is sent to the processes that do it.
 
-    Args:
-        model: path of the model file, on every machine of a cluster the same.
-        sha256: of that file.
-        device, precision, batch, threads: see `Synthesizer`.
-        form: see `ccdnn.study_synthesis.check_output`.
-        force, with_names: see `ccdnn.synthesis.synthesize`.
+    Attributes:
+        columns: of the summary, for the details of a study.
+        fingerprint: equal for tasks that give equal results.
     """
 
-    model: str
-    sha256: str
-    device: str = "auto"
-    precision: str = "auto"
-    batch: int | None = None
-    threads: int | None = None
-    form: str = ".nrrd"
-    force: bool = False
-    with_names: bool = False
+    columns: ClassVar[tuple[str, ...]]
 
     @property
-    def fingerprint(self) -> str:
-        """Equal for settings that give equal results."""
-        result = {k: v for k, v in asdict(self).items() if k not in ("model", "batch", "threads", "device", "precision")}
-        return hashlib.sha256(json.dumps(result, sort_keys=True).encode()).hexdigest()[:16]
+    def fingerprint(self) -> str: ...
+
+    def output_of(self, study: NamedStudy) -> str:
+        """The name of the study's result in the output folder."""
+
+    def make(self, study: NamedStudy, output: Path, work: Work) -> None:
+        """Make the study's result at `output`.
+
+        Raises:
+            Exception: why it failed; a `CcdnnError` has a sentence for the user.
+        """
+
+
+class Work:
+    """What a task reports about a study.
+
+    Attributes:
+        warnings: sentences.
+        details: by column of the summary.
+        writing: to be called before anything is written, since the process may be killed while it writes.
+    """
+
+    def __init__(self, writing: Callable[[], None]) -> None:
+        self.warnings: list[str] = []
+        self.details: dict[str, Detail] = {}
+        self.writing = writing
 
 
 def run_cohort(
     studies: Sequence[NamedStudy],
     folder: Path,
-    settings: CohortSettings,
+    task: Task,
     *,
     jobs: int = 1,
     scheduler: str | None = None,
@@ -81,12 +83,12 @@ def run_cohort(
         the records, in the order of `studies`.
 
     Raises:
-        InputError: `folder` has results of other settings.
+        InputError: `folder` has results of another task.
         OutputError: `folder` cannot be written.
         DeviceError: Dask is needed and not installed, or there is no scheduler at the address.
     """
     make_folder(folder)
-    known = {study.name: _known(folder, study.name, settings) for study in studies}
+    known = {study.name: _known(folder, study.name, task) for study in studies}
     finished: dict[str, Record] = {name: record for name, record in known.items() if record is not None}
     open_studies = [study for study in studies if study.name not in finished]
 
@@ -98,77 +100,44 @@ def run_cohort(
     try:
         if jobs == 1 and scheduler is None:
             for study in open_studies:
-                finish(process(study, folder, settings))
+                finish(process(study, folder, task))
         elif open_studies:
-            for record in _distributed(open_studies, folder, settings, jobs, scheduler):
+            for record in _distributed(open_studies, folder, task, jobs, scheduler):
                 finish(record)
     finally:
         records = [finished[study.name] for study in studies if study.name in finished]
-        write_summary(folder, records)
+        write_summary(folder, records, task.columns)
     return records
 
 
-def process(study: NamedStudy, folder: Path, settings: CohortSettings) -> Record:
+def process(study: NamedStudy, folder: Path, task: Task) -> Record:
     """Make one study's result and its record. An error ends in the record, so that the other studies go on."""
-    if (known := _known(folder, study.name, settings)) is not None:
+    if (known := _known(folder, study.name, task)) is not None:
         return known
     _remove_unfinished(folder, study.name)
     started = time.perf_counter()
-    name = study.name + ("" if settings.form == DICOM else settings.form)
-    warnings: list[str] = []
+    output = task.output_of(study)
+    work = Work(lambda: write_record(folder, Record(study.name, STARTED, output=output)))
     try:
-        check_output(folder / name, settings.form)
-        made = synthesize_study(
-            study.choice,
-            _synthesizer(settings),
-            force=settings.force,
-            with_names=settings.with_names,
-            output=folder / name,
-            on_message=lambda kind, sentence: warnings.append(sentence) if kind == "warning" else None,
-        )
-        warnings += made.problems
-        write_record(folder, Record(study.name, STARTED, output=name))
-        warnings += write_result(made, folder / name, settings.form, force=settings.force)
-        result = made.result
-        record = Record(
-            study.name,
-            DONE,
-            output=name,
-            **{role.value: row for role, row in made.rows.items()},
-            covered_by_all=round(float(result.covered.mean()), 4),
-            without=", ".join(role.label for role in made.missing),
-            device=result.device,
-            precision=result.precision,
-            seconds=round(time.perf_counter() - started, 2),
-            warnings=" ".join(warnings),
-            settings=settings.fingerprint,
-        )
-    except Exception as error:
-        if isinstance(error, OutputError) and not os.access(folder, os.W_OK):
+        task.make(study, folder / output, work)
+        status, error, settings = DONE, "", task.fingerprint
+    except Exception as failure:
+        if isinstance(failure, OutputError) and not os.access(folder, os.W_OK):
             raise  # no other study could be written either
-        reason = str(error) if isinstance(error, CcdnnError) else f"An unexpected error ({type(error).__name__}: {error})."
-        seconds = round(time.perf_counter() - started, 2)
-        record = Record(study.name, FAILED, seconds=seconds, warnings=" ".join(warnings), error=reason)
+        status, output, settings = FAILED, "", ""
+        error = str(failure) if isinstance(failure, CcdnnError) else f"An unexpected error ({type(failure).__name__}: {failure})."
+    seconds = round(time.perf_counter() - started, 2)
+    record = Record(study.name, status, output, work.details, seconds, " ".join(work.warnings), error, settings)
     write_record(folder, record)
     return record
 
 
-@lru_cache(maxsize=1)
-def _synthesizer(settings: CohortSettings) -> Synthesizer:
-    """The model of this process, loaded once."""
-    from ccdnn.inference.synthesizer import Synthesizer
-    from ccdnn.model.file import load_model
-
-    model = load_model(settings.model, settings.sha256)
-    return Synthesizer(model, settings.device, settings.precision, settings.batch, settings.threads)
-
-
-def _known(folder: Path, name: str, settings: CohortSettings) -> Record | None:
+def _known(folder: Path, name: str, task: Task) -> Record | None:
     """The record of a study that is done; failed ones are tried again."""
     record = read_record(folder, name)
     if record is None or record.status != DONE or not (folder / record.output).exists():
         return None
-    if record.settings != settings.fingerprint:
+    if record.settings != task.fingerprint:
         raise InputError(f"{folder} has results of another model or other options; name another folder.")
     return record
 
@@ -180,15 +149,13 @@ def _remove_unfinished(folder: Path, name: str) -> None:
         shutil.rmtree(folder / record.output)
 
 
-def _distributed(
-    studies: Sequence[NamedStudy], folder: Path, settings: CohortSettings, jobs: int, scheduler: str | None
-) -> Iterator[Record]:
+def _distributed(studies: Sequence[NamedStudy], folder: Path, task: Task, jobs: int, scheduler: str | None) -> Iterator[Record]:
     """The records, as the studies are finished."""
     with _client(jobs, scheduler) as client:
         from distributed import as_completed
         from distributed.scheduler import KilledWorker
 
-        names = {client.submit(process, study, folder.resolve(), settings, pure=False): study.name for study in studies}
+        names = {client.submit(process, study, folder.resolve(), task, pure=False): study.name for study in studies}
         for future in as_completed(names):
             try:
                 yield future.result()

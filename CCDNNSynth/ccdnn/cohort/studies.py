@@ -1,17 +1,19 @@
 """Which studies to process: one per subfolder of a folder, or one per row of a CSV file.
 
-    study,folder,t1,t2,gre,reference
-    left-07,scans/07,,,,
-    right-07,,dicom/7b::2,dicom/7b::3,none,
+    study,folder,t1,t2,gre,reference,acquired,labels
+    left-07,scans/07,,,,,,
+    right-07,,dicom/7b::2,dicom/7b::3,none,,dicom/7b::5,labels/7b.nrrd
 
 `study` names the result. `folder` is searched for the series that are not named; paths are relative to the CSV file. The other
-columns mean what the options of `ccdnn synthesize` mean, and may be empty or absent.
+columns mean what the options of `ccdnn synthesize` and `ccdnn measure` mean, so that one list serves both, and may be empty or
+absent.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ccdnn.csv_file import read_csv
@@ -21,16 +23,23 @@ from ccdnn.series import INPUT_ROLES, Role
 from ccdnn.study_synthesis import StudyChoice
 
 NAME, FOLDER, REFERENCE = "study", "folder", "reference"
-COLUMNS = (NAME, FOLDER, *(role.value for role in INPUT_ROLES), REFERENCE)
+COMPARED = ("acquired", "synthetic", "labels")
+COLUMNS = (NAME, FOLDER, *(role.value for role in INPUT_ROLES), REFERENCE, *COMPARED)
 _RESERVED = re.compile(r'[<>:"/\\|?*\x00-\x1f]')
 
 
 @dataclass(frozen=True)
 class NamedStudy:
-    """A study and the name of its result."""
+    """A study and the name of its result.
+
+    Args:
+        choice: what to synthesise from.
+        compared: "acquired", "synthetic", "labels" → the series to measure on, as `ccdnn.selection` reads it; those that are named.
+    """
 
     name: str
     choice: StudyChoice
+    compared: Mapping[str, str] = field(default_factory=dict)
 
 
 def find_studies(source: Path, output: Path | None = None) -> list[NamedStudy]:
@@ -69,12 +78,13 @@ def _study(row: dict[str, str], number: int, source: Path) -> NamedStudy:
     if not name or _RESERVED.search(name) or name in (".", ".."):
         raise InputError(f"Row {number} of {source} needs a study name that can name a file, not {name!r}.")
     series = {role: _series(text, folder, source) for role in INPUT_ROLES if (text := row.get(role.value, ""))}
-    if not folder and not series:
+    compared = {what: _series(text, folder, source) for what in COMPARED if (text := row.get(what, ""))}
+    if not folder and not series and not compared:
         raise InputError(f"Row {number} of {source} names neither a folder nor a series.")
     reference = row.get(REFERENCE, "") or Role.T1.value
     if reference not in [role.value for role in INPUT_ROLES]:
         reference = _series(reference, folder, source)
-    return NamedStudy(name, StudyChoice(source.parent / folder if folder else None, series, reference))
+    return NamedStudy(name, StudyChoice(source.parent / folder if folder else None, series, reference), compared)
 
 
 def _series(text: str, folder: str, source: Path) -> str:
