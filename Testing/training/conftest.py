@@ -1,18 +1,13 @@
-"""The small study of the engine's tests and a small cache of simulated subjects, for the tests of training."""
+"""A small cache of simulated subjects, for the tests of training."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
 
 from ccdnn_training.cli.main import main
 from ccdnn_training.data.cache import SliceCache
-
-ENGINE_TESTS = str(Path(__file__).resolve().parents[1] / "engine")
-if ENGINE_TESTS not in sys.path:
-    sys.path.insert(0, ENGINE_TESTS)
 
 
 @pytest.fixture(scope="module")

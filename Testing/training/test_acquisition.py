@@ -12,7 +12,7 @@ from ccdnn_training.acquisition.chemical_shift import ChemicalShift, fat_phase
 from ccdnn_training.acquisition.flow import Flow
 from ccdnn_training.acquisition.misregistration import Misregistration
 from ccdnn_training.acquisition.scanner_scale import ScannerScale
-from ccdnn_training.acquisition.series import EFFECTS, Acquisition
+from ccdnn_training.acquisition.series import EFFECTS, Scan
 from ccdnn_training.acquisition.susceptibility import SusceptibilityVoids
 from ccdnn_training.acquisition.truncation import Truncation
 from ccdnn_training.phantom.anatomy import Anatomy
@@ -97,8 +97,8 @@ def test_scanner_scale_writes_integers_up_to_its_maximum(square: np.ndarray) -> 
 @pytest.mark.parametrize("name", EFFECTS)
 def test_switching_one_effect_off_leaves_the_others_unchanged(name: str) -> None:
     for contrast in CONTRASTS:
-        whole = Acquisition.draw(contrast, PAPER_PROTOCOL[contrast], np.random.default_rng(3))
-        less = Acquisition.draw(contrast, PAPER_PROTOCOL[contrast], np.random.default_rng(3), [e for e in EFFECTS if e != name])
+        whole = Scan.draw(contrast, PAPER_PROTOCOL[contrast], np.random.default_rng(3))
+        less = Scan.draw(contrast, PAPER_PROTOCOL[contrast], np.random.default_rng(3), [e for e in EFFECTS if e != name])
         off = False if name == "fat_phase" else None
         assert getattr(less, name) in (off, None)
         assert replace(whole, **{name: off}) == less
@@ -106,7 +106,7 @@ def test_switching_one_effect_off_leaves_the_others_unchanged(name: str) -> None
 
 def test_an_unknown_effect_is_refused() -> None:
     with pytest.raises(ValueError, match="Unknown effect: rain"):
-        Acquisition.draw("t1", PAPER_PROTOCOL["t1"], RNG, ["rain"])
+        Scan.draw("t1", PAPER_PROTOCOL["t1"], RNG, ["rain"])
 
 
 def test_without_effects_a_voxel_follows_its_signal_equation() -> None:
@@ -116,7 +116,7 @@ def test_without_effects_a_voxel_follows_its_signal_equation() -> None:
     amounts[muscle, 0, 0, 0] = 1
     anatomy = Anatomy.from_amounts(amounts, np.zeros((1, 1, 2), np.uint8), (3.6, 0.4, 0.4))
     sequence = PAPER_PROTOCOL["stir"]
-    image = Acquisition.draw("stir", sequence, np.random.default_rng(0), []).acquire(anatomy, values)
+    image = Scan.draw("stir", sequence, np.random.default_rng(0), []).acquire(anatomy, values)
     water = sequence.signal(values.water_density, values.water_t1, values.water_t2, values.water_t2_star)[muscle]
     fat = sequence.signal(values.fat_density, values.fat_t1, values.fat_t2, values.fat_t2_star)[muscle]
     assert image[0, 0, 0] == pytest.approx(abs(water + fat), rel=1e-5)

@@ -56,9 +56,9 @@ def test_the_card_describes_the_data_of_the_model(made: Path) -> None:
     assert "did not state how T2-w and GRE and STIR were acquired" in card.training_data
     (train,) = cache.part("train")
     t1, t2, gre = card.contrasts
-    assert t1.protocol.tr_ms == pytest.approx(500 + 10 * int(train.name[-1]))
-    assert t1.protocol.te_ms == pytest.approx(11)
-    assert (t2.protocol.tr_ms, gre.protocol.flip_angle_deg, card.target.protocol.ti_ms) == (3000, 25, 220)
+    assert t1.acquisition.tr_ms == pytest.approx(500 + 10 * int(train.name[-1]))
+    assert t1.acquisition.te_ms == pytest.approx(11)
+    assert (t2.acquisition.tr_ms, gre.acquisition.flip_angle_deg, card.target.acquisition.ti_ms) == (3000, 25, 220)
     assert card.training["fold"] == FOLD
     assert card.licence == "LicenseRef-not-stated"
     text = card.to_json()

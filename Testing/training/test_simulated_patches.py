@@ -225,7 +225,7 @@ def test_a_fit_on_simulated_patches_becomes_a_model_that_needs_no_gre(
     card = load_model(model).card
     assert card.optional == ("gre",)
     assert card.fusion_dilations == ((1, 2), (2, 4), (4, 8))
-    assert card.contrasts[0].protocol.ranges["tr_ms"] == WIDE_RANGES["t1"]["tr"]
+    assert card.contrasts[0].ranges["tr_ms"] == WIDE_RANGES["t1"]["tr"]
     assert card.training["missing"] == "gre 0.3" and "paper-like 0.25" in card.training["shares"]
     assert "random regions" in card.training_data and "No patient data" in card.training_data
     assert card.licence == "Apache-2.0"

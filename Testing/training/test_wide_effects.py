@@ -124,14 +124,14 @@ def wide_study(seed: int, effects=(*EFFECTS, *WIDE_EFFECTS)):
 def test_a_study_shares_its_coil_and_its_position() -> None:
     for seed in range(20):
         study = wide_study(seed)
-        assert len({acquisition.coil_field for acquisition in study.values()}) == 1
+        assert len({scan.coil_field for scan in study.values()}) == 1
         assert study["t1"].placement is None and study["stir"].placement is None
         assert study["t2"].placement is not None and study["gre"].placement is not None
-        assert all(acquisition.misregistration is None for acquisition in study.values())
+        assert all(scan.misregistration is None for scan in study.values())
         assert study["stir"].flow.amplitude == 0  # no ghosts to learn
-        assert all(acquisition.tesla == acquisition.chemical_shift.tesla == 1.5 for acquisition in study.values())
-        for acquisition in study.values():
-            assert acquisition.chemical_shift.readout_axis == -3 - acquisition.truncation.phase_axis
+        assert all(scan.tesla == scan.chemical_shift.tesla == 1.5 for scan in study.values())
+        for scan in study.values():
+            assert scan.chemical_shift.readout_axis == -3 - scan.truncation.phase_axis
         stir = study["stir"]
         assert (stir.fat_level, stir.saturation_band, stir.reslicing, stir.spikes) == (None, None, None, None)
     resliced = np.mean([wide_study(seed)["t1"].reslicing is not None for seed in range(300)])
@@ -142,12 +142,12 @@ def test_a_study_shares_its_coil_and_its_position() -> None:
 def test_switching_off_one_effect_of_a_hospital_leaves_the_others(name: str) -> None:
     for seed in range(5):
         whole, less = wide_study(seed), wide_study(seed, [e for e in (*EFFECTS, *WIDE_EFFECTS) if e != name])
-        for contrast, acquisition in whole.items():
-            assert acquisition.without([name]) == less[contrast]
+        for contrast, scan in whole.items():
+            assert scan.without([name]) == less[contrast]
 
 
 def test_a_record_is_plain_data() -> None:
-    records = {contrast: acquisition.record() for contrast, acquisition in wide_study(3).items()}
+    records = {contrast: scan.record() for contrast, scan in wide_study(3).items()}
     assert json.loads(json.dumps(records))["t1"]["coil_field"]["ratio"] == records["t1"]["coil_field"]["ratio"]
 
 

@@ -66,10 +66,25 @@ def mean_and_sd(values: Iterable[float], digits: int, sign: str = "") -> str:
         '2.0 ± 1.0'
     """
     found = np.array(list(values), np.float64)
-    if not found.size or not np.isfinite(found.mean()):
+    mean, sd = (found.mean() if found.size else math.nan), (found.std(ddof=1) if found.size > 1 else None)
+    return plus_minus(mean, sd, digits, sign)
+
+
+def plus_minus(mean: float, sd: float | None, digits: int, sign: str = "") -> str:
+    """Mean ± standard deviation; – for a mean that is not finite, and no deviation if that is unknown.
+
+    Args:
+        digits: after the point.
+        sign: "+" to mark a positive mean.
+
+    Example:
+        >>> plus_minus(28.338, 1.11, 2), plus_minus(0.05, None, 2, "+")
+        ('28.34 ± 1.11', '+0.05')
+    """
+    if not math.isfinite(mean):
         return "–"
-    spread = f" ± {found.std(ddof=1):.{digits}f}" if found.size > 1 else ""
-    return f"{found.mean():{sign}.{digits}f}{spread}"
+    spread = f" ± {sd:.{digits}f}" if sd is not None and math.isfinite(sd) else ""
+    return f"{mean:{sign}.{digits}f}{spread}"
 
 
 def write_records(records: Iterable[Record], kind: type[Record], path: Path) -> None:

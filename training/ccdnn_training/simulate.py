@@ -13,7 +13,7 @@ import numpy as np
 from ccdnn.files import write_volume
 from ccdnn.volume import Grid, Volume
 from ccdnn.writing import write_text
-from ccdnn_training.acquisition.series import EFFECTS, Acquisition, draw_study
+from ccdnn_training.acquisition.series import EFFECTS, Scan, draw_study
 from ccdnn_training.phantom.anatomy import Anatomy
 from ccdnn_training.phantom.knee import Knee
 from ccdnn_training.phantom.render import LABELS, label_map, render, sagittal_grid
@@ -56,12 +56,10 @@ def simulate_study(
     anatomy = Anatomy.from_amounts(amounts, label_map(amounts), grid.spacing[::-1])
     values = draw_tissue_values(np.random.default_rng(tissue_seed))
     sequences = protocol or draw_protocol(np.random.default_rng(protocol_seed))
-    acquisitions = draw_study(sequences, np.random.default_rng(effect_seed), effects)
+    scans = draw_study(sequences, np.random.default_rng(effect_seed), effects)
     volumes = {
-        contrast: Volume(
-            acquisition.acquire(anatomy, values), grid.ijk_to_ras, name=contrast, metadata=_header(contrast, acquisition, seed)
-        )
-        for contrast, acquisition in acquisitions.items()
+        contrast: Volume(scan.acquire(anatomy, values), grid.ijk_to_ras, name=contrast, metadata=_header(contrast, scan, seed))
+        for contrast, scan in scans.items()
     }
     record = {
         "seed": seed,
@@ -69,7 +67,7 @@ def simulate_study(
         "ganglion": ganglion,
         "effects": sorted(effects),
         "tissues": {name: list(map(float, value)) for name, value in asdict(values).items()},
-        "acquisitions": {contrast: acquisition.record() for contrast, acquisition in acquisitions.items()},
+        "acquisitions": {contrast: scan.record() for contrast, scan in scans.items()},
     }
     return Study(volumes, Volume(anatomy.labels, grid.ijk_to_ras, name="labels"), record)
 
@@ -89,7 +87,7 @@ def write_study(study: Study, folder: Path) -> None:
     write_text(json.dumps(study.record, indent=1), folder / "simulation.json")
 
 
-def _header(contrast: str, acquisition: Acquisition, seed: int) -> dict[str, str]:
+def _header(contrast: str, scan: Scan, seed: int) -> dict[str, str]:
     """Header entries that mark the file as simulated and state its sequence."""
     header = {"SimulatedImage": "simulated knee, not a patient", "SimulationSeed": str(seed), "Contrast": contrast}
-    return {**header, **acquisition.sequence.header()}
+    return {**header, **scan.sequence.acquisition.header_entries()}

@@ -45,7 +45,7 @@ CHANCE_OF_BAND, CHANCE_OF_RESLICING = 0.15, 0.2  # per input
 
 
 @dataclass(frozen=True)
-class Acquisition:
+class Scan:
     """How one series is acquired: its sequence and the drawn parameters of each effect, None if the effect is off.
 
     Drawing is separate from applying, so that a simulated series can be made again from its record.
@@ -70,7 +70,7 @@ class Acquisition:
     scanner_scale: ScannerScale | None = None
 
     @classmethod
-    def draw(cls, contrast: str, sequence: Sequence, rng: np.random.Generator, effects: Collection[str] = EFFECTS) -> Acquisition:
+    def draw(cls, contrast: str, sequence: Sequence, rng: np.random.Generator, effects: Collection[str] = EFFECTS) -> Scan:
         """Draw every effect of `EFFECTS`, then drop those not in `effects`: switching one off leaves the others unchanged.
 
         Raises:
@@ -95,8 +95,8 @@ class Acquisition:
         )
         return drawn.without(name for name in EFFECTS if name not in effects)
 
-    def without(self, effects: Iterable[str]) -> Acquisition:
-        """The same acquisition with these effects off."""
+    def without(self, effects: Iterable[str]) -> Scan:
+        """The same scan with these effects off."""
         off: dict[str, Any] = {name: False if name == "fat_phase" else None for name in effects}
         return replace(self, **off)
 
@@ -149,14 +149,14 @@ class Acquisition:
         return image
 
 
-def draw_study(protocol: Protocol, rng: np.random.Generator, effects: Collection[str] = EFFECTS) -> dict[str, Acquisition]:
-    """All series of a study on one well-calibrated scanner, contrast → acquisition."""
-    return {contrast: Acquisition.draw(contrast, sequence, rng, effects) for contrast, sequence in protocol.items()}
+def draw_study(protocol: Protocol, rng: np.random.Generator, effects: Collection[str] = EFFECTS) -> dict[str, Scan]:
+    """All series of a study on one well-calibrated scanner, contrast → scan."""
+    return {contrast: Scan.draw(contrast, sequence, rng, effects) for contrast, sequence in protocol.items()}
 
 
 def draw_wide_study(
     protocol: Protocol, tesla: float, rng: np.random.Generator, effects: Collection[str] = (*EFFECTS, *WIDE_EFFECTS)
-) -> dict[str, Acquisition]:
+) -> dict[str, Scan]:
     """All series of a study from any hospital.
 
     T1-w, onto whose grid a study is resampled, and STIR, the target, are aligned with the anatomy; T2-w and GRE are moved by
@@ -171,7 +171,7 @@ def draw_wide_study(
     coil = CoilField.draw(study_rng)
     drawn = {}
     for (contrast, sequence), series_rng in zip(protocol.items(), series_rngs, strict=True):
-        of_scanner = Acquisition.draw(contrast, sequence, series_rng)
+        of_scanner = Scan.draw(contrast, sequence, series_rng)
         flow, truncation = of_scanner.flow, of_scanner.truncation
         assert flow is not None and truncation is not None  # `draw` has all effects
         # Fat is displaced along the remaining axis.

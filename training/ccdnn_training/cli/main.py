@@ -8,10 +8,10 @@ import sys
 from ccdnn import __version__
 from ccdnn.errors import CcdnnError
 from ccdnn.stops import stopping_like_ctrl_c
-from ccdnn_training.cli import evaluate, export, fit, prepare, search, semi_real, simulate, stress
+from ccdnn_training.cli import evaluate, export, fit, prepare, search, semi_real, simulate, stress, uncertainty
 from ccdnn_training.studies import cli as studies
 
-_COMMANDS = (simulate, prepare, fit, search, evaluate, export, semi_real, stress, studies)
+_COMMANDS = (simulate, prepare, fit, search, evaluate, export, uncertainty, semi_real, stress, studies)
 
 
 def build_parser() -> argparse.ArgumentParser:

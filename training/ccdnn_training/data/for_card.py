@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
+from ccdnn.acquisition import FLIP_ANGLE, PARAMETERS, TE, TI, TR, Acquisition, Parameter
 from ccdnn.errors import InputError
-from ccdnn.model.card import PROTOCOL_PARAMETERS, Contrast, ModelCard, Protocol
+from ccdnn.model.card import NEEDED_PARAMETERS, Contrast, ModelCard
 from ccdnn.normalisation import Normalisation
 from ccdnn.series import Role
 from ccdnn_training.data.cache import SliceCache
 from ccdnn_training.data.studies import ANY_TISSUE, HOSPITAL, NORMALISATION, PAPER_LIKE, REGIONS
 from ccdnn_training.physics.protocol import CONTRASTS, PAPER_PROTOCOL, PARAMETER_RANGES, WIDE_RANGES, Ranges
 
-_CARD_NAMES = {"tr": "tr_ms", "te": "te_ms", "ti": "ti_ms", "flip_angle": "flip_angle_deg"}
-_NEEDED = ("tr_ms", "te_ms")
+# Field of `physics.protocol.Sequence` → the parameter.
+_OF_SEQUENCE = {"tr": TR, "te": TE, "ti": TI, "flip_angle": FLIP_ANGLE}
 _KINDS = {
     PAPER_LIKE: "knees with a protocol around the paper's at 3 T",
     HOSPITAL: "knees with a hospital's protocol, field (0.3 to 3 T) and faults",
@@ -45,7 +46,7 @@ class DataFacts:
 
 def facts_of_cache(cache: SliceCache) -> DataFacts:
     return DataFacts(
-        tuple(Contrast(contrast, _protocol(cache, contrast)) for contrast in cache.contrasts),
+        tuple(_prepared(cache, contrast) for contrast in cache.contrasts),
         cache.normalisation,
         _description(cache),
         cache.made_by,
@@ -60,7 +61,7 @@ def facts_of_simulated_patches(settings: Mapping[str, Any]) -> DataFacts:
     total = sum(shares.values())
     parts = ", ".join(f"{share / total:.0%} {_KINDS[kind]}" for kind, share in shares.items())
     return DataFacts(
-        tuple(Contrast(contrast, _simulated_protocol(contrast, ranges)) for contrast in CONTRASTS),
+        tuple(_simulated(contrast, ranges) for contrast in CONTRASTS),
         NORMALISATION,
         f"Images simulated during the fit, none of them twice: {parts}. No patient data.",
         "simulated during the fit",
@@ -94,35 +95,27 @@ def _description(cache: SliceCache) -> str:
     return text
 
 
-def _simulated_protocol(contrast: str, ranges: Ranges) -> Protocol:
-    return replace(_paper(contrast), ranges={_CARD_NAMES[name]: limits for name, limits in ranges[contrast].items()})
+def _simulated(contrast: str, ranges: Ranges) -> Contrast:
+    covered = {_OF_SEQUENCE[name].name: limits for name, limits in ranges[contrast].items()}
+    return Contrast(contrast, PAPER_PROTOCOL[contrast].acquisition, covered)
 
 
-def _paper(contrast: str) -> Protocol:
-    sequence = PAPER_PROTOCOL[contrast]
-    return Protocol(tr_ms=sequence.tr, te_ms=sequence.te, ti_ms=sequence.ti, flip_angle_deg=sequence.flip_angle)
-
-
-def _protocol(cache: SliceCache, contrast: str) -> Protocol:
+def _prepared(cache: SliceCache, contrast: str) -> Contrast:
     if not cache.is_cohort:
-        return _simulated_protocol(contrast, PARAMETER_RANGES)
+        return _simulated(contrast, PARAMETER_RANGES)
     if not _is_stated(cache, contrast):
-        return _paper(contrast)
-    seen = {name: _stated(cache, contrast, name) for name in PROTOCOL_PARAMETERS}
-    return Protocol(
-        tr_ms=statistics.median(seen["tr_ms"]),
-        te_ms=statistics.median(seen["te_ms"]),
-        ti_ms=statistics.median(seen["ti_ms"]) if seen["ti_ms"] else None,
-        flip_angle_deg=statistics.median(seen["flip_angle_deg"]) if seen["flip_angle_deg"] else None,
-        ranges={name: (min(values), max(values)) for name, values in seen.items() if len(set(values)) > 1},
-    )
+        return Contrast(contrast, PAPER_PROTOCOL[contrast].acquisition)
+    seen = {parameter.name: _stated(cache, contrast, parameter) for parameter in PARAMETERS}
+    nominal: dict[str, Any] = {name: statistics.median(values) for name, values in seen.items() if values}
+    ranges = {name: (min(values), max(values)) for name, values in seen.items() if len(set(values)) > 1}
+    return Contrast(contrast, Acquisition(**nominal), ranges)
 
 
 def _is_stated(cache: SliceCache, contrast: str) -> bool:
-    return all(_stated(cache, contrast, name) for name in _NEEDED)
+    return all(_stated(cache, contrast, parameter) for parameter in NEEDED_PARAMETERS)
 
 
-def _stated(cache: SliceCache, contrast: str, name: str) -> list[float]:
+def _stated(cache: SliceCache, contrast: str, parameter: Parameter) -> list[float]:
     """The values of a parameter in the training subjects whose files state it."""
     protocols = (subject.provenance["series"][contrast]["protocol"] for subject in cache.part("train"))
-    return [protocol[name] for protocol in protocols if protocol[name]]
+    return [protocol[parameter.name] for protocol in protocols if protocol[parameter.name]]

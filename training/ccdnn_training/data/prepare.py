@@ -19,10 +19,10 @@ from typing import Any
 
 import numpy as np
 
+from ccdnn.acquisition import PARAMETERS
 from ccdnn.errors import InputError, OutputError
 from ccdnn.files import check_voxels
 from ccdnn.measure.labels import Labels, read_labels
-from ccdnn.model.card import PROTOCOL_PARAMETERS
 from ccdnn.normalisation import DatasetMinMax, VolumePercentile, robust_maximum
 from ccdnn.plausibility import fat_suppression_warning, swap_warning
 from ccdnn.resample import resample_onto
@@ -213,7 +213,7 @@ class _Preparation:
 
     def _write(self, subject: SubjectSource, volumes: Mapping[str, Volume]) -> None:
         reference = volumes[LABEL]
-        protocols = {Role(contrast): series.protocol for contrast, series in subject.series.items()}
+        acquisitions = {Role(contrast): series.acquisition for contrast, series in subject.series.items()}
         moved, covered = {}, np.ones(reference.grid.shape, dtype=bool)
         for contrast in CONTRASTS:
             where = f"{subject.name}, {Role(contrast).label} ({subject.series[contrast].name})"
@@ -229,11 +229,11 @@ class _Preparation:
                 )
             moved[contrast] = resampled
             covered &= resampled.covered
-            if warning := fat_suppression_warning(protocols[Role(contrast)], Role(contrast)):
+            if warning := fat_suppression_warning(acquisitions[Role(contrast)], Role(contrast)):
                 self.warnings.append(f"{where}: {warning}")
         if len(moved) < len(CONTRASTS):
             return
-        if warning := swap_warning(moved["t1"].volume, moved["t2"].volume, protocols):
+        if warning := swap_warning(moved["t1"].volume, moved["t2"].volume, acquisitions):
             self.warnings.append(f"{subject.name}: {warning}")
         array = np.stack([np.where(covered, moved[contrast].volume.array, np.float32(0)) for contrast in CONTRASTS])
         try:
@@ -247,7 +247,7 @@ class _Preparation:
                     ),
                     "coverage": moved[contrast].coverage,
                     "resampled": moved[contrast].changed,
-                    "protocol": {name: getattr(protocols[Role(contrast)], name) for name in PROTOCOL_PARAMETERS},
+                    "protocol": {parameter.name: parameter.of(acquisitions[Role(contrast)]) for parameter in PARAMETERS},
                 }
                 for contrast, image in zip(CONTRASTS, array, strict=True)
             }

@@ -83,12 +83,12 @@ class SimulatedStudies:
         kind, rng = self.kind(number), self._rng(number, 1)
         anatomy, values, tesla = self._subject(kind, rng)
         if kind == PAPER_LIKE:
-            acquisitions = draw_study(draw_protocol(rng), rng)
+            scans = draw_study(draw_protocol(rng), rng)
         else:
             fat_t1 = float(np.median(values.fat_t1))
-            acquisitions = draw_wide_study(draw_wide_protocol(rng, fat_t1), tesla, rng)
-        series = [acquisitions[contrast].acquire(anatomy, values) for contrast in CONTRASTS]
-        record = {"kind": kind, "tesla": tesla, "acquisitions": {name: a.record() for name, a in acquisitions.items()}}
+            scans = draw_wide_study(draw_wide_protocol(rng, fat_t1), tesla, rng)
+        series = [scans[contrast].acquire(anatomy, values) for contrast in CONTRASTS]
+        record = {"kind": kind, "tesla": tesla, "acquisitions": {name: scan.record() for name, scan in scans.items()}}
         contrasts = np.stack([NORMALISATION.apply(image) for image in series]).astype(np.float16)
         return SimulatedStudy(contrasts, anatomy.labels, record)
 

@@ -57,7 +57,9 @@ def echoes_of(series: Sequence[Series]) -> tuple[np.ndarray, np.ndarray, Volume]
     Raises:
         InputError: there are fewer than `LEAST_ECHOES` echoes.
     """
-    candidates = [(one.protocol.te_ms, one.grid, one) for one in series if one.problem is None and one.grid and one.protocol.te_ms]
+    candidates = [
+        (one.acquisition.te_ms, one.grid, one) for one in series if one.problem is None and one.grid and one.acquisition.te_ms
+    ]
     groups = [[(time, one) for time, other, one in candidates if other.same_as(grid)] for _, grid, _ in candidates]
     largest = max(groups, key=len, default=[])
     chosen = dict(largest)
@@ -132,14 +134,14 @@ def semi_real_study(
         image = add_rician_noise(image.astype(np.float32), noise_percent / 100 * robust_maximum(image), rng)
         header = {"SimulatedImage": "computed from a multi-echo series, not acquired", "Contrast": contrast}
         volumes[contrast] = Volume(
-            image.astype(np.float32), grid.ijk_to_ras, name=contrast, metadata={**header, **sequence.header()}
+            image.astype(np.float32), grid.ijk_to_ras, name=contrast, metadata={**header, **sequence.acquisition.header_entries()}
         )
     record: dict[str, Any] = {
         "seed": seed,
         "effects": [],
         "echo_times_ms": [float(time) for time in times],
         "fat_t2_ms": tissue.fat_t2,
-        "protocol": {contrast: protocol[contrast].header() for contrast in CONTRASTS},
+        "protocol": {contrast: protocol[contrast].acquisition.header_entries() for contrast in CONTRASTS},
     }
     return Study(volumes, Volume(_labels(tissue), grid.ijk_to_ras, name="labels"), record)
 

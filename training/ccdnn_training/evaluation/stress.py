@@ -23,7 +23,7 @@ from ccdnn_training.acquisition.fat_level import FatLevel
 from ccdnn_training.acquisition.placement import Placement
 from ccdnn_training.acquisition.reslicing import Reslicing
 from ccdnn_training.acquisition.saturation_band import SaturationBand
-from ccdnn_training.acquisition.series import Acquisition, draw_study
+from ccdnn_training.acquisition.series import Scan, draw_study
 from ccdnn_training.acquisition.spikes import Spikes
 from ccdnn_training.acquisition.truncation import Truncation
 from ccdnn_training.data.knees import KneeRecipe
@@ -59,7 +59,7 @@ class Subject:
         images: contrast → (slice, row, column) in any unit, inputs and STIR.
         labels: (slice, row, column), see `phantom.render.LABELS`; all 0 if unknown.
         spacing: mm from voxel to voxel, (slice, row, column).
-        anatomy, values, acquisitions: the sources of a simulated study, so that it can be acquired again with a change.
+        anatomy, values, scans: the sources of a simulated study, so that it can be acquired again with a change.
     """
 
     name: str
@@ -68,22 +68,22 @@ class Subject:
     spacing: tuple[float, float, float]
     anatomy: Anatomy | None = None
     values: TissueValues | None = None
-    acquisitions: Mapping[str, Acquisition] = field(default_factory=dict)
+    scans: Mapping[str, Scan] = field(default_factory=dict)
 
     @property
     def regions(self) -> dict[str, np.ndarray]:
         found = {tissue_name(name): self.labels == code for code, name in LABELS.items()}
         return {name: mask for name, mask in found.items() if mask.any()}
 
-    def acquired_anew(self, **changes: Callable[[Acquisition], Acquisition]) -> Images:
-        """The images acquired again, some series with a changed acquisition.
+    def acquired_anew(self, **changes: Callable[[Scan], Scan]) -> Images:
+        """The images acquired again, some series with a changed scan.
 
         Raises:
             NotApplicable: the study was not simulated.
         """
         if self.anatomy is None or self.values is None:
             raise NotApplicable
-        anew = {c: change(self.acquisitions[c]).acquire(self.anatomy, self.values) for c, change in changes.items()}
+        anew = {c: change(self.scans[c]).acquire(self.anatomy, self.values) for c, change in changes.items()}
         return {**self.images, **anew}
 
 
@@ -109,9 +109,9 @@ def simulated_subject(seed: int, recipe: KneeRecipe) -> Subject:
     anatomy = recipe.anatomy(seed)
     rng = np.random.default_rng((seed, 2))
     values = draw_tissue_values(rng)
-    acquisitions = draw_study(PAPER_PROTOCOL, rng)
-    images = {contrast: acquisition.acquire(anatomy, values) for contrast, acquisition in acquisitions.items()}
-    return Subject(f"simulated {seed}", images, anatomy.labels, anatomy.spacing, anatomy, values, acquisitions)
+    scans = draw_study(PAPER_PROTOCOL, rng)
+    images = {contrast: scan.acquire(anatomy, values) for contrast, scan in scans.items()}
+    return Subject(f"simulated {seed}", images, anatomy.labels, anatomy.spacing, anatomy, values, scans)
 
 
 def read_subject(folder: Path) -> Subject:
@@ -192,17 +192,17 @@ def _spiked(image: np.ndarray, subject: Subject) -> np.ndarray:
     return Spikes(5e-4, 1).apply(image)
 
 
-def _anew(contrast: str, change: Callable[[Acquisition], Acquisition]) -> Callable[[Subject], Images]:
+def _anew(contrast: str, change: Callable[[Scan], Scan]) -> Callable[[Subject], Images]:
     return lambda subject: subject.acquired_anew(**{contrast: change})
 
 
 def _with_fat(contrast: str, level: float) -> Callable[[Subject], Images]:
-    return _anew(contrast, lambda acquisition: replace(acquisition, fat_level=FatLevel(level)))
+    return _anew(contrast, lambda scan: replace(scan, fat_level=FatLevel(level)))
 
 
 def _with_sequence(contrast: str, **parameters: float) -> Callable[[Subject], Images]:
     sequence = PAPER_PROTOCOL[contrast].with_parameters(**parameters)
-    return _anew(contrast, lambda acquisition: replace(acquisition, sequence=sequence))
+    return _anew(contrast, lambda scan: replace(scan, sequence=sequence))
 
 
 def _at(tesla: float) -> Callable[[Subject], Images]:
@@ -214,14 +214,14 @@ def _at(tesla: float) -> Callable[[Subject], Images]:
         values = subject.values.at_field(tesla)
         ti = PAPER_TI * float(np.median(values.fat_t1)) / PAPER_FAT_T1
 
-        def at_field(acquisition: Acquisition) -> Acquisition:
-            assert acquisition.chemical_shift is not None  # `draw_study` has all effects
-            return replace(acquisition, tesla=tesla, chemical_shift=replace(acquisition.chemical_shift, tesla=tesla))
+        def at_field(scan: Scan) -> Scan:
+            assert scan.chemical_shift is not None  # `draw_study` has all effects
+            return replace(scan, tesla=tesla, chemical_shift=replace(scan.chemical_shift, tesla=tesla))
 
-        def stir_at_field(acquisition: Acquisition) -> Acquisition:
-            return replace(at_field(acquisition), sequence=replace(PAPER_PROTOCOL["stir"], ti=ti))
+        def stir_at_field(scan: Scan) -> Scan:
+            return replace(at_field(scan), sequence=replace(PAPER_PROTOCOL["stir"], ti=ti))
 
-        changes = {**dict.fromkeys(subject.acquisitions, at_field), "stir": stir_at_field}
+        changes = {**dict.fromkeys(subject.scans, at_field), "stir": stir_at_field}
         return replace(subject, values=values).acquired_anew(**changes)
 
     return apply

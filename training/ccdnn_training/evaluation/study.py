@@ -17,14 +17,15 @@ from ccdnn.normalisation import Normalisation
 from ccdnn.series import Role
 from ccdnn.writing import write_text
 from ccdnn_training.data.cache import CachedSubject
+from ccdnn_training.evaluation import table_1
 from ccdnn_training.evaluation.baselines import PixelRegressor, best_affine_fit
 from ccdnn_training.evaluation.checks import body_of, edema_contrast_of, lesion_checks, marrow_checks, streaks_in_air
 from ccdnn_training.evaluation.significance import signed_rank_p
 from ccdnn_training.parallel import fresh_processes
 from ccdnn_training.physics.protocol import INPUT_CONTRASTS
-from ccdnn_training.reporting import markdown_table, write_rows
+from ccdnn_training.reporting import markdown_table, plus_minus, write_rows
 
-METRICS = ("MSE", "PSNR", "SSIM", "MS-SSIM")
+METRICS = tuple(metric.name for metric in table_1.METRICS)
 # Further metrics, where a subject has them (`evaluation.checks`): metric → number of digits.
 CHECKS = {
     "contrast of bone-marrow edema": 2,
@@ -170,12 +171,11 @@ def quality_tables(scores: list[Score]) -> str:
     rows = dict(summarise(scores))
     figures: list[tuple[object, ...]] = []
     for method, row in rows.items():
-        mse, psnr, ssim, ms_ssim = (row[metric] for metric in METRICS)
-        in_thousandths = (mse[0] * 1e3, mse[1] * 1e3, mse[2])
-        figures.append((method, mse[2], _spread(in_thousandths, 3), _spread(psnr, 2), _spread(ssim, 3), _spread(ms_ssim, 3)))
-    figures.append(("*paper, CC-DNN in vivo (Table 1)*", 12, "1.558 ± 0.482", "28.34 ± 1.11", "0.822 ± 0.023", "0.881 ± 0.020"))
+        figures.append((method, row["MSE"][2], *(metric.text(*row[metric.name][:2]) for metric in table_1.METRICS)))
+    of_paper = (metric.text(*table_1.FIGURES["CC-DNN"][metric.name]) for metric in table_1.METRICS)
+    figures.append(("*paper, CC-DNN in vivo (Table 1)*", table_1.VOLUNTEERS, *of_paper))
     checks = metrics_of(scores)[len(METRICS) :]
-    parts = [markdown_table(("method", "n", "MSE · 10³", "PSNR (dB)", "SSIM", "MS-SSIM"), figures)]
+    parts = [markdown_table(("method", "n", *(metric.title for metric in table_1.METRICS)), figures)]
     if checks:
         parts += [_CHECKS_IN_WORDS, _checks_table(rows, checks)]
     methods = list(rows)
@@ -196,12 +196,11 @@ def _checks_table(rows: Mapping[str, Mapping[str, tuple[float, float, int]]], me
     headings = ("method", *(f"{metric} (n = {counts[metric]})" for metric in metrics))
     return markdown_table(
         headings,
-        ((m, *(_spread(row[metric], CHECKS[metric]) if metric in row else "–" for metric in metrics)) for m, row in rows.items()),
+        (
+            (m, *(plus_minus(*row[metric][:2], CHECKS[metric]) if metric in row else "–" for metric in metrics))
+            for m, row in rows.items()
+        ),
     )
-
-
-def _spread(figures: tuple[float, float, int], digits: int) -> str:
-    return f"{figures[0]:.{digits}f} ± {figures[1]:.{digits}f}"
 
 
 def _lead_table(scores: list[Score], methods: Sequence[str], checks: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ccdnn.acquisition import Acquisition
 from ccdnn_training.physics import signals
 
 CONTRASTS = ("t1", "t2", "gre", "stir")
@@ -40,15 +41,10 @@ class Sequence:
         """A sequence of the same kind with other values of some parameters."""
         return replace(self, kind=self.kind, **parameters)
 
-    def header(self) -> dict[str, str]:
-        """The parameters as entries of an image file's header, which `ccdnn` reads."""
-        entries = {
-            "RepetitionTime_ms": self.tr,
-            "EchoTime_ms": self.te,
-            "InversionTime_ms": self.ti,
-            "FlipAngle_deg": self.flip_angle,
-        }
-        return {name: f"{value:g}" for name, value in entries.items() if value is not None}
+    @property
+    def acquisition(self) -> Acquisition:
+        """The parameters in the engine's form, as a file's header and a model card state them."""
+        return Acquisition(self.tr, self.te, self.ti, self.flip_angle)
 
 
 Protocol = Mapping[str, Sequence]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import brentq
 
 Signal = NDArray[np.floating]
 
@@ -30,18 +29,3 @@ def inversion_recovery(s0: ArrayLike, t1: ArrayLike, t2: ArrayLike, *, tr: float
     """Eq. 3, signed: S0 · (1 − 2·exp(−TI/T1) + exp(−TR/T1)) · exp(−TE/T2). An image shows its magnitude."""
     t1, t2 = np.asarray(t1, dtype=float), np.asarray(t2, dtype=float)
     return np.asarray(s0) * (1 - 2 * np.exp(-ti / t1) + np.exp(-tr / t1)) * np.exp(-te / t2)
-
-
-def null_t1(*, tr: float, ti: float) -> float:
-    """The T1, in ms, whose inversion-recovery signal is zero: the root of Eq. 3.
-
-    Raises:
-        ValueError: no T1 is nulled between 1 ms and 10 s.
-    """
-
-    def signal(t1: float) -> float:
-        return float(inversion_recovery(1.0, t1, 1.0, tr=tr, te=0.0, ti=ti))
-
-    if signal(1.0) * signal(1e4) > 0:
-        raise ValueError(f"No T1 between 1 ms and 10 s is nulled at TR {tr} ms and TI {ti} ms.")
-    return float(brentq(signal, 1.0, 1e4))

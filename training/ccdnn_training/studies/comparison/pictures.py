@@ -15,9 +15,10 @@ from ccdnn.chart import BLACK, GREEN, ORANGE, PURPLE, SKY_BLUE, VERMILION
 from ccdnn.measure.overlap import MENISCUS_THRESHOLD
 from ccdnn.measure.profile import Image
 from ccdnn.writing import replacing
+from ccdnn_training.evaluation.table_1 import METRICS
 from ccdnn_training.studies.comparison.layout import Cell
 from ccdnn_training.studies.comparison.measurements import ACQUIRED, Stirs, meniscus_surroundings, profiles_of
-from ccdnn_training.studies.comparison.tables import METRICS, Measured, Spread
+from ccdnn_training.studies.comparison.tables import Measured, Spread
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

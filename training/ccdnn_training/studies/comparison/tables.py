@@ -14,9 +14,10 @@ import numpy as np
 
 from ccdnn.measure.table import Cell, Column, Table
 from ccdnn_training.evaluation.significance import signed_rank_p, stars
+from ccdnn_training.evaluation.table_1 import FIGURES, METRICS, Metric
 from ccdnn_training.reporting import markdown_table
 from ccdnn_training.studies.comparison.cells import FitRecord
-from ccdnn_training.studies.comparison.figures_of_paper import CNR_RATIOS, SECONDS_A_SLICE, TABLE_1
+from ccdnn_training.studies.comparison.figures_of_paper import CNR_RATIOS, SECONDS_A_SLICE
 from ccdnn_training.studies.comparison.layout import Cell as StudyCell
 from ccdnn_training.studies.comparison.measurements import (
     ACQUIRED,
@@ -35,33 +36,6 @@ from ccdnn_training.studies.comparison.methods.catalog import METHODS
 from ccdnn_training.studies.comparison.timing import SliceTime
 
 AGAINST = METHODS["cc-dnn"].title
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A column of Table 1 and the format of its numbers."""
-
-    name: str
-    title: str
-    digits: int
-    factor: float = 1.0
-    less_is_better: bool = False
-
-    def text(self, mean: float, sd: float, sign: str = "") -> str:
-        spread = f" ± {sd * self.factor:.{self.digits}f}" if math.isfinite(sd) else ""
-        return f"{mean * self.factor:{sign}.{self.digits}f}{spread}" if math.isfinite(mean) else "–"
-
-    def ahead(self, one: np.ndarray, other: np.ndarray) -> np.ndarray:
-        """By how much `one` is better."""
-        return other - one if self.less_is_better else one - other
-
-
-METRICS = (
-    Metric("MSE", "MSE · 10³", 3, factor=1e3, less_is_better=True),
-    Metric("PSNR", "PSNR (dB)", 2),
-    Metric("SSIM", "SSIM", 3),
-    Metric("MS-SSIM", "MS-SSIM", 3),
-)
 
 
 class Measured:
@@ -129,8 +103,8 @@ def quality_table(measured: Measured) -> Table:
             mark = "" if method == AGAINST else stars(signed_rank_p(*measured.pairs(metric.name, AGAINST, method)))
             cells.append(metric.text(found.mean, found.sd) + mark.replace("*", "\\*"))
         rows.append(tuple(cells))
-        if method in TABLE_1:
-            paper = (metric.text(*TABLE_1[method][metric.name]) for metric in METRICS)
+        if method in FIGURES:
+            paper = (metric.text(*FIGURES[method][metric.name]) for metric in METRICS)
             rows.append((f"*{method}, the paper's*", 12, *(f"*{text}*" for text in paper)))
     columns = (Column("method"), Column("n"), *(Column(metric.title) for metric in METRICS))
     return Table("Quality of synthetic STIR", columns, tuple(rows))
@@ -147,8 +121,8 @@ def margin_table(measured: Measured) -> Table:
             ahead = metric.ahead(ours, other)
             lead, p = Spread.of(ahead), signed_rank_p(ours, other)
             paper = "–"
-            if method in TABLE_1:
-                of_paper = (np.float64(TABLE_1[which][metric.name][0]) for which in (AGAINST, method))
+            if method in FIGURES:
+                of_paper = (np.float64(FIGURES[which][metric.name][0]) for which in (AGAINST, method))
                 paper = metric.text(float(metric.ahead(*of_paper)), math.nan, "+")
             count = f"{int((ahead > 0).sum())} of {lead.n}"
             rows.append((method, metric.title, metric.text(lead.mean, lead.sd, "+"), count, _p_text(p), paper))

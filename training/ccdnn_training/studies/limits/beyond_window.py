@@ -24,7 +24,7 @@ from ccdnn_training.data.cache import CachedSubject
 from ccdnn_training.evaluation.significance import signed_rank_p
 from ccdnn_training.evaluation.study import METRICS, Score, summarise
 from ccdnn_training.parallel import fresh_processes
-from ccdnn_training.reporting import markdown_table, mean_and_sd
+from ccdnn_training.reporting import markdown_table, mean_and_sd, plus_minus
 
 WITH_WINDOW, WITH_SLICE, SMOOTHED = "corrected by its window", "corrected by the slice, too", "smoothed, Gaussian of 1 pixel"
 WIDER = (3, 9)  # multiples of the window over which the slice is averaged to show shading
@@ -83,8 +83,7 @@ def correction_tables(scores: Sequence[Score]) -> str:
     network, first_row = next(iter(rows.items()))
     shown = {metric: digits for metric, digits in DIGITS.items() if np.isfinite(first_row[metric][0])}  # MS-SSIM needs large slices
     figures = (
-        (method, *(f"{row[metric][0]:.{digits}f} ± {row[metric][1]:.{digits}f}" for metric, digits in shown.items()))
-        for method, row in rows.items()
+        (method, *(plus_minus(*row[metric][:2], digits) for metric, digits in shown.items())) for method, row in rows.items()
     )
     differences = (
         (f"{first} − {second}", *(cell for metric in shown for cell in _difference(scores, first, second, metric)))

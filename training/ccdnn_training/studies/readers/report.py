@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ccdnn.measure.table import Table
 from ccdnn_training.evaluation.significance import STARS_IN_WORDS, stars
-from ccdnn_training.reporting import command_line, markdown_table
+from ccdnn_training.reporting import command_line, markdown_table, plus_minus
 from ccdnn_training.studies.readers.reading import Reading
 
 
@@ -20,7 +20,7 @@ def readers_summary(reading: Reading, scores: Table, agreement: Table, against: 
     def cell(row: tuple, method: str) -> str:
         mean, deviation = row[by_name[f"{method} mean"]], row[by_name[f"{method} SD"]]
         p = None if method == against else row[by_name[f"P {method} against {against}"]]
-        return f"{mean:.2f}" + (f" ± {deviation:.2f}" if deviation is not None else "") + stars(p)
+        return plus_minus(mean, deviation, 2) + stars(p)
 
     regions = ((row[0], *(cell(row, method) for method in reading.methods)) for row in scores.rows)
     agreed = (
