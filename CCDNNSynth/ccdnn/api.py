@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 
+from ccdnn.acquisition import Acquisition
 from ccdnn.conversion import volume_of
 from ccdnn.errors import CcdnnError, DeviceError, InputError, ModelError, OutputError
 from ccdnn.inference.synthesizer import Synthesizer
@@ -34,7 +35,7 @@ from ccdnn.measure.scaling import Scaling
 from ccdnn.measure.table import Table
 from ccdnn.model.catalog import resolve_model
 from ccdnn.selection import Selector
-from ccdnn.series import INPUT_ROLES, Protocol, Role, Series
+from ccdnn.series import INPUT_ROLES, Role, Series
 from ccdnn.study import Study, read_study
 from ccdnn.study_synthesis import StudyChoice
 from ccdnn.study_synthesis import synthesize_study as choose_and_synthesize
@@ -185,14 +186,14 @@ def synthesize(
     """
     synthesizer = _synthesizer(model, device, precision)
     images = _Images()
-    volumes, protocols = {}, {}
+    volumes, acquisitions = {}, {}
     for role, image in _by_role(t1, t2, gre).items():
-        volumes[role], protocol = images.load(image, role.value)
-        if protocol is not None:
-            protocols[role] = protocol
+        volumes[role], acquisition = images.load(image, role.value)
+        if acquisition is not None:
+            acquisitions[role] = acquisition
     is_role = isinstance(reference, str) and reference in [role.value for role in INPUT_ROLES]
     target = Role(reference) if is_role else images.load(reference, "reference")[0]
-    result = synthesize_volumes(volumes, synthesizer, reference=target, protocols=protocols, force=force)
+    result = synthesize_volumes(volumes, synthesizer, reference=target, acquisitions=acquisitions, force=force)
     result = replace(result, files=(*images.files, synthesizer.model.path))
     return _with_problems(result, images.selector.problems)
 
@@ -204,6 +205,7 @@ def measure(
     t1: ImageLike | None = None,
     t2: ImageLike | None = None,
     gre: ImageLike | None = None,
+    uncertainty: ImageLike | None = None,
     labels: ImageLike | None = None,
     names: PathOrText | Mapping[int, str] | Mapping[str, str] | None = None,
     pairs: str = "",
@@ -219,6 +221,8 @@ def measure(
     Args:
         acquired, synthetic: the two STIRs, or one of them; see `ImageLike`.
         t1, t2, gre: other images, of which profiles are taken too.
+        uncertainty: of the synthetic STIR, as `SynthesisResult.save_uncertainty` writes it; None for that of `synthetic` itself, if
+            it is a result that has one.
         labels: a label map of the tissues, on the grid of the acquired STIR, else of the synthetic one.
         names: the names of its labels: a JSON file or a mapping {1: "fat", …}. None for the names in the label map or beside it.
         pairs: foreground and background of each CNR, "fat/muscle; muscle/bone"; "" for the five of the paper.
@@ -253,7 +257,11 @@ def measure(
     images = _Images()
     given = {Image.ACQUIRED: acquired, Image.SYNTHETIC: synthetic, Image.T1: t1, Image.T2: t2, Image.GRE: gre}
     volumes = {image: images.load(value, image.name.lower())[0] for image, value in given.items() if value is not None}
-    measured = run(on_one_grid(volumes, None if labels is None else _labels(images, labels, names), force=force))
+    if uncertainty is None and isinstance(synthetic, SynthesisResult):
+        uncertainty = synthetic.uncertainty
+    half_widths = None if uncertainty is None else images.load(uncertainty, "uncertainty")[0]
+    tissues = None if labels is None else _labels(images, labels, names)
+    measured = run(on_one_grid(volumes, tissues, half_widths, force=force))
     if not measured.sections:
         raise InputError("There is nothing to measure: give both STIRs for similarity, labels for CNR, or a line for profiles.")
     return replace(measured, warnings=(*measured.warnings, *images.selector.problems))
@@ -283,10 +291,10 @@ class _Images:
         self.files += image.files
         return image
 
-    def load(self, image: Any, name: str) -> tuple[Volume, Protocol | None]:
+    def load(self, image: Any, name: str) -> tuple[Volume, Acquisition | None]:
         """The volume, and how it was acquired if that is known; `name` is used in messages."""
         if (series := self.series(image)) is not None:
-            return series.load(), series.protocol
+            return series.load(), series.acquisition
         return image.volume if isinstance(image, SynthesisResult) else volume_of(image, name), None
 
 

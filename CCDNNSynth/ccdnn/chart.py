@@ -35,6 +35,7 @@ class Series:
         x: as many values, for a line; bars stand at the chart's categories.
         colour: "#rrggbb".
         dashed: for a line, so that prints without colour are legible.
+        thin: for a line that bounds another one.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Series:
     x: Sequence[float] = ()
     colour: str = BLACK
     dashed: bool = False
+    thin: bool = False
 
 
 @dataclass(frozen=True)

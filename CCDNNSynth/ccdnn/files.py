@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,9 +24,9 @@ from ccdnn.formats.nrrd import read_nrrd
 from ccdnn.patient import Patient
 from ccdnn.roles import Evidence, classify
 from ccdnn.series import Series
-from ccdnn.sidecar import protocol_in_header, sidecar_of, sidecar_text
+from ccdnn.sidecar import acquisition_in_header, sidecar_of, sidecar_text
 from ccdnn.volume import Grid, Volume
-from ccdnn.writing import replacing, require_writable, stem_of, suffix_of, write_text
+from ccdnn.writing import replacing, require_writable, setting_aside, stem_of, suffix_of, write_text
 
 READERS: Mapping[str, Callable[[Path], ImageHeader]] = {
     ".nii": read_nifti,
@@ -86,13 +87,14 @@ def read_header(path: Path) -> Series:
     if suffix not in READERS:
         raise InputError(f"{path} is not a supported image file; expected NIfTI, NRRD, MetaImage or DICOM.")
     image = READERS[suffix](path).checked()
-    nifti = suffix.startswith(".nii")
+    nifti = _is_nifti(path)
     beside = sidecar_of(sidecar_path(path))
-    entries = {**image.entries, **beside.provenance}
-    protocol = beside.protocol or protocol_in_header(entries)
+    # Only NIfTI needs the sidecar to say that it is synthetic. Beside another format, it is about a NIfTI file of the same name.
+    entries = {**image.entries, **beside.provenance} if nifti else image.entries
+    acquisition = beside.acquisition or acquisition_in_header(entries)
     role, reason = classify(
         Evidence(
-            protocol=protocol,
+            acquisition=acquisition,
             description=beside.description or stem_of(path),
             notes=" ".join(entries.get(key, "") for key in NOTES) + " " + stem_of(path),
             slices=image.shape[0],
@@ -106,7 +108,7 @@ def read_header(path: Path) -> Series:
         name=path.name,
         description=beside.description or stem_of(path),
         grid=grid,
-        protocol=protocol,
+        acquisition=acquisition,
         role=role,
         reason=reason,
         source=path,
@@ -137,15 +139,25 @@ def check_writable(path: Path) -> None:
     if suffix_of(path) not in WRITERS:
         raise OutputError(f"{path} has no suffix that says which format to write; use one of {', '.join(WRITERS)}.")
     require_writable(path)
-    if suffix_of(path).startswith(".nii"):
-        _require_no_other_json(sidecar_path(path))
+    if _is_nifti(path):
+        _require_sidecar(path)
 
 
-def _require_no_other_json(path: Path) -> None:
-    if path.exists() and not sidecar_of(path).provenance:
+def _is_nifti(path: Path) -> bool:
+    return suffix_of(path).startswith(".nii")
+
+
+def _require_sidecar(path: Path) -> None:
+    """Check that the sidecar's place beside a NIfTI file is free, or has a sidecar that we wrote, and about this file alone."""
+    sidecar = sidecar_path(path)
+    if sidecar.exists() and not sidecar_of(sidecar).provenance:
         raise OutputError(
-            f"{path} exists and does not describe a synthetic image; the sidecar of the result belongs there. Name another output."
+            f"{sidecar} exists and does not describe a synthetic image; the sidecar of the result belongs there. "
+            "Name another output."
         )
+    twin = path.with_name(stem_of(path) + (".nii" if suffix_of(path) == ".nii.gz" else ".nii.gz"))
+    if twin.exists():
+        raise OutputError(f"{path} would share the sidecar {sidecar.name} with {twin.name}. Name another output.")
 
 
 def write_volume(volume: Volume, path: Path, dtype: DTypeLike = np.float32) -> None:
@@ -155,20 +167,22 @@ def write_volume(volume: Volume, path: Path, dtype: DTypeLike = np.float32) -> N
         dtype: of the stored voxels; whole numbers from scanners and label maps take less space as np.int16 or np.uint8.
 
     NRRD and MHA keep every text entry. NIfTI has one line of 79 characters and gets the notice (or the name); a synthetic volume's
-    entries are in a JSON sidecar beside it. UIDs are not written.
+    entries are in a JSON sidecar beside it. UIDs are not written. A volume that is not synthetic removes the sidecar of a synthetic
+    one that it replaces, and no other JSON file.
 
     Raises:
-        OutputError: it cannot be written, or not as `dtype` without loss; any existing file at `path` is untouched and no
-            partial file is left.
+        OutputError: it cannot be written, or not as `dtype` without loss, or the sidecar is also that of another file; any
+            existing file at `path` is untouched and no partial file is left.
     """
     if suffix_of(path) not in WRITERS:
         raise OutputError(f"{path} has no suffix that says which format to write; use one of {', '.join(WRITERS)}.")
     image = _to_image(volume, path, np.dtype(dtype))
     entries = text_entries(volume.metadata)
-    has_sidecar = suffix_of(path).startswith(".nii") and "CCDNN_Notice" in entries
-    if has_sidecar:
-        _require_no_other_json(sidecar_path(path))
-    with replacing(path) as temporary:
+    sidecar, synthetic = sidecar_path(path), "CCDNN_Notice" in entries
+    has_stale_sidecar = _is_nifti(path) and not synthetic and bool(sidecar_of(sidecar).provenance)
+    if _is_nifti(path) and (synthetic or has_stale_sidecar):
+        _require_sidecar(path)
+    with ExitStack() as once_replaced, replacing(path) as temporary:
         writer = sitk.ImageFileWriter()
         writer.SetImageIO(WRITERS[suffix_of(path)])
         writer.SetFileName(str(temporary))
@@ -178,8 +192,10 @@ def write_volume(volume: Volume, path: Path, dtype: DTypeLike = np.float32) -> N
         except RuntimeError as error:
             raise _write_error(path, volume.array.nbytes) from error
         _require_written(temporary, path, volume)
-        if has_sidecar:
-            write_text(sidecar_text(entries), sidecar_path(path))
+        if _is_nifti(path) and synthetic:
+            write_text(sidecar_text(entries), sidecar)
+        if has_stale_sidecar:
+            once_replaced.enter_context(setting_aside(sidecar))
 
 
 def _write_error(path: Path, size: int) -> OutputError:
@@ -206,8 +222,7 @@ def _to_image(volume: Volume, path: Path, dtype: np.dtype) -> sitk.Image:
         stored = volume.array.astype(dtype)
     if not np.array_equal(stored.astype(np.float32), volume.array, equal_nan=True):
         raise OutputError(f"{path} cannot store the voxels of {volume.name} as {dtype}; write them as float32.")
-    nifti = suffix_of(path).startswith(".nii")
     try:
-        return to_sitk(volume, dtype, {"ITK_FileNotes": nifti_description(volume)} if nifti else None)
+        return to_sitk(volume, dtype, {"ITK_FileNotes": nifti_description(volume)} if _is_nifti(path) else None)
     except InputError as error:
         raise OutputError(f"{path} cannot store the sheared grid of {volume.name}.") from error

@@ -10,14 +10,15 @@ from itertools import combinations
 
 import numpy as np
 
+from ccdnn.acquisition import PARAMETERS, Acquisition
 from ccdnn.errors import InputError
-from ccdnn.model.card import PROTOCOL_PARAMETERS, ModelCard
+from ccdnn.model.card import ModelCard
 from ccdnn.normalisation import robust_maximum
-from ccdnn.series import Protocol, Role, plane_of
+from ccdnn.series import Role, plane_of
 from ccdnn.volume import Grid, Volume
 
 # A parameter this many times below or above what training covered is another contrast, not another scanner.
-_PROTOCOL_FACTOR = 1.5
+_RANGE_FACTOR = 1.5
 # If the card gives only a nominal value, the range around it without a warning.
 _NOMINAL_FACTOR = 2.0
 
@@ -30,24 +31,23 @@ _BRIGHT, _FOREGROUND = 0.5, 0.1
 _LEAST_FAT, _LEAST_CORRELATION, _MUSCLE_RATIO = 0.2, 0.85, 0.85
 
 
-def protocol_warnings(protocols: Mapping[Role, Protocol], card: ModelCard) -> Iterator[str]:
+def acquisition_warnings(acquisitions: Mapping[Role, Acquisition], card: ModelCard) -> Iterator[str]:
     """One sentence for each parameter of each series that lies far outside what the model was trained for."""
     for contrast in card.contrasts:
         role = Role(contrast.role)
-        for name in PROTOCOL_PARAMETERS:
-            found, nominal = getattr(protocols.get(role), name, None), getattr(contrast.protocol, name)
+        for parameter in PARAMETERS:
+            found, nominal = parameter.of(acquisitions.get(role, Acquisition())), parameter.of(contrast.acquisition)
             if found is None or nominal is None:
                 continue
-            if name in contrast.protocol.ranges:
-                low, high = (float(limit) for limit in contrast.protocol.ranges[name])
-                bounds, trained = (low / _PROTOCOL_FACTOR, high * _PROTOCOL_FACTOR), f"{low:g} to {high:g}"
+            if parameter.name in contrast.ranges:
+                low, high = (float(limit) for limit in contrast.ranges[parameter.name])
+                bounds, trained = (low / _RANGE_FACTOR, high * _RANGE_FACTOR), f"{low:g} to {high:g}"
             else:
                 bounds, trained = (nominal / _NOMINAL_FACTOR, nominal * _NOMINAL_FACTOR), f"{nominal:g}"
             if not bounds[0] <= found <= bounds[1]:
-                label, unit = _PARAMETER_LABELS[name]
                 yield (
-                    f"The {role.label} series has {label} {found:g}{unit}, far from the {trained}{unit} that {card.name} "
-                    f"{card.version} was trained for; expect another contrast."
+                    f"The {role.label} series has {parameter.labelled(found)}, far from the {parameter.with_unit(trained)} that "
+                    f"{card.name} {card.version} was trained for; expect another contrast."
                 )
 
 
@@ -61,9 +61,9 @@ def missing_warning(missing: Iterable[Role], card: ModelCard) -> str | None:
     )
 
 
-def fat_suppression_warning(protocol: Protocol | None, role: Role) -> str | None:
+def fat_suppression_warning(acquisition: Acquisition | None, role: Role) -> str | None:
     """The models expect bright fat in T1-w and T2-w. In a suppressed series the network mistakes fat for another tissue."""
-    if role in (Role.T1, Role.T2) and protocol is not None and protocol.fat_suppressed:
+    if role in (Role.T1, Role.T2) and acquisition is not None and acquisition.fat_suppressed:
         return f"The series used as {role.label} is fat-suppressed; the model expects bright fat there."
     return None
 
@@ -104,7 +104,7 @@ def repetition_warnings(volumes: Mapping[Role, Volume]) -> Iterator[str]:
             yield f"The {first.label} and the {second.label} series are the same image ({a.name} and {b.name}); check your choice."
 
 
-def swap_warning(t1: Volume, t2: Volume, protocols: Mapping[Role, Protocol]) -> str | None:
+def swap_warning(t1: Volume, t2: Volume, acquisitions: Mapping[Role, Acquisition]) -> str | None:
     """One sentence if the T1-w and the T2-w series seem to be swapped, else None.
 
     Compares repetition and echo times if both are known, else the voxels.
@@ -112,11 +112,11 @@ def swap_warning(t1: Volume, t2: Volume, protocols: Mapping[Role, Protocol]) -> 
     Args:
         t1, t2: on one grid.
     """
-    by_protocol = _swapped_by_protocol(protocols.get(Role.T1), protocols.get(Role.T2))
-    if by_protocol is None:
+    by_times = _swapped_by_times(acquisitions.get(Role.T1), acquisitions.get(Role.T2))
+    if by_times is None:
         swapped, why = _muscle_is_darker(t1.array, t2.array), "muscle, relative to fat, is darker in the first than in the second"
     else:
-        swapped, why = by_protocol, "the first has the longer TR and TE"
+        swapped, why = by_times, "the first has the longer TR and TE"
     if not swapped:
         return None
     return (
@@ -124,10 +124,7 @@ def swap_warning(t1: Volume, t2: Volume, protocols: Mapping[Role, Protocol]) -> 
     )
 
 
-_PARAMETER_LABELS = {"tr_ms": ("TR", " ms"), "te_ms": ("TE", " ms"), "ti_ms": ("TI", " ms"), "flip_angle_deg": ("flip angle", "°")}
-
-
-def _swapped_by_protocol(t1: Protocol | None, t2: Protocol | None) -> bool | None:
+def _swapped_by_times(t1: Acquisition | None, t2: Acquisition | None) -> bool | None:
     """None if a time is unknown."""
     if t1 is None or t2 is None:
         return None

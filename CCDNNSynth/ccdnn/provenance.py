@@ -10,6 +10,7 @@ inputs give the same file.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -75,6 +76,16 @@ def synthetic_header(
 def digest_of(array: np.ndarray) -> str:
     """The first 16 digits of the SHA-256 of voxels, as float32 in the order slice, row, column."""
     return hashlib.sha256(np.ascontiguousarray(array, np.float32).data).hexdigest()[:16]
+
+
+def digests_of_inputs(header: Mapping[str, str]) -> list[str]:
+    """The digests of the inputs' voxels in the header entries of a synthetic volume.
+
+    >>> digests_of_inputs({"CCDNN_Input_T1": "covers 1.0000, voxels 0123456789abcdef", "CCDNN_Model": "small 1.0.0"})
+    ['0123456789abcdef']
+    """
+    inputs = (str(text) for key, text in header.items() if key.startswith("CCDNN_Input_"))
+    return [found[1] for text in inputs if (found := re.search(r"voxels ([0-9a-f]{16})$", text))]
 
 
 def _reference(reference: Volume, inputs: Mapping[Role, Volume], with_names: bool) -> str:

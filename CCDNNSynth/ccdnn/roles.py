@@ -19,7 +19,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from ccdnn.series import Protocol, Role, Technique
+from ccdnn.acquisition import PARAMETERS, TE, TI, TR, Acquisition, Technique
+from ccdnn.series import Role
 
 Candidate = TypeVar("Candidate")
 
@@ -96,7 +97,7 @@ class Evidence:
     """What is known about a series without its voxels.
 
     Args:
-        protocol: from the header or a sidecar.
+        acquisition: from the header or a sidecar.
         description: series description or file name.
         notes: descriptive header texts: derivation, comments, NIfTI's descrip, our own notice.
         modality: DICOM Modality; "" where unknown.
@@ -105,7 +106,7 @@ class Evidence:
         diffusion: whether the series it came from has images with a b-value above 0.
     """
 
-    protocol: Protocol
+    acquisition: Acquisition
     description: str = ""
     notes: str = ""
     modality: str = ""
@@ -152,32 +153,30 @@ def classify(evidence: Evidence) -> tuple[Role, str]:
     ):
         if (decision := rule(evidence)) is not None:
             return decision
-    return Role.OTHER, f"{_acquired(evidence.protocol)}; neither the header nor the name identifies the contrast"
+    return Role.OTHER, f"{_acquired(evidence.acquisition)}; neither the header nor the name identifies the contrast"
 
 
-def _acquired(protocol: Protocol) -> str:
+def _acquired(acquisition: Acquisition) -> str:
     """The facts behind a decision: "spin echo, TR 656 ms, TE 14 ms"."""
     facts = [
-        ("inversion recovery " if protocol.inversion else "") + (protocol.technique.value if protocol.technique else "")
+        ("inversion recovery " if acquisition.inversion else "") + (acquisition.technique.value if acquisition.technique else "")
         or "sequence not stated"
     ]
-    for name, value in (("TR", protocol.tr_ms), ("TE", protocol.te_ms), ("TI", protocol.ti_ms)):
-        if value is not None:
-            facts.append(f"{name} {value:.4g} ms")
-    if protocol.flip_angle_deg is not None and protocol.technique is Technique.GRADIENT_ECHO:
-        facts.append(f"FA {protocol.flip_angle_deg:.3g}°")
+    # The flip angle of a spin echo says nothing about its contrast.
+    shown = PARAMETERS if acquisition.technique is Technique.GRADIENT_ECHO else (TR, TE, TI)
+    facts += [parameter.labelled(value) for parameter in shown if (value := parameter.of(acquisition)) is not None]
     return ", ".join(fact.strip() for fact in facts)
 
 
 def _unreadable(evidence: Evidence) -> tuple[Role, str] | None:
     """A stated time that cannot be read may be decisive: a guess without it could give the wrong role."""
-    if unreadable := evidence.protocol.unreadable:
+    if unreadable := evidence.acquisition.unreadable:
         return Role.OTHER, f"{unreadable}, which cannot be read, so the contrast is unknown"
     return None
 
 
 def _not_a_weighted_image(evidence: Evidence) -> tuple[Role, str] | None:
-    protocol = evidence.protocol
+    acquisition = evidence.acquisition
     if SYNTHETIC.search(evidence.notes) or SYNTHETIC.search(evidence.description):
         return Role.OTHER, "marked as synthetic, so it is not an acquired image"
     if evidence.modality not in ("", "MR"):
@@ -185,12 +184,12 @@ def _not_a_weighted_image(evidence: Evidence) -> tuple[Role, str] | None:
     if not evidence.modality and LABEL_MAP.search(evidence.description):
         return Role.OTHER, "called a label map"
     # Philips writes b = 0 into every series, so it means nothing alone.
-    weighted = bool(protocol.b_value) or (protocol.b_value == 0 and bool(evidence.diffusion or protocol.echo_planar))
-    if "DIFFUSION" in (protocol.contrast, *protocol.image_type) or weighted:
-        b_value = "" if protocol.b_value is None else f", b {protocol.b_value:g} s/mm²"
+    weighted = bool(acquisition.b_value) or (acquisition.b_value == 0 and bool(evidence.diffusion or acquisition.echo_planar))
+    if "DIFFUSION" in (acquisition.contrast, *acquisition.image_type) or weighted:
+        b_value = "" if acquisition.b_value is None else f", b {acquisition.b_value:g} s/mm²"
         return Role.OTHER, f"diffusion{b_value}"
     # The first two values of Image Type describe the pixels' history, not their content.
-    for word in protocol.image_type[2:]:
+    for word in acquisition.image_type[2:]:
         if (kind := NOT_A_WEIGHTED_IMAGE.get(word)) is not None:
             return Role.OTHER, f"{kind} (image type {word})"
     if FIELD_MAP.search(evidence.description):
@@ -201,95 +200,95 @@ def _not_a_weighted_image(evidence: Evidence) -> tuple[Role, str] | None:
 
 
 def _localizer(evidence: Evidence) -> tuple[Role, str] | None:
-    protocol = evidence.protocol
-    if "LOCALIZER" in protocol.image_type:
+    acquisition = evidence.acquisition
+    if "LOCALIZER" in acquisition.image_type:
         return Role.LOCALIZER, "image type LOCALIZER"
     few = evidence.slices <= LOCALIZER_MAX_SLICES
     if evidence.planes > 1 and few:
-        return Role.LOCALIZER, f"few slices in {evidence.planes} planes in one series, {_acquired(protocol)}"
+        return Role.LOCALIZER, f"few slices in {evidence.planes} planes in one series, {_acquired(acquisition)}"
     if LOCALIZER.search(evidence.description) and few:
-        return Role.LOCALIZER, f"called a localizer, {_acquired(protocol)}"
+        return Role.LOCALIZER, f"called a localizer, {_acquired(acquisition)}"
     return None
 
 
 def _single_slice(evidence: Evidence) -> tuple[Role, str] | None:
-    return (Role.OTHER, f"a single slice, {_acquired(evidence.protocol)}") if evidence.slices == 1 else None
+    return (Role.OTHER, f"a single slice, {_acquired(evidence.acquisition)}") if evidence.slices == 1 else None
 
 
 def _inversion_recovery(evidence: Evidence) -> tuple[Role, str] | None:
     """STIR by its inversion time; MPRAGE, an inversion before gradient echoes, is left to the gradient-echo rule."""
-    protocol, acquired = evidence.protocol, _acquired(evidence.protocol)
-    if protocol.technique is Technique.GRADIENT_ECHO or (
-        protocol.fat_suppressed and SPECTRAL_INVERSION.search(evidence.description)
+    acquisition, acquired = evidence.acquisition, _acquired(evidence.acquisition)
+    if acquisition.technique is Technique.GRADIENT_ECHO or (
+        acquisition.fat_suppressed and SPECTRAL_INVERSION.search(evidence.description)
     ):
         return None
-    called = bool(STIR.search(evidence.description)) or protocol.contrast == "STIR"
-    if protocol.ti_ms is not None and (protocol.inversion or called or protocol.technique is None):
+    called = bool(STIR.search(evidence.description)) or acquisition.contrast == "STIR"
+    if acquisition.ti_ms is not None and (acquisition.inversion or called or acquisition.technique is None):
         shortest, longest = STIR_TI_MS
-        if shortest <= protocol.ti_ms <= longest:
+        if shortest <= acquisition.ti_ms <= longest:
             return Role.STIR, f"{acquired}: the inversion time nulls fat"
         return Role.OTHER, f"{acquired}: the inversion time does not null fat"
     if called:
         return Role.STIR, f"called STIR, {acquired}; the header gives no inversion time"
-    if protocol.inversion:
+    if acquisition.inversion:
         return Role.OTHER, f"{acquired}; the header gives no inversion time"
     return None
 
 
 def _gradient_echo(evidence: Evidence) -> tuple[Role, str] | None:
-    protocol, acquired = evidence.protocol, _acquired(evidence.protocol)
-    unstated = protocol.technique is None
-    low_angle = unstated and (protocol.flip_angle_deg or 180.0) <= LOW_FLIP_ANGLE_DEG
-    fast = unstated and (protocol.tr_ms or math.inf) < SPIN_ECHO_MIN_TR_MS
-    if protocol.technique is not Technique.GRADIENT_ECHO and not low_angle and not fast:
+    acquisition, acquired = evidence.acquisition, _acquired(evidence.acquisition)
+    unstated = acquisition.technique is None
+    low_angle = unstated and (acquisition.flip_angle_deg or 180.0) <= LOW_FLIP_ANGLE_DEG
+    fast = unstated and (acquisition.tr_ms or math.inf) < SPIN_ECHO_MIN_TR_MS
+    if acquisition.technique is not Technique.GRADIENT_ECHO and not low_angle and not fast:
         return None
     if low_angle:
-        acquired = f"a flip angle of {protocol.flip_angle_deg:g}° implies a gradient echo ({acquired})"
+        acquired = f"a flip angle of {acquisition.flip_angle_deg:g}° implies a gradient echo ({acquired})"
     elif fast:
-        acquired = f"a TR of {protocol.tr_ms:g} ms implies a gradient echo ({acquired})"
+        acquired = f"a TR of {acquisition.tr_ms:g} ms implies a gradient echo ({acquired})"
     # An inversion long before a gradient echo means MPRAGE, whatever the header says about inversion.
-    prepared = protocol.inversion or (protocol.ti_ms or 0.0) > STIR_TI_MS[1]
+    prepared = acquisition.inversion or (acquisition.ti_ms or 0.0) > STIR_TI_MS[1]
     suppressed = _fat_suppressed(evidence)
     named = T1.search(evidence.description) or T1_GRADIENT_ECHO.search(evidence.description)
-    short = protocol.te_ms is not None and protocol.te_ms < T1_GRADIENT_ECHO_MAX_TE_MS
-    if short and not suppressed and (prepared or protocol.contrast == "T1" or named):
-        why = "after an inversion" if prepared else "stated as T1" if protocol.contrast == "T1" else "called T1"
+    short = acquisition.te_ms is not None and acquisition.te_ms < T1_GRADIENT_ECHO_MAX_TE_MS
+    if short and not suppressed and (prepared or acquisition.contrast == "T1" or named):
+        why = "after an inversion" if prepared else "stated as T1" if acquisition.contrast == "T1" else "called T1"
         return Role.T1, f"{acquired}: the shortest TE, {why}"
     if prepared:
         return Role.OTHER, f"{acquired}: a gradient echo after an inversion"
     if (
         evidence.slices <= FAST_LOCALIZER_MAX_SLICES
-        and (protocol.tr_ms or 1e3) <= FAST_LOCALIZER_MAX_TR_MS
-        and protocol.acquisition_type != "3D"
+        and (acquisition.tr_ms or 1e3) <= FAST_LOCALIZER_MAX_TR_MS
+        and acquisition.acquisition_type != "3D"
     ):
         return Role.LOCALIZER, f"{acquired}, {evidence.slices} slices"
-    planar = ", echo-planar" if protocol.echo_planar else ""
+    planar = ", echo-planar" if acquisition.echo_planar else ""
     return Role.GRE, f"{acquired}{planar}{', fat-suppressed' if suppressed else ''}"
 
 
 def _spin_echo(evidence: Evidence) -> tuple[Role, str] | None:
     """Spin echoes, and sequences of unknown kind that state TR and TE and are not called gradient echoes."""
-    protocol, acquired = evidence.protocol, _acquired(evidence.protocol)
-    if protocol.tr_ms is None or protocol.te_ms is None:
+    acquisition, acquired = evidence.acquisition, _acquired(evidence.acquisition)
+    if acquisition.tr_ms is None or acquisition.te_ms is None:
         return None
-    if protocol.tr_ms < SPIN_ECHO_MIN_TR_MS:
+    if acquisition.tr_ms < SPIN_ECHO_MIN_TR_MS:
         return Role.OTHER, f"{acquired}: no spin echo has so short a TR, so the header contradicts itself"
-    if protocol.technique is None and (GRADIENT_ECHO.search(evidence.description) or T2_STAR.search(evidence.description)):
+    if acquisition.technique is None and (GRADIENT_ECHO.search(evidence.description) or T2_STAR.search(evidence.description)):
         return None
-    if protocol.echo_planar:
+    if acquisition.echo_planar:
         return Role.OTHER, f"{acquired}, echo-planar"
     suppressed = _fat_suppressed(evidence)
-    if protocol.tr_ms <= T1_MAX_TR_MS and protocol.te_ms <= T1_MAX_TE_MS:
+    if acquisition.tr_ms <= T1_MAX_TR_MS and acquisition.te_ms <= T1_MAX_TE_MS:
         return (
             (Role.OTHER, f"{acquired}: T1-weighted, but fat-suppressed")
             if suppressed
             else (Role.T1, f"{acquired}: short TR and TE")
         )
-    if suppressed and protocol.tr_ms > T1_MAX_TR_MS and protocol.te_ms < PD_FAT_SAT_MAX_TE_MS:
+    if suppressed and acquisition.tr_ms > T1_MAX_TR_MS and acquisition.te_ms < PD_FAT_SAT_MAX_TE_MS:
         return Role.PD_FAT_SAT, f"{acquired}, fat-suppressed: long TR, TE below {PD_FAT_SAT_MAX_TE_MS:g} ms"
-    if protocol.te_ms >= T2_MIN_TE_MS:
+    if acquisition.te_ms >= T2_MIN_TE_MS:
         return (Role.OTHER, f"{acquired}: T2-weighted, but fat-suppressed") if suppressed else (Role.T2, f"{acquired}: long TE")
-    if protocol.tr_ms > T1_MAX_TR_MS:
+    if acquisition.tr_ms > T1_MAX_TR_MS:
         return Role.OTHER, f"{acquired}: PD-weighted without fat suppression"
     return Role.OTHER, f"{acquired}: between T1 and T2 weighting"
 
@@ -311,6 +310,6 @@ def _by_name(evidence: Evidence) -> tuple[Role, str] | None:
 
 def _fat_suppressed(evidence: Evidence) -> bool:
     """From the header, else from the name, since Scan Options need not list it."""
-    if evidence.protocol.fat_suppressed is not None:
-        return evidence.protocol.fat_suppressed
+    if evidence.acquisition.fat_suppressed is not None:
+        return evidence.acquisition.fat_suppressed
     return bool(FAT_SUPPRESSED.search(evidence.description))

@@ -73,6 +73,15 @@ class Selector:
         return next((str(found.index(series) + 1) for found in studies if series in found), "")
 
     @property
+    def study_series(self) -> tuple[Series, ...]:
+        """All series of the study; none if no study was given.
+
+        Raises:
+            InputError: see `ccdnn.study.read_study`.
+        """
+        return () if self._study is None else self._study_at(self._study).series
+
+    @property
     def used_files(self) -> list[Path]:
         """All files of the requested series."""
         return [file for series in self._used for file in series.files]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ccdnn.acquisition import Acquisition
 from ccdnn.errors import InputError
 from ccdnn.patient import Patient
 from ccdnn.volume import Grid, Volume
@@ -47,55 +48,6 @@ _LABELS = {
 }
 
 
-class Technique(str, Enum):
-    """What refocuses the echo."""
-
-    SPIN_ECHO = "spin echo"
-    GRADIENT_ECHO = "gradient echo"
-    BOTH = "spin and gradient echo"
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """How a series was acquired, in one vocabulary for classic and Enhanced DICOM, BIDS sidecars and our own headers.
-
-    None means "not stated", never a default.
-
-    Args:
-        tr_ms, te_ms, ti_ms: repetition, echo and inversion time in ms.
-        flip_angle_deg: excitation flip angle.
-        field_strength_t: main field in tesla.
-        technique: spin echo, gradient echo or both.
-        inversion: an inversion pulse precedes the readout (MPRAGE, STIR, FLAIR).
-        fat_suppressed: fat is saturated, not excited, or separated out.
-        echo_planar: an EPI readout.
-        acquisition_type: "2D" or "3D".
-        echo_train_length: echoes read per excitation.
-        b_value: diffusion weighting in s/mm².
-        image_type: DICOM Image Type, such as ("ORIGINAL", "PRIMARY", "M", "SE").
-        contrast: the weighting stated by an Enhanced file, DICOM Acquisition Contrast ("T1", "T2", "STIR", …).
-        sequence_name: the vendor's name of the sequence, such as "*tse2d1_5".
-        unreadable: stated values that cannot be read, quoted, such as "EchoTime is “80,0”"; "" if there are none.
-    """
-
-    tr_ms: float | None = None
-    te_ms: float | None = None
-    ti_ms: float | None = None
-    flip_angle_deg: float | None = None
-    field_strength_t: float | None = None
-    technique: Technique | None = None
-    inversion: bool | None = None
-    fat_suppressed: bool | None = None
-    echo_planar: bool | None = None
-    acquisition_type: str | None = None
-    echo_train_length: float | None = None
-    b_value: float | None = None
-    image_type: tuple[str, ...] = ()
-    contrast: str | None = None
-    sequence_name: str | None = None
-    unreadable: str = ""
-
-
 def plane_of(ijk_to_ras: np.ndarray) -> str:
     """The anatomical plane of the slices of a grid, from the normal of its rows and columns."""
     normal = np.cross(ijk_to_ras[:3, 0], ijk_to_ras[:3, 1])
@@ -112,7 +64,7 @@ class Series:
         name: safe to show: series number and description, or the file's name.
         description: what the scanner or the file's author called it; may be empty.
         grid: where its voxels lie; None only if `problem` says why there is none.
-        protocol: how it was acquired.
+        acquisition: how it was acquired.
         role: what it can be used as.
         reason: one sentence on why it has this role.
         source: the file, or the folder of its files.
@@ -129,7 +81,7 @@ class Series:
     name: str
     description: str
     grid: Grid | None
-    protocol: Protocol
+    acquisition: Acquisition
     role: Role
     reason: str
     source: Path

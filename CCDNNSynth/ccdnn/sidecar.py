@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ccdnn.acquisition import PARAMETERS, Acquisition
 from ccdnn.errors import InputError
 from ccdnn.opening import exists, read_json
 from ccdnn.patient import Patient
-from ccdnn.series import Protocol
 from ccdnn.text import shown
 
 MOST_BYTES = 1 << 20
@@ -34,14 +34,14 @@ class Sidecar:
     """What a file beside an image states about it.
 
     Args:
-        protocol: None if it is not stated.
+        acquisition: how it was acquired; None if it is not stated.
         description: the series description; "" if it has none.
         warnings: what a user should know, a sentence each.
         patient: the patient of the image.
         provenance: how a synthetic image was made, see `ccdnn.provenance`.
     """
 
-    protocol: Protocol | None = None
+    acquisition: Acquisition | None = None
     description: str = ""
     warnings: tuple[str, ...] = ()
     patient: Patient = field(default_factory=Patient)
@@ -70,8 +70,8 @@ def sidecar_of(path: Path) -> Sidecar:
     if not any(key in entries for key in (*SECONDS, "FlipAngle", "ScanningSequence")):
         return Sidecar()
     # pydicom is needed only for the vocabulary, and only if there is a sidecar.
+    from ccdnn.dicom.acquisition import acquisition_of
     from ccdnn.dicom.headers import Header
-    from ccdnn.dicom.protocol import protocol_of
 
     tags = {key: value for key, value in entries.items() if isinstance(value, (str, int, float, list)) and key not in NUMBERS}
     unreadable, warnings = [], []
@@ -93,9 +93,9 @@ def sidecar_of(path: Path) -> Sidecar:
             # A code such as FAT_SAT itself contains an underscore.
             tags[key] = [joined, *re.split(r"[_\\]", joined)]
     name = entries.get("SeriesDescription") or entries.get("ProtocolName") or ""
-    protocol = protocol_of(Header(tags), "; ".join(unreadable))
+    acquisition = acquisition_of(Header(tags), "; ".join(unreadable))
     patient = Patient.stated(*(str(entries.get(key) or "") for key in ("PatientID", "PatientName", "PatientBirthDate")))
-    return Sidecar(protocol, shown(name, 200) if isinstance(name, str) else "", tuple(warnings), patient)
+    return Sidecar(acquisition, shown(name, 200) if isinstance(name, str) else "", tuple(warnings), patient)
 
 
 def _number(value: Any) -> float | None:
@@ -109,21 +109,10 @@ def _number(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def protocol_in_header(entries: Mapping[str, str]) -> Protocol:
-    """From "RepetitionTime_ms" and similar entries, which our own simulated series contain."""
-    keys = {
-        "tr_ms": "RepetitionTime_ms",
-        "te_ms": "EchoTime_ms",
-        "ti_ms": "InversionTime_ms",
-        "flip_angle_deg": "FlipAngle_deg",
-    }
-    stated = {name: entries[key] for name, key in keys.items() if entries.get(key)}
-    numbers = {name: _number(text) for name, text in stated.items()}
-    unreadable = "; ".join(f"{keys[name]} is “{shown(text)}”" for name, text in stated.items() if numbers[name] is None)
-    return Protocol(
-        tr_ms=numbers.get("tr_ms"),
-        te_ms=numbers.get("te_ms"),
-        ti_ms=numbers.get("ti_ms"),
-        flip_angle_deg=numbers.get("flip_angle_deg"),
-        unreadable=unreadable,
-    )
+def acquisition_in_header(entries: Mapping[str, str]) -> Acquisition:
+    """From "RepetitionTime_ms" and similar entries (`Acquisition.header_entries`), which our own simulated series contain."""
+    stated = {parameter: text for parameter in PARAMETERS if (text := entries.get(parameter.header_entry))}
+    numbers = {parameter: _number(text) for parameter, text in stated.items()}
+    unreadable = (f"{parameter.header_entry} is “{shown(stated[parameter])}”" for parameter, n in numbers.items() if n is None)
+    known: dict[str, Any] = {parameter.name: number for parameter, number in numbers.items()}
+    return Acquisition(**known, unreadable="; ".join(unreadable))

@@ -11,13 +11,14 @@ from ccdnn.errors import InputError, OutputError
 from ccdnn.files import check_writable
 from ccdnn.selection import Selector
 from ccdnn.series import Role, Series
-from ccdnn.writing import require_no_input
+from ccdnn.writing import require_no_input, require_outside, require_writable, suffix_of
 
 if TYPE_CHECKING:
     from ccdnn.inference.synthesizer import Synthesizer
     from ccdnn.synthesis import SynthesisResult
 
 DICOM = "dicom"
+MAP_SUFFIX = ".dcm"  # of an uncertainty map that is a DICOM Parametric Map
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def synthesize_study(
         volumes,
         synthesizer,
         reference=target if isinstance(target, Role) else target.load(),
-        protocols={role: found.protocol for role, found in series.items()},
+        acquisitions={role: found.acquisition for role, found in series.items()},
         force=force,
         with_names=with_names,
         on_message=on_message,
@@ -127,20 +128,55 @@ def check_output(path: Path, form: str | None) -> None:
         check_writable(path)
 
 
-def write_result(made: StudySynthesis, path: Path, form: str | None = None, *, force: bool = False) -> tuple[str, ...]:
+def check_uncertainty_output(path: Path, output: Path, form: str | None) -> None:
+    """Check, before the work is done, that the uncertainty map can be written.
+
+    Args:
+        path: an image file, or a file ".dcm" for a DICOM Parametric Map.
+        output, form: of the result, see `check_output`.
+
+    Raises:
+        OutputError: unknown suffix, no such folder, or no permission; a Parametric Map without a DICOM series to belong to, or in
+            the folder of the series.
+    """
+    if suffix_of(path) != MAP_SUFFIX:
+        check_writable(path)
+        return
+    if form != DICOM:
+        raise OutputError(f"{path} would belong to a DICOM series; add --format dicom, or name an image file such as .nrrd.")
+    require_outside(path, output)
+    require_writable(path)
+
+
+def write_result(
+    made: StudySynthesis, path: Path, form: str | None = None, *, force: bool = False, uncertainty: Path | None = None
+) -> tuple[str, ...]:
     """Write the volume, and return a sentence for each value that had to change to conform to DICOM.
 
     Args:
         form: see `check_output`. A DICOM series joins the study of the reference.
         force: export even if the sources belong to different patients.
+        uncertainty: where to write the uncertainty map too, see `check_uncertainty_output`.
 
     Raises:
-        InputError: the reference is not a DICOM series.
+        InputError: the reference is not a DICOM series, or the model does not estimate its error.
         OutputError: it cannot be written.
     """
-    if form != DICOM:
+    if uncertainty is not None:
+        made.result.require_uncertainty()
+        require_no_input([uncertainty], made.result.files)
+    changes: tuple[str, ...] = ()
+    as_map = uncertainty is not None and suffix_of(uncertainty) == MAP_SUFFIX
+    if form == DICOM:
+        changes = _write_series(made, path, force, uncertainty if as_map else None)
+    else:
         made.result.save(path)
-        return ()
+    if uncertainty is not None and not as_map:
+        made.result.save_uncertainty(uncertainty)
+    return changes
+
+
+def _write_series(made: StudySynthesis, folder: Path, force: bool, map_file: Path | None) -> tuple[str, ...]:
     from ccdnn.dicom.export import export_series
 
     if not _is_dicom(made.reference):
@@ -149,7 +185,15 @@ def write_result(made: StudySynthesis, path: Path, form: str | None = None, *, f
             "and use `ccdnn export-dicom --no-reference` for a study of an anonymous patient."
         )
     sources = [series.files for series in made.series.values() if _is_dicom(series) and series.files != made.reference.files]
-    return export_series(made.result.volume, path, made.reference.files, sources, force=force).changes
+    return export_series(
+        made.result.volume,
+        folder,
+        made.reference.files,
+        sources,
+        force=force,
+        uncertainty=None if map_file is None else made.result.uncertainty,
+        uncertainty_file=map_file,
+    ).changes
 
 
 def _is_dicom(series: Series) -> bool:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import SimpleITK as sitk
 
+from ccdnn.acquisition import Acquisition
 from ccdnn.conversion import to_nibabel, to_sitk
 from ccdnn.errors import InputError
 from ccdnn.files import check_voxels, check_writable, write_volume
@@ -23,17 +24,18 @@ from ccdnn.model.card import ModelCard
 from ccdnn.normalisation import Normalisation
 from ccdnn.patient import difference_of_patients, require_one_patient
 from ccdnn.plausibility import (
+    acquisition_warnings,
     crossing_warning,
     crossing_words,
     fat_suppression_warning,
     missing_warning,
-    protocol_warnings,
     repetition_warnings,
     swap_warning,
 )
 from ccdnn.provenance import synthetic_header, synthetic_name
 from ccdnn.resample import Resampled, resample_onto
-from ccdnn.series import Protocol, Role
+from ccdnn.series import Role
+from ccdnn.trust import UNFAMILIAR_ENTRY, StudyFamiliarity, familiarity_of, typical_half_width, uncertainty_volume
 from ccdnn.volume import Volume
 from ccdnn.writing import require_no_input
 
@@ -60,6 +62,9 @@ class SynthesisResult:
         device, precision, reasons: what the network ran on ("cuda", "fp16"), and why, in words.
         sources: metadata of the inputs, with the UIDs that a derived DICOM series points back to. In memory only.
         files: what the inputs and the model were read from, as far as known; never to be overwritten.
+        uncertainty: half the width of the 95 % interval at every voxel, on the grid of `volume`; None if the model does not
+            estimate its error.
+        familiarity: how much of the study's tissue is unlike the training; None if the model's card does not say what training saw.
     """
 
     volume: Volume
@@ -73,6 +78,8 @@ class SynthesisResult:
     reasons: tuple[str, ...]
     sources: Mapping[Role, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     files: tuple[Path, ...] = field(default=(), repr=False)
+    uncertainty: Volume | None = field(default=None, repr=False)
+    familiarity: StudyFamiliarity | None = field(default=None, repr=False)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the volume, as `ccdnn synthesize` does. An existing file is replaced only once the new one is complete.
@@ -83,10 +90,36 @@ class SynthesisResult:
         Raises:
             OutputError: it cannot be written, or it is an input.
         """
-        path = Path(path)
+        self._write(self.volume, Path(path))
+
+    def save_uncertainty(self, path: str | PathLike[str]) -> None:
+        """Write the uncertainty, as `ccdnn synthesize --uncertainty` does; see `save`.
+
+        Raises:
+            InputError: the model does not estimate its error.
+            OutputError: it cannot be written, or it is an input.
+        """
+        self._write(self.require_uncertainty(), Path(path))
+
+    def require_uncertainty(self) -> Volume:
+        """The uncertainty.
+
+        Raises:
+            InputError: the model does not estimate its error.
+        """
+        if self.uncertainty is None:
+            raise InputError("The model does not estimate its error; choose one that does, see `ccdnn models`.")
+        return self.uncertainty
+
+    @property
+    def typical_half_width(self) -> float | None:
+        """The median of the uncertainty over voxels that are not dark; None if the model does not estimate its error."""
+        return None if self.uncertainty is None else typical_half_width(self.volume.array, self.uncertainty.array)
+
+    def _write(self, volume: Volume, path: Path) -> None:
         check_writable(path)
         require_no_input([path], self.files)
-        write_volume(self.volume, path)
+        write_volume(volume, path)
 
     def to_sitk(self) -> sitk.Image:
         """The volume as a SimpleITK image, whose metadata state that it is synthetic."""
@@ -102,7 +135,7 @@ def synthesize(
     synthesizer: Synthesizer,
     *,
     reference: Role | Volume = Role.T1,
-    protocols: Mapping[Role, Protocol] | None = None,
+    acquisitions: Mapping[Role, Acquisition] | None = None,
     force: bool = False,
     with_names: bool = False,
     slices: range | None = None,
@@ -117,7 +150,7 @@ def synthesize(
         inputs: a volume for each role in the model's card, except those that are optional; other roles are ignored.
         synthesizer: the model on its device; it can be reused for the next study.
         reference: the input, or any volume, whose grid the result has.
-        protocols: how the inputs were acquired, where known; used only for warnings.
+        acquisitions: how the inputs were acquired, where known; used only for warnings.
         force: continue even if an input covers less than half of the reference, or the volumes are of different patients.
         with_names: whether the header of the result includes the names of the inputs, which may contain a patient's name.
         slices: neighbouring slices of the reference to compute; None is all. Their voxels equal those of the whole result, up to
@@ -153,12 +186,8 @@ def synthesize(
     zeroed_share = 1 - float(covered.mean())
     notes = tuple(_notes(resampled, volumes, target, zeroed_share))
     forced = [patients] if patients else []
-    warnings = tuple(_warnings(resampled, volumes, target, missing, protocols or {}, card))
+    warnings = tuple(_warnings(resampled, volumes, target, missing, acquisitions or {}, card))
     warnings = (*(f"The run was forced: {clause}." for clause in forced), *warnings)
-    if on_message is not None:
-        for kind, sentences in (("note", notes), ("warning", warnings)):
-            for sentence in sentences:
-                on_message(kind, sentence)
 
     started = time.perf_counter()
     normalisation = Normalisation.from_card(card.normalisation)
@@ -166,7 +195,15 @@ def synthesize(
     contrasts = np.full((len(card.roles), *target.grid.shape), normalisation.background, np.float32)
     for role, moved in resampled.items():
         contrasts[card.roles.index(role.value)] = _normalised(moved, normalisation, role)
+    place = Volume(covered, target.ijk_to_ras)
+    familiarity = familiarity_of(card, contrasts, [role.value for role in missing], covered, place)
+    if familiarity is not None and familiarity.doubtful:
+        warnings = (*warnings, f"{familiarity.sentence} The result may be wrong there.")
     normalise_seconds = time.perf_counter() - started
+    if on_message is not None:
+        for kind, sentences in (("note", notes), ("warning", warnings)):
+            for sentence in sentences:
+                on_message(kind, sentence)
 
     def finished(index: int | slice, output: np.ndarray) -> np.ndarray:
         # The network computes values there too, but with an input missing they would be invented.
@@ -175,7 +212,7 @@ def synthesize(
     if on_progress is not None:
         on_progress(0, len(computed))
     started = time.perf_counter()
-    output = synthesizer.run(
+    prediction = synthesizer.predict(
         contrasts,
         on_progress=on_progress,
         on_slice=None if on_slice is None else lambda index, image: on_slice(index, finished(index, image)),
@@ -197,13 +234,20 @@ def synthesize(
         forced=["inputs of different patients"] if patients else (),
         with_names=with_names,
     )
+    if familiarity is not None:
+        header[UNFAMILIAR_ENTRY] = f"{familiarity.share:.4f} of the tissue (limit {familiarity.limit:.4f})"
+    part = slice(computed.start, computed.stop)
+    result = Volume(
+        finished(part, prediction.image),
+        target.ijk_to_ras @ _to_slice(computed.start),
+        name=synthetic_name(header),
+        metadata=header,
+    )
+    uncertainty = None
+    if prediction.log_scale is not None:
+        uncertainty = uncertainty_volume(card, prediction.log_scale, [role.value for role in missing], covered[part], result)
     return SynthesisResult(
-        volume=Volume(
-            finished(slice(computed.start, computed.stop), output),
-            target.ijk_to_ras @ _to_slice(computed.start),
-            name=synthetic_name(header),
-            metadata=header,
-        ),
+        volume=result,
         coverage=coverage,
         covered=covered,
         notes=notes,
@@ -213,6 +257,8 @@ def synthesize(
         precision=synthesizer.precision,
         reasons=tuple(synthesizer.reasons),
         sources={role: volume.metadata for role, volume in volumes.items()},
+        uncertainty=uncertainty,
+        familiarity=familiarity,
     )
 
 
@@ -291,7 +337,7 @@ def _warnings(
     volumes: Mapping[Role, Volume],
     target: Volume,
     missing: Iterable[Role],
-    protocols: Mapping[Role, Protocol],
+    acquisitions: Mapping[Role, Acquisition],
     card: ModelCard,
 ) -> Iterator[str]:
     if without := missing_warning(missing, card):
@@ -302,11 +348,11 @@ def _warnings(
             yield crossing
     yield from repetition_warnings({role: moved.volume for role, moved in resampled.items()})
     if Role.T1 in resampled and Role.T2 in resampled:
-        swap = swap_warning(resampled[Role.T1].volume, resampled[Role.T2].volume, protocols)
+        swap = swap_warning(resampled[Role.T1].volume, resampled[Role.T2].volume, acquisitions)
         if swap:
             yield swap
     for role in resampled:
-        suppressed = fat_suppression_warning(protocols.get(role), role)
+        suppressed = fat_suppression_warning(acquisitions.get(role), role)
         if suppressed:
             yield suppressed
-    yield from protocol_warnings(protocols, card)
+    yield from acquisition_warnings(acquisitions, card)

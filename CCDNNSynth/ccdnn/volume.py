@@ -23,8 +23,9 @@ SPACING_MM = (0.01, 100.0)
 ORTHOGONALITY = 1e-3
 
 
-# Converts both ways: files use LPS (left, posterior, superior), volumes RAS.
-LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+# Both convert both ways: files use LPS (left, posterior, superior), volumes RAS.
+LPS_SIGNS = np.array([-1.0, -1.0, 1.0])
+LPS_TO_RAS = np.diag([*LPS_SIGNS, 1.0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,10 +71,15 @@ class Grid:
         return bool(distance <= GRID_TOLERANCE * min(self.spacing))
 
     @property
+    def sheared(self) -> bool:
+        """Whether the rows, columns and slices are not perpendicular."""
+        axes = self.ijk_to_ras[:3, :3] / self.spacing
+        return bool(np.abs(axes.T @ axes - np.eye(3)).max() > ORTHOGONALITY)
+
+    @property
     def implausible(self) -> str | None:
         """Why no part of a body can lie on this grid, as the end of a sentence; None if one can."""
-        axes = self.ijk_to_ras[:3, :3] / self.spacing
-        if np.abs(axes.T @ axes - np.eye(3)).max() > ORTHOGONALITY:
+        if self.sheared:
             return "has a sheared or singular orientation matrix; resample it to a rectangular grid"
         extents = np.array(self.spacing) * self.shape[::-1]
         low, high = SPACING_MM

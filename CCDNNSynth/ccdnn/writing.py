@@ -86,6 +86,27 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
             shutil.rmtree(former, ignore_errors=True)
 
 
+@contextmanager
+def setting_aside(path: Path) -> Iterator[None]:
+    """A file that is deleted if the block succeeds, and put back if it fails.
+
+    Raises:
+        OutputError: it cannot be moved.
+    """
+    former = _hidden(path, "former")
+    try:
+        path.rename(former)
+    except OSError as error:
+        raise OutputError(f"{path} cannot be removed: {_why(error)}.") from error
+    try:
+        yield
+    except BaseException:
+        former.replace(path)
+        raise
+    with suppress(OSError):  # the next output written here removes it
+        former.unlink()
+
+
 def write_text(text: str, path: Path, private: bool = False) -> None:
     """Write a UTF-8 text file.
 
@@ -188,6 +209,16 @@ def require_no_input(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
             status = path.stat()
             if (found := read.get((status.st_dev, status.st_ino))) is not None:
                 raise OutputError(f"{path} is an input of this run ({found.name}); choose another name for the result.")
+
+
+def require_outside(path: Path, folder: Path) -> None:
+    """Refuse a file inside a folder that is an output of its own.
+
+    Raises:
+        OutputError: the file is in the folder or below it.
+    """
+    if Path(os.path.realpath(folder)) in Path(os.path.realpath(path)).parents:
+        raise OutputError(f"{path} lies in {folder}, which is another result; name a file outside it.")
 
 
 def suffix_of(path: Path) -> str:

@@ -14,6 +14,7 @@ from ccdnn.model.architecture import UNDILATED, Dilations
 from ccdnn.model.file import Model
 from ccdnn.model.network import CCDNN
 from ccdnn.model.saving import weights_of
+from ccdnn.model.uncertainty import RegionError, Uncertainty
 
 
 def images(slices: int, rows: int, columns: int, seed: int = 0) -> np.ndarray:
@@ -26,9 +27,9 @@ def images(slices: int, rows: int, columns: int, seed: int = 0) -> np.ndarray:
 DILATED = ((1, 2), (2, 4), (5, 1))
 
 
-def network(width: int = 4, fusion_dilations: Dilations = UNDILATED) -> CCDNN:
+def network(width: int = 4, fusion_dilations: Dilations = UNDILATED, uncertainty_maps: int = 0) -> CCDNN:
     torch.manual_seed(1)
-    net = CCDNN(width, fusion_dilations=fusion_dilations)
+    net = CCDNN(width, fusion_dilations=fusion_dilations, uncertainty_maps=uncertainty_maps)
     for module in net.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = None
@@ -44,11 +45,23 @@ def model(width: int = 4, fusion_dilations: Dilations = UNDILATED, **card_change
 
 
 def model_with(net: CCDNN, **card_changes) -> Model:
+    if maps := net.architecture.uncertainty_maps:
+        card_changes = {"uncertainty": uncertainty(maps), **card_changes}
     card = small_study.card(branch_width=net.branch_width, fusion_dilations=net.fusion_dilations, **card_changes)
     return Model(card, weights_of(net), Path("tiny.safetensors"), "")
+
+
+def uncertainty(maps: int = 3) -> Uncertainty:
+    return Uncertainty(maps, {"": (0.7, 1.6, 3.0), "gre": (0.8, 1.8, 3.5)}, RegionError(2.0, 0.5, 40.0), "nobody", "none")
 
 
 def plain(net: CCDNN, contrasts: np.ndarray) -> np.ndarray:
     """What the network itself makes of (3, slice, row, column): no folding, batches, tiles or skipping."""
     with torch.inference_mode():
         return net(torch.from_numpy(np.ascontiguousarray(contrasts.swapaxes(0, 1))))[:, 0].numpy()
+
+
+def plain_log_scale(net: CCDNN, contrasts: np.ndarray) -> np.ndarray:
+    """What the network's second head makes of (3, slice, row, column)."""
+    with torch.inference_mode():
+        return net.uncertainty(net.features(torch.from_numpy(np.ascontiguousarray(contrasts.swapaxes(0, 1)))))[:, 0].numpy()

@@ -8,7 +8,8 @@ import numpy as np
 import SimpleITK as sitk
 import torch
 
-from ccdnn.model.card import Contrast, ModelCard, Protocol
+from ccdnn.acquisition import Acquisition
+from ccdnn.model.card import Contrast, ModelCard
 from ccdnn.model.network import CCDNN
 from ccdnn.model.saving import save_model
 from ccdnn.series import Role
@@ -98,11 +99,11 @@ def card(**changes) -> ModelCard:
         "version": "0.0.1",
         "branch_width": 2,
         "contrasts": (
-            Contrast("t1", Protocol(522, 11, ranges={"tr_ms": (400, 700), "te_ms": (8, 20)})),
-            Contrast("t2", Protocol(3000, 80, ranges={"tr_ms": (2500, 4500), "te_ms": (60, 100)})),
-            Contrast("gre", Protocol(500, 10, flip_angle_deg=25)),
+            Contrast("t1", Acquisition(522, 11), {"tr_ms": (400, 700), "te_ms": (8, 20)}),
+            Contrast("t2", Acquisition(3000, 80), {"tr_ms": (2500, 4500), "te_ms": (60, 100)}),
+            Contrast("gre", Acquisition(500, 10, flip_angle_deg=25)),
         ),
-        "target": Contrast("stir", Protocol(4478, 60, ti_ms=220)),
+        "target": Contrast("stir", Acquisition(4478, 60, ti_ms=220)),
         "normalisation": {"strategy": "volume_percentile", "constants": {"percentile": 99.5, "foreground_fraction": 0.1}},
         "training_data": "Random weights; makes no image of use.",
         "seed": 0,
@@ -118,5 +119,6 @@ def write_model(path: Path, **changes) -> Path:
     """A model file with random weights."""
     torch.manual_seed(0)
     tiny = card(**changes)
-    save_model(path, CCDNN(tiny.branch_width, len(tiny.contrasts), tiny.fusion_dilations), tiny)
+    maps = tiny.uncertainty.maps if tiny.uncertainty else 0
+    save_model(path, CCDNN(tiny.branch_width, len(tiny.contrasts), tiny.fusion_dilations, maps), tiny)
     return path

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULE = ROOT / "CCDNNSynth"
@@ -54,5 +55,4 @@ def test_extension_tells_the_catalogue_what_it_asks_for():
 
 
 def test_the_icon_has_the_size_of_the_catalogue():
-    header = (ROOT / "Resources" / "CCDNNSynth.png").read_bytes()[16:24]
-    assert (int.from_bytes(header[:4], "big"), int.from_bytes(header[4:], "big")) == (128, 128)
+    assert Image.open(ROOT / "Resources" / "CCDNNSynth.png").size == (128, 128)

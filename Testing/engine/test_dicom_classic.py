@@ -191,7 +191,7 @@ def test_b_values_with_directions_are_split_by_both(tmp_path: Path) -> None:
     factory.write(datasets, tmp_path)
     found = find_series(tmp_path)
     assert len(found) == 4
-    assert sorted(series.protocol.b_value for series in found) == [0, 800, 800, 1000]
+    assert sorted(series.acquisition.b_value for series in found) == [0, 800, 800, 1000]
     assert {series.role for series in found} == {Role.OTHER}
 
 
@@ -259,7 +259,7 @@ def test_numbers_against_the_rules_are_taken_as_absent(tmp_path: Path, capfd: py
     for path in paths:
         path.write_bytes(path.read_bytes().replace(b"12.3456", b"1x.3y56"))
     volume = find_series(tmp_path)[0]
-    assert volume.protocol.te_ms is None and volume.load().array.shape == (5, 6, 8)
+    assert volume.acquisition.te_ms is None and volume.load().array.shape == (5, 6, 8)
     assert capfd.readouterr().err == ""
 
 

@@ -11,7 +11,8 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import JPEGLosslessSV1
 
-from ccdnn.series import Role, Technique
+from ccdnn.acquisition import Technique
+from ccdnn.series import Role
 from ccdnn.study import find_series, read_volume
 
 
@@ -28,15 +29,15 @@ def save(dataset, folder: Path) -> Path:
     return path
 
 
-def test_protocol_place_and_scale_come_from_functional_groups(tmp_path: Path) -> None:
+def test_acquisition_place_and_scale_come_from_functional_groups(tmp_path: Path) -> None:
     listed = frames()
     for number, frame in enumerate(listed):
         frame["slope"] = 1.25 * (number + 1)
     path = save(factory.enhanced(listed[::-1]), tmp_path)
     (found,) = find_series(path)
-    protocol = found.protocol
-    assert (protocol.tr_ms, protocol.te_ms, protocol.flip_angle_deg) == (600.0, 12.0, 150.0)
-    assert protocol.technique is Technique.SPIN_ECHO
+    acquisition = found.acquisition
+    assert (acquisition.tr_ms, acquisition.te_ms, acquisition.flip_angle_deg) == (600.0, 12.0, 150.0)
+    assert acquisition.technique is Technique.SPIN_ECHO
     assert found.role is Role.T1
     assert found.grid.spacing == pytest.approx((0.75, 0.5, 3.0))
     # Frames were stored from the last slice to the first: the slice at position k is the ramp of frame 3 − k.
@@ -47,7 +48,7 @@ def test_protocol_place_and_scale_come_from_functional_groups(tmp_path: Path) ->
 def test_two_echoes_are_two_series(tmp_path: Path) -> None:
     both = [frame for pair in zip(frames(te=12.0), frames(te=60.0), strict=True) for frame in pair]
     found = find_series(save(factory.enhanced(both), tmp_path))
-    assert [series.protocol.te_ms for series in found] == [12.0, 60.0]
+    assert [series.acquisition.te_ms for series in found] == [12.0, 60.0]
     np.testing.assert_array_equal(found[1].load().array, np.stack([factory.ramp(n) for n in (1, 3, 5, 7)]))
 
 
@@ -121,7 +122,7 @@ def test_b_values(tmp_path: Path) -> None:
 def test_stir_by_its_inversion_time(tmp_path: Path) -> None:
     shared = {"tr": 4500.0, "te": 60.0, "inversion": "YES", "ti": 220.0}
     (found,) = find_series(save(factory.enhanced(frames(), shared=shared), tmp_path))
-    assert found.role is Role.STIR and found.protocol.ti_ms == 220.0
+    assert found.role is Role.STIR and found.acquisition.ti_ms == 220.0
 
 
 def test_fat_saturation_from_the_modifier(tmp_path: Path) -> None:

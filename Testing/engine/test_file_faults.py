@@ -375,14 +375,14 @@ T2 = {"RepetitionTime": 3.0, "EchoTime": 0.08}
 def test_a_sidecar_gives_the_role_however_it_is_written(tmp_path: Path, content: str | bytes) -> None:
     series = read_header(with_sidecar(tmp_path, content))
     assert series.role is Role.T2
-    assert (series.protocol.tr_ms, series.protocol.te_ms) == (3000, 80)
+    assert (series.acquisition.tr_ms, series.acquisition.te_ms) == (3000, 80)
     assert series.warnings == ()
 
 
 def test_times_in_milliseconds_are_known_as_such_and_told(tmp_path: Path) -> None:
     series = read_header(with_sidecar(tmp_path, json.dumps({"RepetitionTime": 522, "EchoTime": 11})))
     assert series.role is Role.T1
-    assert (series.protocol.tr_ms, series.protocol.te_ms) == (522, 11)
+    assert (series.acquisition.tr_ms, series.acquisition.te_ms) == (522, 11)
     assert any("RepetitionTime 522, which cannot be in seconds" in warning for warning in series.warnings)
 
 

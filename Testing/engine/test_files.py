@@ -16,6 +16,7 @@ import pytest
 import SimpleITK as sitk
 
 from ccdnn import files
+from ccdnn.acquisition import Acquisition
 from ccdnn.errors import InputError, OutputError
 from ccdnn.files import check_voxels, check_writable, read_header, read_volume, write_volume
 from ccdnn.series import Role
@@ -186,7 +187,7 @@ def test_empty_image_is_refused_and_a_plain_one_is_not() -> None:
 # ------------------------------------------------------------------------------------------------- header entries, sidecars
 
 
-def test_bids_sidecar_gives_the_protocol(tmp_path: Path, volume: Volume) -> None:
+def test_bids_sidecar_gives_the_acquisition(tmp_path: Path, volume: Volume) -> None:
     write_volume(Volume(volume.array, volume.ijk_to_ras), tmp_path / "sub-1_x.nii.gz")
     entries = {
         "RepetitionTime": 4.5, "EchoTime": 0.06, "InversionTime": 0.22, "FlipAngle": 150, "ScanningSequence": "SE_IR",
@@ -194,7 +195,7 @@ def test_bids_sidecar_gives_the_protocol(tmp_path: Path, volume: Volume) -> None
     }  # fmt: skip
     (tmp_path / "sub-1_x.json").write_text(json.dumps(entries))
     found = read_header(tmp_path / "sub-1_x.nii.gz")
-    assert (found.protocol.tr_ms, found.protocol.te_ms, found.protocol.ti_ms) == pytest.approx((4500, 60, 220))
+    assert (found.acquisition.tr_ms, found.acquisition.te_ms, found.acquisition.ti_ms) == pytest.approx((4500, 60, 220))
     assert found.role is Role.STIR
     assert "Doe" not in repr(found)
 
@@ -206,11 +207,12 @@ def test_json_that_is_no_sidecar_is_left_alone(tmp_path: Path, volume: Volume, c
     assert read_header(tmp_path / "t1.nii").role is Role.T1
 
 
-def test_our_simulated_series_carry_their_protocol(tmp_path: Path, volume: Volume) -> None:
+def test_our_simulated_series_carry_their_acquisition(tmp_path: Path, volume: Volume) -> None:
     metadata = {"RepetitionTime_ms": "500", "EchoTime_ms": "10", "FlipAngle_deg": "25", "SimulatedImage": "simulated knee"}
+    assert metadata.items() >= Acquisition(500, 10, flip_angle_deg=25).header_entries().items()
     write_volume(Volume(volume.array, volume.ijk_to_ras, metadata=metadata), tmp_path / "scan.nrrd")
     found = read_header(tmp_path / "scan.nrrd")
-    assert (found.protocol.tr_ms, found.protocol.flip_angle_deg) == (500, 25)
+    assert (found.acquisition.tr_ms, found.acquisition.flip_angle_deg) == (500, 25)
     assert found.role is Role.GRE
 
 

@@ -111,7 +111,9 @@ def test_engine_depends_only_on_what_it_declares(module):
     declared = {"ccdnn", "numpy", "SimpleITK", "skimage", "safetensors", "pydicom", "gdcm"}
     declared |= {"rich", "shtab"} if module.startswith("ccdnn.cli") else set()
     declared |= {"matplotlib"} if module == "ccdnn.pictures" else set()
+    declared |= {"PIL"} if module == "ccdnn.report.png" else set()
     declared |= {"nibabel"} if module in ("ccdnn.conversion", "ccdnn.formats.nifti") else set()
+    declared |= {"highdicom"} if module == "ccdnn.dicom.parametric_map" else set()
     declared |= {"torch"} if module in WITH_TORCH else set()
     declared |= {"onnxruntime"} if module == "ccdnn.inference.onnx_backend" else set()
     declared |= {"google"} if module == "ccdnn.inference.onnx_graph" else set()

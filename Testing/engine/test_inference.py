@@ -7,6 +7,7 @@ import torch
 
 from ccdnn.errors import Cancelled, DeviceError, InputError, ModelError
 from ccdnn.inference import device as device_module
+from ccdnn.inference import precision as precision_module
 from ccdnn.inference import synthesizer as synthesizer_module
 from ccdnn.inference.device import Device, reduced_precisions
 from ccdnn.inference.precision import agreement_db
@@ -98,6 +99,17 @@ def test_skipping_empty_background_changes_nothing(narrow_model, content):
     assert sum(n * rows * columns for n, _, rows, columns in recorder.shapes) < 100 * 120
 
 
+def test_the_uncertainty_of_tiles_and_of_empty_background_is_that_of_the_whole():
+    network = small_network.network(fusion_dilations=small_network.DILATED, uncertainty_maps=3)
+    images = np.zeros((3, 3, 100, 120), np.float32)
+    images[:, 1:, 20:60, 30:90] = small_network.images(2, 40, 60)
+    synthesizer = Synthesizer(small_network.model_with(network), "cpu", "fp32")
+    prediction = synthesizer.predict(images)
+    assert_equal_to_rounding(prediction.image, small_network.plain(network, images))
+    assert_equal_to_rounding(prediction.log_scale, small_network.plain_log_scale(network, images))
+    assert Synthesizer(small_network.model(), "cpu", "fp32").predict(images).log_scale is None
+
+
 def test_skipping_empty_background_changes_nothing_for_a_wider_window(model):
     images = np.zeros((3, 2, 150, 130), np.float32)
     images[:, 1, 60:90, 50:70] = small_network.images(1, 30, 20)[:, 0]
@@ -121,10 +133,10 @@ def test_background_is_what_normalisation_makes_of_zero():
 def test_reports_every_slice_and_the_progress(model):
     images = small_network.images(5, 30, 30)
     slices, progress = {}, []
-    run = Synthesizer(model, "cpu", "fp32", batch_size=2).run
-    output = run(
+    predict = Synthesizer(model, "cpu", "fp32", batch_size=2).predict
+    output = predict(
         images, on_progress=lambda *counts: progress.append(counts), on_slice=lambda i, image: slices.update({i: image.copy()})
-    )
+    ).image
     assert progress == [(2, 5), (4, 5), (5, 5)]
     assert list(slices) == [0, 1, 2, 3, 4]
     assert all((slices[i] == output[i]).all() for i in slices)
@@ -134,7 +146,7 @@ def test_stops_between_batches(model):
     done = []
     synthesizer = Synthesizer(model, "cpu", "fp32", batch_size=1)
     with pytest.raises(Cancelled, match="after 2 of 5"):
-        synthesizer.run(small_network.images(5, 30, 30), on_slice=lambda i, _: done.append(i), cancelled=lambda: len(done) == 2)
+        synthesizer.predict(small_network.images(5, 30, 30), on_slice=lambda i, _: done.append(i), cancelled=lambda: len(done) == 2)
     assert done == [0, 1]
 
 
@@ -215,19 +227,25 @@ def test_a_cpu_takes_the_fastest_precision_that_agrees(model, monkeypatch, poor,
 @pytest.mark.parametrize(("gains", "chosen"), [({"bf16": 0.5, "mixed": 0.8}, "fp32"), ({"bf16": 0.9, "mixed": 1.2}, "mixed")])
 def test_a_cpu_whose_16_bits_are_slow_does_not_use_them(model, monkeypatch, gains, chosen):
     monkeypatch.setattr(device_module, "has_native_bf16", lambda: True)
-    recorder, timed = Recorder(model), []
+    recorder, timed, checked = Recorder(model), [], []
 
     def gain(reference, reduced, probe):
         timed.append(recorder.made[-1][1])
         return gains[timed[-1]]
 
+    def agrees(reference, reduced, probe):
+        checked.append(recorder.made[-1][1])
+        return precision_module.agrees(reference, reduced, probe)
+
     monkeypatch.setattr(synthesizer_module, "gain", gain)
+    monkeypatch.setattr(synthesizer_module, "agrees", agrees)
     synthesizer = Synthesizer(model, "cpu", make_backend=recorder)
     for _ in range(2):
         synthesizer.run(small_network.images(2, 40, 40))
         assert synthesizer.precision == chosen
         assert "bf16 takes" in synthesizer.reasons[1] and "times as long as fp32 here" in synthesizer.reasons[1]
     assert timed == list(gains)  # once, not for every study
+    assert len(checked) == len(gains) + (chosen != "fp32")  # those known to be slow are not checked again
 
 
 def test_an_overflow_after_the_probe_goes_on_in_fp32(model, gpu):
@@ -246,7 +264,7 @@ def test_values_that_are_not_finite_are_never_given_out(model):
     recorder = Recorder(model, lambda *_: lambda output: output * np.nan)
     seen = []
     with pytest.raises(ModelError, match="not finite in slice 1"):
-        Synthesizer(model, "cpu", "fp32", make_backend=recorder).run(
+        Synthesizer(model, "cpu", "fp32", make_backend=recorder).predict(
             small_network.images(2, 40, 40), on_slice=lambda i, _: seen.append(i)
         )
     assert not seen

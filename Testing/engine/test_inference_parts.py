@@ -21,7 +21,7 @@ from ccdnn.inference.onnx_graph import onnx_model
 from ccdnn.inference.precision import agreement_db, gain, probe_of
 from ccdnn.inference.torch_backend import TorchBackend
 from ccdnn.inference.windows import Window, content_window, expand_template, template_shape
-from ccdnn.model.architecture import UNDILATED, Architecture
+from ccdnn.model.architecture import UNDILATED
 from ccdnn.model.catalog import list_models, resolve_model
 from ccdnn.model.folding import folded
 from ccdnn.model.saving import weights_of
@@ -40,7 +40,21 @@ def test_the_folded_network_is_the_network(network, shape, make):
     images = small_network.images(2, *shape)
     backend = make(small_network.model_with(network))
     expected = small_network.plain(network, images)
-    np.testing.assert_allclose(backend(images.swapaxes(0, 1)), expected, atol=2e-5 * np.abs(expected).max())
+    output = backend(images.swapaxes(0, 1))
+    assert output.shape == (2, 1, *shape)
+    np.testing.assert_allclose(output[:, 0], expected, atol=2e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("make", LIBRARIES.values(), ids=LIBRARIES)
+def test_the_second_head_is_computed_in_the_same_pass(make):
+    network = small_network.network(fusion_dilations=small_network.DILATED, uncertainty_maps=3)
+    images = small_network.images(2, 37, 53)
+    output = make(small_network.model_with(network))(images.swapaxes(0, 1))
+    assert output.shape == (2, 2, 37, 53)
+    for found, expected in zip(
+        output.swapaxes(0, 1), (small_network.plain(network, images), small_network.plain_log_scale(network, images)), strict=True
+    ):
+        np.testing.assert_allclose(found, expected, atol=2e-5 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize("name", [entry.id for entry in list_models()])
@@ -49,18 +63,21 @@ def test_bundled_models_agree_across_libraries(name):
     batch = small_network.images(1, 70, 60).swapaxes(0, 1)
     expected = small_network.plain(model.network, batch.swapaxes(0, 1))
     for backend in (make(model) for make in LIBRARIES.values()):
-        assert agreement_db(expected, backend(batch)) > 100
+        assert agreement_db(expected, backend(batch)[:, 0]) > 100
 
 
-def test_the_graph_is_valid_onnx(network):
-    graph = onnx.load_from_string(onnx_model(folded(small_network.model_with(network).architecture, weights_of(network))))
+@pytest.mark.parametrize("maps", [0, 3])
+def test_the_graph_is_valid_onnx(maps):
+    network = small_network.network(uncertainty_maps=maps)
+    graph = onnx.load_from_string(onnx_model(folded(network.architecture, weights_of(network))))
     onnx.checker.check_model(graph, full_check=True)
-    assert [operation.op_type for operation in graph.graph.node].count("Conv") == 3 * 7 + 6 + 1
+    assert [operation.op_type for operation in graph.graph.node].count("Conv") == 3 * 7 + 6 + 1 + (maps > 0)
 
 
-def test_a_model_file_has_the_tensors_of_the_network(network):
-    architecture = Architecture(network.branch_width, network.contrasts, network.fusion_dilations)
-    assert architecture.tensor_shapes() == {name: values.shape for name, values in weights_of(network).items()}
+@pytest.mark.parametrize("maps", [0, 3])
+def test_a_model_file_has_the_tensors_of_the_network(maps):
+    network = small_network.network(fusion_dilations=small_network.DILATED, uncertainty_maps=maps)
+    assert network.architecture.tensor_shapes() == {name: values.shape for name, values in weights_of(network).items()}
 
 
 def test_fp32_on_a_cpu_is_for_onnxruntime_and_the_rest_for_torch(monkeypatch):
@@ -105,7 +122,7 @@ def test_mixed_precision_agrees_better_than_bf16_throughout(network):
     expected = small_network.plain(network, images)
     batch = images.swapaxes(0, 1)
     mixed, throughout = (
-        agreement_db(expected, TorchBackend(small_network.model_with(network), "cpu", p)(batch)) for p in ("mixed", "bf16")
+        agreement_db(expected, TorchBackend(small_network.model_with(network), "cpu", p)(batch)[:, 0]) for p in ("mixed", "bf16")
     )
     assert mixed > throughout + 5
     assert mixed > 50
@@ -135,7 +152,9 @@ def test_content_window_is_tight():
 @pytest.mark.parametrize("shape", [(60, 41), (27, 28), (9, 50), (1, 2)])
 def test_an_empty_image_follows_from_its_template(network, shape):
     expected = small_network.plain(network, np.zeros((3, 1, *shape), np.float32))[0]
-    template = small_network.plain(network, np.zeros((3, 1, *template_shape(*shape, network.receptive_radius)), np.float32))[0]
+    template = small_network.plain(
+        network, np.zeros((3, 1, *template_shape(*shape, network.architecture.receptive_radius)), np.float32)
+    )[0]
     np.testing.assert_allclose(expand_template(template, *shape), expected, atol=3e-6 * np.abs(expected).max())
 
 
@@ -146,7 +165,7 @@ def test_the_radius_is_the_receptive_radius(network):
     changed[:, 0, 30, 30] += 1
     rows, columns = np.nonzero(small_network.plain(network, changed)[0] != small_network.plain(network, images)[0])
     reach = max(np.abs(rows - 30).max(), np.abs(columns - 30).max())
-    assert reach == network.receptive_radius == (13 if network.fusion_dilations == UNDILATED else 22)
+    assert reach == network.architecture.receptive_radius == (13 if network.fusion_dilations == UNDILATED else 22)
 
 
 def test_dilations_of_one_are_the_papers_network():

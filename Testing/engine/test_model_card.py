@@ -3,10 +3,13 @@
 import json
 
 import pytest
+from safetensors import safe_open
 from small_study import card
 
+from ccdnn.acquisition import Acquisition
 from ccdnn.errors import ModelError
-from ccdnn.model.card import MeasuredResult, ModelCard, Protocol
+from ccdnn.model.card import Contrast, MeasuredResult, ModelCard
+from ccdnn.model.catalog import resolve_model
 
 
 def full_card() -> ModelCard:
@@ -18,6 +21,25 @@ def test_json_and_back():
     original = full_card()
     assert ModelCard.from_json(original.to_json()) == original
     assert original.roles == ("t1", "t2", "gre")
+
+
+def test_json_keeps_the_format_of_models_already_published():
+    """One object, "protocol", has the four parameters, those unknown as null, and the ranges."""
+    stated = json.loads(card().to_json())
+    assert stated["contrasts"][0] == {
+        "role": "t1",
+        "protocol": {
+            "tr_ms": 522, "te_ms": 11, "ti_ms": None, "flip_angle_deg": None,
+            "ranges": {"tr_ms": [400, 700], "te_ms": [8, 20]},
+        },
+    }  # fmt: skip
+    protocol = {"tr_ms": 4478, "te_ms": 60, "ti_ms": 220, "flip_angle_deg": None, "ranges": {}}
+    assert stated["target"] == {"role": "stir", "protocol": protocol}
+
+
+def test_bundled_card_is_written_as_it_was_read():
+    with safe_open(resolve_model().path, "numpy") as file:
+        assert resolve_model().card.to_json() == file.metadata()["ccdnn_card"]
 
 
 def _change(entries: dict, path: str, value) -> None:
@@ -103,6 +125,11 @@ def test_refuses_to_write_what_json_cannot_hold():
         card(training={"rate": float("nan")}).to_json()
 
 
-def test_protocol_range_must_hold_the_nominal_value():
+def test_range_of_a_parameter_must_hold_the_nominal_value():
     with pytest.raises(ModelError, match="te_ms"):
-        Protocol(500, 10, ranges={"te_ms": (20, 30)})
+        Contrast("t1", Acquisition(500, 10), {"te_ms": (20, 30)})
+
+
+def test_a_card_states_no_more_of_an_acquisition_than_its_json_has():
+    with pytest.raises(ModelError, match="fat_suppressed=True"):
+        Contrast("t1", Acquisition(500, 10, fat_suppressed=True))

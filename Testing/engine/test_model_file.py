@@ -132,6 +132,18 @@ def test_a_dilated_network_comes_back(tmp_path):
     np.testing.assert_array_equal(small_network.plain(loaded.network, images), small_network.plain(network, images))
 
 
+def test_a_network_with_an_uncertainty_comes_back(tmp_path):
+    network = small_network.network(WIDTH, uncertainty_maps=3)
+    path = tmp_path / "uncertain.safetensors"
+    card = small_study.card(branch_width=WIDTH, uncertainty=small_network.uncertainty(3))
+    save_model(path, network, card)
+    loaded = load_model(path)
+    assert loaded.card.uncertainty == card.uncertainty
+    images = small_network.images(1, 50, 50)
+    found, expected = (small_network.plain_log_scale(net, images) for net in (loaded.network, network))
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_does_not_save_what_could_not_be_loaded(saved, network):
     before = saved.read_bytes()
     with pytest.raises(ModelError, match="states 8 maps per branch"):

@@ -11,6 +11,7 @@ import numpy as np
 import pydicom
 import pytest
 import small_study
+from dicom_export import synthetic
 
 from ccdnn.cli.main import main
 from ccdnn.patient import DifferentPatients, Patient, require_one_patient
@@ -101,8 +102,6 @@ def test_measure_refuses_and_can_be_forced(tmp_path: Path, capsys: pytest.Captur
 
 
 def test_export_of_sources_of_two_patients(tmp_path: Path) -> None:
-    from test_export import synthetic
-
     from ccdnn.dicom.export import export_series
 
     source = factory.write(factory.series(5), tmp_path / "source")

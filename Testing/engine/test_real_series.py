@@ -42,7 +42,7 @@ def test_knee_t1_and_fat_suppressed_pd_share_a_grid(knee: list[Series]) -> None:
     t1, pd = knee[7], knee[4]
     assert t1.grid.same_as(pd.grid)
     assert t1.grid.spacing == pytest.approx((0.4427, 0.4427, 4.29), abs=1e-3)
-    assert (t1.protocol.tr_ms, t1.protocol.te_ms) == (656, 14)
+    assert (t1.acquisition.tr_ms, t1.acquisition.te_ms) == (656, 14)
 
 
 def test_knee_volume_is_that_of_gdcm(knee: list[Series]) -> None:
@@ -69,7 +69,7 @@ def test_phantom_series_and_roles(phantom: dict[str, Series]) -> None:
     assert roles["701 T2"] is roles["801 T2-interleaved"] is Role.T2
     assert {roles[f"{name}, time point {n}"] for name in ("901 T2*", "1001 T2*-interleaved") for n in (1, 2)} == {Role.GRE}
     assert {role for name, role in roles.items() if "fieldmap" in name or "DTI" in name} == {Role.OTHER}
-    assert sorted(series.protocol.b_value for name, series in phantom.items() if "DTI" in name) == [0] + [1000] * 7
+    assert sorted(series.acquisition.b_value for name, series in phantom.items() if "DTI" in name) == [0] + [1000] * 7
     assert phantom["701 T2"].grid.spacing[2] == pytest.approx(12.33, abs=0.01)
     assert all(series.problem is None for series in phantom.values())
 

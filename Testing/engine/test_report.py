@@ -17,6 +17,7 @@ import pytest
 import SimpleITK as sitk
 from small_study import volumes
 
+from ccdnn.acquisition import Acquisition
 from ccdnn.chart import ACQUIRED, SYNTHETIC, Chart, ChartKind, Series
 from ccdnn.errors import OutputError
 from ccdnn.measure.scaling import Scaling
@@ -27,7 +28,7 @@ from ccdnn.report.png import diverging, grey, png
 from ccdnn.report.study import Shown, difference_picture, pictures, provenance_entries, volumes_table
 from ccdnn.report.svg import chart_svg
 from ccdnn.report.write import write_report
-from ccdnn.series import Protocol, Role
+from ccdnn.series import Role
 
 SVG = "{http://www.w3.org/2000/svg}"
 NAN = float("nan")
@@ -155,7 +156,9 @@ def read_png(content: bytes, tmp_path) -> np.ndarray:
 @pytest.mark.parametrize("shape", [(5, 7), (5, 7, 3)])
 def test_png_is_read_back_by_another_library(tmp_path, shape):
     pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    np.testing.assert_array_equal(read_png(png(pixels, "synthetic – not acquired"), tmp_path), pixels)
+    content = png(pixels, "synthetic – not acquired")
+    np.testing.assert_array_equal(read_png(content, tmp_path), pixels)
+    assert b"tEXtDescription\0synthetic ? not acquired" in content
 
 
 def test_grey_follows_the_window():
@@ -175,8 +178,8 @@ def test_differences_of_both_signs_have_colours_of_their_own():
 
 def shown() -> list[Shown]:
     study = volumes()
-    protocol = Protocol(tr_ms=522, te_ms=11)
-    items = [Shown(role.label, study[role], protocol) for role in (Role.T1, Role.T2, Role.GRE)]
+    acquisition = Acquisition(tr_ms=522, te_ms=11)
+    items = [Shown(role.label, study[role], acquisition) for role in (Role.T1, Role.T2, Role.GRE)]
     return [*items, Shown("acquired STIR", study[Role.STIR]), Shown("synthetic STIR", study[Role.STIR], synthetic=True)]
 
 
@@ -395,7 +398,7 @@ def test_a_failure_half_way_leaves_the_report_that_was_there(tmp_path, monkeypat
 
 
 def test_a_report_needs_no_library_that_slicer_may_lack():
-    blocked = ("torch", "matplotlib", "SimpleITK", "skimage", "scipy", "pydicom", "rich", "PIL")
+    blocked = ("torch", "matplotlib", "SimpleITK", "skimage", "scipy", "pydicom", "rich")
     code = (
         f"import sys; sys.modules.update(dict.fromkeys({blocked!r}));"
         "import ccdnn.report.write, ccdnn.report.study; print('imported')"

@@ -8,10 +8,11 @@ import dicom_factory as factory
 import pytest
 from pydicom.uid import generate_uid
 
+from ccdnn.acquisition import Acquisition, Technique
+from ccdnn.dicom.acquisition import acquisition_of
 from ccdnn.dicom.headers import Header
-from ccdnn.dicom.protocol import protocol_of
 from ccdnn.roles import Evidence, classify
-from ccdnn.series import Protocol, Role, Technique
+from ccdnn.series import Role
 
 
 def role_of(description: str = "", slices: int = 24, planes: int = 1, modality: str = "MR", notes: str = "", **tags: Any):
@@ -21,7 +22,7 @@ def role_of(description: str = "", slices: int = 24, planes: int = 1, modality: 
         delattr(dataset, keyword)
     for keyword, value in tags.items():
         setattr(dataset, keyword, value)
-    evidence = Evidence(protocol_of(Header(dataset)), description, notes, modality, slices, planes)
+    evidence = Evidence(acquisition_of(Header(dataset)), description, notes, modality, slices, planes)
     return classify(evidence)
 
 
@@ -97,6 +98,8 @@ def test_by_tags(tags: dict[str, Any], role: Role) -> None:
 def test_reason_names_the_facts() -> None:
     assert role_of(**GR, **times(500, 10, FlipAngle=25))[1] == "gradient echo, TR 500 ms, TE 10 ms, FA 25°"
     assert role_of(**SE, **times(656, 14))[1] == "spin echo, TR 656 ms, TE 14 ms: short TR and TE"
+    # As a scanner states it, not as 1e+04.
+    assert "TR 10000 ms, TE 90.25 ms" in role_of(**SE, **times(10000, 90.25))[1]
     assert "TI 220 ms: the inversion time nulls fat" in role_of(**IR, **times(4478, 60, InversionTime=220))[1]
 
 
@@ -134,13 +137,13 @@ def test_localizers_by_geometry() -> None:
 )
 def test_a_time_that_cannot_be_read_is_not_taken_for_none(keyword: str, text: str) -> None:
     """Without its TE a T2 would pass for a T1."""
-    role, reason = classify(Evidence(protocol_of(Header({"ScanningSequence": "SE", **times(600, 12), keyword: text})), "sag T2"))
+    role, reason = classify(Evidence(acquisition_of(Header({"ScanningSequence": "SE", **times(600, 12), keyword: text})), "sag T2"))
     assert role is Role.OTHER
     assert f"{keyword} is “{text}”" in reason and "cannot be read" in reason
 
 
 def test_b0_beside_other_b_values_is_diffusion() -> None:
-    evidence = Evidence(protocol_of(Header({"ScanningSequence": "SE", **times(3000, 80), "DiffusionBValue": 0})), diffusion=True)
+    evidence = Evidence(acquisition_of(Header({"ScanningSequence": "SE", **times(3000, 80), "DiffusionBValue": 0})), diffusion=True)
     assert classify(evidence)[0] is Role.OTHER
 
 
@@ -180,7 +183,7 @@ NAMES = {
 
 @pytest.mark.parametrize(("name", "role"), [(name, role) for role, names in NAMES.items() for name in names])
 def test_by_name(name: str, role: Role) -> None:
-    found, reason = classify(Evidence(Protocol(), name, slices=12))
+    found, reason = classify(Evidence(Acquisition(), name, slices=12))
     assert found is role, reason
 
 
@@ -202,13 +205,13 @@ def test_single_slice_is_no_volume() -> None:
     ],
 )
 def test_technique(tags: dict[str, Any], technique: Technique | None) -> None:
-    assert protocol_of(Header(tags)).technique is technique
+    assert acquisition_of(Header(tags)).technique is technique
 
 
 def test_philips_water_excitation_is_no_evidence_where_suppression_is_denied() -> None:
     assert (
-        protocol_of(Header({"SpectrallySelectedSuppression": "NONE", "SpectrallySelectedExcitation": "WATER"})).fat_suppressed
+        acquisition_of(Header({"SpectrallySelectedSuppression": "NONE", "SpectrallySelectedExcitation": "WATER"})).fat_suppressed
         is False
     )
-    assert protocol_of(Header({"SpectrallySelectedExcitation": "WATER"})).fat_suppressed is True
-    assert protocol_of(Header({})).fat_suppressed is None
+    assert acquisition_of(Header({"SpectrallySelectedExcitation": "WATER"})).fat_suppressed is True
+    assert acquisition_of(Header({})).fat_suppressed is None

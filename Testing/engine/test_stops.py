@@ -12,6 +12,7 @@ from pathlib import Path
 import dicom_factory as factory
 import pytest
 import small_study
+from dicom_export import synthetic
 
 from ccdnn.files import write_volume
 from ccdnn.series import Role
@@ -58,8 +59,6 @@ def stopped(number: signal.Signals, where: str, call: int, *arguments: str | Pat
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory) -> Path:
     """A DICOM series, a synthetic volume on its grid, a study of files with a model, and a list of cases."""
-    from test_export import synthetic
-
     folder = tmp_path_factory.mktemp("inputs")
     factory.write(factory.series(5), folder / "dicom")
     write_volume(synthetic(read_volume(folder / "dicom")), folder / "synthetic.nrrd")

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from small_study import SHAPE, sagittal_matrix, volumes, write_model
 
+from ccdnn.acquisition import Acquisition
 from ccdnn.errors import Cancelled, InputError
 from ccdnn.inference.synthesizer import Synthesizer
 from ccdnn.model.file import load_model
 from ccdnn.normalisation import robust_maximum
 from ccdnn.plausibility import swap_warning
 from ccdnn.provenance import digest_of
-from ccdnn.series import Protocol, Role
+from ccdnn.series import Role
 from ccdnn.synthesis import synthesize
 from ccdnn.volume import Volume
 
@@ -181,8 +182,8 @@ def test_the_voxel_test_for_a_swap_is_right_both_ways_and_silent_on_other_contra
         assert swap_warning(leg[first], leg[second], {}) is None, (first, second)
 
 
-def test_known_protocols_decide_on_a_swap_and_not_the_voxels(inputs):
-    t1w, t2w = Protocol(tr_ms=522, te_ms=11), Protocol(tr_ms=3000, te_ms=80)
+def test_known_acquisitions_decide_on_a_swap_and_not_the_voxels(inputs):
+    t1w, t2w = Acquisition(tr_ms=522, te_ms=11), Acquisition(tr_ms=3000, te_ms=80)
     first, second = inputs[Role.T1], inputs[Role.T2]
     assert "longer TR and TE" in swap_warning(first, second, {Role.T1: t2w, Role.T2: t1w})
     assert swap_warning(second, first, {Role.T1: t1w, Role.T2: t2w}) is None
@@ -194,8 +195,8 @@ def test_one_image_in_two_roles_is_said(synthesizer, inputs):
 
 
 def test_protocol_far_from_the_card_is_said(synthesizer, inputs):
-    protocols = {Role.T1: Protocol(tr_ms=600, te_ms=14), Role.T2: Protocol(tr_ms=3850, te_ms=17, fat_suppressed=True)}
-    warnings = synthesize(inputs, synthesizer, protocols=protocols).warnings
+    acquisitions = {Role.T1: Acquisition(tr_ms=600, te_ms=14), Role.T2: Acquisition(tr_ms=3850, te_ms=17, fat_suppressed=True)}
+    warnings = synthesize(inputs, synthesizer, acquisitions=acquisitions).warnings
     assert [sentence for sentence in warnings if "TE 17 ms, far from the 60 to 100 ms" in sentence]
     assert [sentence for sentence in warnings if "fat-suppressed" in sentence]
     assert not [sentence for sentence in warnings if "T1-w series has" in sentence]

@@ -117,7 +117,7 @@ def _manifest(folder: Path, path: Path) -> None:
 
 
 def _request(folder: Path, path: Path) -> None:
-    from ccdnn.worker.protocol import parse_request
+    from ccdnn.worker.messages import parse_request
 
     parse_request(path.read_bytes())
 

@@ -18,6 +18,7 @@ SERIES is a DICOM folder that contains one series, or FOLDER::ROW with the row n
 examples:
   ccdnn export-dicom stir.nrrd --reference study::3 --source study::4 --source study::6 -o stir_dicom
   ccdnn export-dicom stir.nrrd --no-reference -o stir_dicom       no DICOM source: an anonymous patient
+  ccdnn export-dicom stir.nrrd --uncertainty map.nrrd --reference study::3 -o stir_dicom
 
 Every file states that it is synthetic and not acquired. The series joins the patient's own study, so check it before sending it
 anywhere. OUT must be new or empty.
@@ -42,6 +43,13 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--source", action="append", default=[], metavar="SERIES", help="another DICOM series it was made from; may be repeated"
     )
+    parser.add_argument(
+        "--uncertainty",
+        type=Path,
+        metavar="MAP",
+        help="uncertainty map of the same run, as `ccdnn synthesize` writes it; becomes a DICOM Parametric Map, a series of its "
+        "own, in OUT/uncertainty/uncertainty.dcm",
+    )
     parser.add_argument("--force", action="store_true", help="write even if the sources belong to different patients")
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="OUT", help="folder to create")
     parser.set_defaults(run=run)
@@ -62,12 +70,21 @@ def run(options: argparse.Namespace) -> None:
     reference = None if options.no_reference else _dicom_files(selector, options.reference)
     sources = [_dicom_files(selector, text) for text in options.source]
     require_no_input([options.output], selector.used_files)
-    exported = export_series(read_volume(options.volume), options.output, reference, sources, force=options.force)
+    exported = export_series(
+        read_volume(options.volume),
+        options.output,
+        reference,
+        sources,
+        force=options.force,
+        uncertainty=None if options.uncertainty is None else read_volume(options.uncertainty),
+    )
     for change in exported.changes:
         console.warning(change)
     if reference is None:
         console.warning("Written to a new study of an anonymous patient; it will not appear beside the patient's images.")
     console.result(f"{options.output}: {len(exported.files)} DICOM files, a synthetic series, not acquired")
+    if exported.uncertainty is not None:
+        console.result(f"{exported.uncertainty}: its uncertainty, a DICOM Parametric Map")
 
 
 def _dicom_files(selector: Selector, text: str) -> tuple[Path, ...]:

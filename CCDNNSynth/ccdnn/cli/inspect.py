@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ccdnn.acquisition import PARAMETERS
 from ccdnn.cli import console
 from ccdnn.errors import InputError, ModelError
 from ccdnn.model.catalog import list_models
@@ -97,18 +98,19 @@ def _print_table(study: Study) -> None:
     table.add_column("row", justify="right")
     table.add_column("series", overflow="fold")
     table.add_column("grid, mm")
-    for heading in ("TR", "TE", "TI", "FA"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    for parameter in PARAMETERS:
+        table.add_column(parameter.label, justify="right", no_wrap=True)
     table.add_column("role", no_wrap=True)
     table.add_column("reason", overflow="fold")
     for first, last in _folded(study.series):
-        series, protocol = study.series[first], study.series[first].protocol
+        series = study.series[first]
         row, name = str(first + 1), series.name
         if last > first:
             row, name = f"{first + 1}–{last + 1}", f"{name} … {study.series[last].time_point}"
-        times = (protocol.tr_ms, protocol.te_ms, protocol.ti_ms, protocol.flip_angle_deg)
+        values = [parameter.of(series.acquisition) for parameter in PARAMETERS]
         role = series.role.label if series.problem is None else f"{series.role.label} (unusable)"
-        table.add_row(row, shown(name, longest=None), _grid(series), *map(_number, times), role, shown(series.reason, longest=None))
+        name, reason = (shown(text, longest=None) for text in (name, series.reason))
+        table.add_row(row, name, _grid(series), *map(_number, values), role, reason)
     console.print_wide(table, width=200)  # rich assumes 80 columns for a pipe, which would wrap every cell
 
 
@@ -144,7 +146,7 @@ def _as_json(study: Study) -> dict[str, Any]:
 
 
 def _series_as_json(row: int, series: Series) -> dict[str, Any]:
-    protocol, grid = series.protocol, series.grid
+    acquisition, grid = series.acquisition, series.grid
     return {
         "row": row,
         "name": series.name,
@@ -165,14 +167,11 @@ def _series_as_json(row: int, series: Series) -> dict[str, Any]:
             "plane": series.plane,
         },
         "protocol": {
-            "tr_ms": protocol.tr_ms,
-            "te_ms": protocol.te_ms,
-            "ti_ms": protocol.ti_ms,
-            "flip_angle_deg": protocol.flip_angle_deg,
-            "field_strength_t": protocol.field_strength_t,
-            "technique": None if protocol.technique is None else protocol.technique.value,
-            "inversion": protocol.inversion,
-            "fat_suppressed": protocol.fat_suppressed,
-            "b_value": protocol.b_value,
+            **{parameter.name: parameter.of(acquisition) for parameter in PARAMETERS},
+            "field_strength_t": acquisition.field_strength_t,
+            "technique": None if acquisition.technique is None else acquisition.technique.value,
+            "inversion": acquisition.inversion,
+            "fat_suppressed": acquisition.fat_suppressed,
+            "b_value": acquisition.b_value,
         },
     }

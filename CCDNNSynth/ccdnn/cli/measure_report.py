@@ -13,14 +13,14 @@ from ccdnn.measure.profile import Image
 from ccdnn.measure.scaling import scale_pair
 from ccdnn.pictures import stir_top
 from ccdnn.report.content import Report, Section
-from ccdnn.report.study import Shown, difference_picture, pictures, provenance_entries, volumes_table
+from ccdnn.report.study import Shown, difference_picture, pictures, provenance_entries, trust_section, volumes_table
 from ccdnn.series import Series
 from ccdnn.volume import Volume
 
 _READING_ORDER = (Image.T1, Image.T2, Image.GRE, Image.ACQUIRED, Image.SYNTHETIC)
 _TITLE = "Acquired and synthetic STIR"
 
-_FILES = ("acquired", "synthetic", "t1", "t2", "gre", "labels", "names")
+_FILES = ("acquired", "synthetic", "t1", "t2", "gre", "uncertainty", "labels", "names")
 _REPEATED = (*_FILES, "pairs", "form", "line", "scaling", "mask", "threshold", "slice")
 
 
@@ -37,9 +37,9 @@ def measured_report(
         index: slice to draw, on the STIRs' common grid.
     """
     items = [
-        Shown(image.value, images.own[image], series[image].protocol, _window(image, images.own[image]), image is Image.SYNTHETIC)
+        Shown(image.value, volume, series[image].acquisition, _window(image, volume), image is Image.SYNTHETIC)
         for image in _READING_ORDER
-        if image in images.own
+        if (volume := images.own.get(image)) is not None
     ]
     drawn = pictures(items, images.grid, index)
     provenance = {"Measured by": f"ccdnn {__version__}", "Command": _command(options)}
@@ -54,6 +54,10 @@ def measured_report(
         if images.known is not None:
             difference[~images.known] = 0
         drawn += (difference_picture(difference, images.grid, options.scaling, index),)
+    if Image.SYNTHETIC in images.own:
+        uncertainty = images.uncertainty[0] if images.uncertainty else None
+        trust = trust_section(images.own[Image.SYNTHETIC], uncertainty, images.grid, index)
+        sections = [trust, *sections] if trust else sections
     table = volumes_table(items, options.with_names)
     return Report(_TITLE, table, provenance, drawn, tuple(sections))
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ccdnn.cli import console
 from ccdnn.series import Role
 
 if TYPE_CHECKING:
-    from ccdnn.model.card import ModelCard, Protocol
+    from ccdnn.model.card import ModelCard
 
 
 def add_parser(commands: Any) -> None:
@@ -82,7 +81,7 @@ def _show_card(name: str, as_json: bool) -> None:
 
     model = resolve_model(name)
     if as_json:
-        console.result(json.dumps({**asdict(model.card), "sha256": model.sha256}, indent=2))
+        console.result(json.dumps({**model.card.entries(), "sha256": model.sha256}, indent=2))
         return
     console.print_table(
         f"{model.card.name} {model.card.version}", ("entry", "value"), _card_rows(model.card, model.sha256), words=True
@@ -98,22 +97,11 @@ def _card_rows(card: ModelCard, sha256: str) -> Iterator[tuple[str, str]]:
     yield "network", f"{card.architecture}, {maps}, window {side} × {side} pixels"
     for contrast in card.contrasts:
         need = " (optional)" if contrast.role in card.optional else ""
-        yield f"reads {Role(contrast.role).label}{need}", _protocol(contrast.protocol)
-    yield f"makes {Role(card.target.role).label}", _protocol(card.target.protocol)
+        yield f"reads {Role(contrast.role).label}{need}", contrast.summary
+    yield f"makes {Role(card.target.role).label}", card.target.summary
     yield "normalisation", card.normalisation["strategy"]
     yield "trained on", card.training_data
     yield "code, seed", f"{card.code_version}, {card.seed}"
     yield "created, licence", f"{card.created}, {card.licence}"
     for result in card.results:
-        yield result.metric, f"{result.mean:.4g} ± {result.sd:.2g} (n = {result.n}, {result.measured_on})"
-
-
-def _protocol(protocol: Protocol) -> str:
-    values = (("TR", "tr_ms", " ms"), ("TE", "te_ms", " ms"), ("TI", "ti_ms", " ms"), ("FA", "flip_angle_deg", "°"))
-    parts = []
-    for label, name, unit in values:
-        if (value := getattr(protocol, name)) is not None:
-            limits = protocol.ranges.get(name)
-            trained = f" ({limits[0]:g}–{limits[1]:g})" if limits else ""
-            parts.append(f"{label} {value:g}{trained}{unit}")
-    return ", ".join(parts)
+        yield result.metric, f"{result.value} (n = {result.n}, {result.measured_on})"

@@ -6,26 +6,24 @@ import argparse
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ccdnn.cli import console
+from ccdnn.cli import console, many
+from ccdnn.cli.arguments import positive
 from ccdnn.errors import InputError, OutputError
 from ccdnn.files import WRITERS
 from ccdnn.inference.backend import PRECISIONS
 from ccdnn.model.catalog import resolve_model
 from ccdnn.series import INPUT_ROLES, Role, Series
-from ccdnn.study_synthesis import DICOM, StudyChoice, check_output, synthesize_study, write_result
+from ccdnn.study_synthesis import DICOM, StudyChoice, check_output, check_uncertainty_output, synthesize_study, write_result
+from ccdnn.trust import INTERVAL_ENTRY
 from ccdnn.writing import suffix_of
 
 if TYPE_CHECKING:
     from ccdnn.inference.synthesizer import Synthesizer
     from ccdnn.model.file import Model
     from ccdnn.synthesis import SynthesisResult
-
-# Maximum of --threads and --batch; a larger number is a typing error.
-MOST_THREADS = 1024
 
 _EPILOG = """\
 SERIES is a file, a folder that contains one series, FOLDER::ROW, or a ROW of the STUDY, with row numbers from `ccdnn inspect`.
@@ -69,10 +67,14 @@ def add_parser(commands: Any) -> None:
         help="what to write; dicom makes a series of the study of the reference, in the folder OUT (default: by the suffix of OUT, "
         "with --each nrrd)",
     )
-    many = parser.add_argument_group("many studies")
-    many.add_argument("--each", type=Path, metavar="STUDIES", help="folder with a subfolder for each study, or a CSV file")
-    many.add_argument("--jobs", type=_positive, default=1, metavar="N", help="studies at a time, each in a process (default: 1)")
-    many.add_argument("--scheduler", metavar="ADDRESS", help="a running Dask scheduler that computes, such as tcp://host:8786")
+    parser.add_argument(
+        "--uncertainty",
+        type=Path,
+        metavar="FILE",
+        help="also write, for every voxel, half the width of the interval that holds the acquired STIR with 95 %% probability; an "
+        "image file like OUT, also with --format dicom, or a file .dcm for a DICOM Parametric Map of that series",
+    )
+    many.add_options(parser)
     for role in INPUT_ROLES:
         parser.add_argument(
             f"--{role.value}", metavar="SERIES|none", help=f"series to use as {role.label}, or none if the model does not need it"
@@ -111,8 +113,8 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         choices=("auto", *PRECISIONS),
         help="precision of the arithmetic (default: auto, 16 bits only if the result agrees)",
     )
-    parser.add_argument("--threads", type=_positive, metavar="N", help="CPU threads (default: all cores)")
-    parser.add_argument("--batch", type=_positive, metavar="N", help="slices computed at once (default: as memory allows)")
+    parser.add_argument("--threads", type=positive, metavar="N", help="CPU threads (default: all cores)")
+    parser.add_argument("--batch", type=positive, metavar="N", help="slices computed at once (default: as memory allows)")
 
 
 def make_synthesizer(options: argparse.Namespace) -> Synthesizer:
@@ -146,8 +148,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _one(options: argparse.Namespace) -> None:
-    if options.jobs > 1 or options.scheduler:
-        raise InputError("--jobs and --scheduler are for many studies; name them with --each.")
+    many.refuse_for_one(options)
     form = options.format and _form(options.format)
     if form not in (None, DICOM, suffix_of(options.output)):
         raise OutputError(f"{options.output} does not end in {form}, which --format asks for.")
@@ -169,8 +170,14 @@ def _one(options: argparse.Namespace) -> None:
             say("note", f"{role.label}: {found.name} ({found.grid}){unlike}")
 
     chosen = {role: text for role in INPUT_ROLES if (text := getattr(options, role.value)) is not None}
+    if options.uncertainty is not None:
+        if options.uncertainty.absolute() == options.output.absolute():
+            raise OutputError(f"{options.output} is the file of the volume; write the uncertainty to another one.")
+        check_uncertainty_output(options.uncertainty, options.output, form)
     synthesizer = make_synthesizer(options)
     card = synthesizer.model.card
+    if options.uncertainty is not None and card.uncertainty is None:
+        raise InputError(f"The model {card.name} {card.version} does not estimate its error; leave out --uncertainty.")
     with console.progress("Synthesizing", "slices", quiet) as on_progress:
         made = synthesize_study(
             StudyChoice(options.study, chosen, options.reference),
@@ -182,9 +189,14 @@ def _one(options: argparse.Namespace) -> None:
             on_message=say,
             on_progress=on_progress,
         )
-    for change in write_result(made, options.output, form, force=options.force):
+    for change in write_result(made, options.output, form, force=options.force, uncertainty=options.uncertainty):
         say("warning", change)
     result = made.result
+    if result.uncertainty is not None:
+        typical = f"The uncertainty is ± {result.typical_half_width:.2g} at half of the voxels of tissue."
+        say("note", f"{typical} {result.uncertainty.metadata[INTERVAL_ENTRY]}")
+    if result.familiarity is not None and not result.familiarity.doubtful:  # else it is among the warnings
+        say("note", result.familiarity.sentence)
     for reason in result.reasons:
         say("note", reason)
     if options.json:
@@ -194,14 +206,13 @@ def _one(options: argparse.Namespace) -> None:
 
 
 def _each(options: argparse.Namespace) -> None:
-    from ccdnn.cohort.record import FAILED, SUMMARY, Record
-    from ccdnn.cohort.run import CohortSettings, run_cohort, threads_for
-    from ccdnn.cohort.studies import find_studies
+    from ccdnn.cohort.run import threads_for
+    from ccdnn.cohort.synthesis import SynthesisTask
 
     if options.study or any(getattr(options, role.value) for role in INPUT_ROLES) or options.reference != Role.T1.value:
         raise InputError("With --each, the series of a study are named in its row of the CSV file, not by options.")
-    studies, model = find_studies(options.each, options.output), resolve_model(options.model)
-    settings = CohortSettings(
+    model = resolve_model(options.model)
+    task = SynthesisTask(
         str(model.path.resolve()),
         model.sha256,
         options.device,
@@ -212,22 +223,12 @@ def _each(options: argparse.Namespace) -> None:
         options.force,
         options.with_names,
     )
-    quiet = options.quiet or options.json
-    with console.progress("Synthesizing", "studies", quiet) as on_progress:
-
-        def on_study(record: Record, done: int, total: int) -> None:
-            if record.status == FAILED:
-                console.warning(f"{record.study}: {record.error}")
-            on_progress(done, total)
-
-        records = run_cohort(studies, options.output, settings, jobs=options.jobs, scheduler=options.scheduler, on_study=on_study)
-    failed = sum(record.status == FAILED for record in records)
+    records = many.run_each(options, task, "Synthesizing", options.quiet or options.json)
     if options.json:
-        console.result(json.dumps([asdict(record) for record in records], indent=2))
+        console.result(json.dumps([record.row(task.columns) for record in records], indent=2))
     else:
-        console.result(f"{options.output / SUMMARY}: {len(records)} studies, {failed} of them failed")
-    if failed:
-        raise InputError(f"{failed} of {len(records)} studies failed; {options.output / SUMMARY} gives the reason for each.")
+        console.result(many.summary_line(options, records))
+    many.end(options, records)
 
 
 def _form(name: str) -> str:
@@ -256,6 +257,8 @@ def _as_json(
         },
         "missing_inputs": [role for role in model.card.roles if Role(role) not in series],
         "covered_by_all": float(result.covered.mean()),
+        "familiarity": result.familiarity and result.familiarity.entries(),
+        "half_width_95": result.typical_half_width,
         "device": result.device,
         "precision": result.precision,
         "reasons": list(result.reasons),
@@ -270,10 +273,3 @@ def _device(text: str) -> str:
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,3})?", text):
         raise argparse.ArgumentTypeError(f"{text[:20]!r} is not a device; use auto, cpu, cuda, cuda:N or mps")
     return text
-
-
-def _positive(text: str) -> int:
-    number = int(text) if text.isdecimal() and len(text) < 10 else 0
-    if not 1 <= number <= MOST_THREADS:
-        raise argparse.ArgumentTypeError(f"{text[:20]!r} is not a whole number from 1 to {MOST_THREADS}")
-    return number

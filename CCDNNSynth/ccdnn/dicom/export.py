@@ -8,6 +8,7 @@ Synthetic Data (0008,001C) is left out too: the attribute is so new that current
 
 from __future__ import annotations
 
+import shutil
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,28 +25,22 @@ from pydicom.valuerep import format_number_as_ds
 
 from ccdnn import __version__
 from ccdnn.dicom.headers import lenient
-from ccdnn.dicom.legal import make_legal
-from ccdnn.dicom.sources import Source, read_source
+from ccdnn.dicom.legal import LONGEST, make_legal
+from ccdnn.dicom.parametric_map import uncertainty_map, write_map
+from ccdnn.dicom.sources import Source, derived_series_number, read_source
 from ccdnn.errors import InputError, OutputError
 from ccdnn.patient import difference_of_patients, require_one_patient
 from ccdnn.provenance import FORCED, MADE_WITHOUT, NOTICE, SYNTHETIC_NAME
-from ccdnn.volume import LPS_TO_RAS, Volume
-from ccdnn.writing import replacing_folder
+from ccdnn.volume import LPS_SIGNS, Volume
+from ccdnn.writing import replacing_folder, require_outside
 
 SERIES_DESCRIPTION = "Synthetic STIR (CC-DNN) – not acquired"
-# Keeps the reference's own number visible and exceeds the numbers that scanners use.
-SERIES_NUMBER_OFFSET = 9000
-LARGEST_SERIES_NUMBER = 2**31 - 1 - SERIES_NUMBER_OFFSET  # of a reference, so that the new number fits an Integer String
+# In the folder of the series. A folder of its own, since many programs take all files of one folder for slices.
+UNCERTAINTY_FILE = Path("uncertainty", "uncertainty.dcm")
 
 LARGEST_STORED = 65535
-# Characters in the value representations Long String and Short Text.
-LONGEST_LO, LONGEST_ST = 64, 1024
 # The window shows all but the brightest voxels: fluid at the skin, vessels.
 WINDOW_PERCENTILES = (1.0, 99.5)
-
-RAS_TO_LPS = np.diag(LPS_TO_RAS)[:3]
-# Cosine between slice normal and slice step; DICOM's Plane modules do not allow a sheared stack.
-ORTHOGONALITY = 1e-3
 
 
 @dataclass(frozen=True)
@@ -55,10 +50,12 @@ class Exported:
     Args:
         files: in slice order.
         changes: source values changed to conform to DICOM, a sentence each.
+        uncertainty: the file of the uncertainty map; None without one.
     """
 
     files: tuple[Path, ...]
     changes: tuple[str, ...] = ()
+    uncertainty: Path | None = None
 
 
 def export_series(
@@ -68,8 +65,10 @@ def export_series(
     sources: Sequence[Sequence[Path]] = (),
     window: tuple[float, float] | None = None,
     force: bool = False,
+    uncertainty: Volume | None = None,
+    uncertainty_file: Path | None = None,
 ) -> Exported:
-    """Write a synthetic volume as a new series of the study it was made from.
+    """Write a synthetic volume as a new series of the study it was made from, with its uncertainty map if one is given.
 
     Stored values are 16 bits over the volume's range: Rescale Slope and Intercept restore every voxel to within half a step.
 
@@ -81,14 +80,19 @@ def export_series(
         sources: the DICOM files of each further series the volume was made from.
         window: display centre and width; None derives them from the voxels.
         force: continue even if the sources are of different patients; the new series has the reference's patient and says so.
+        uncertainty: the map of the same run, to write as a Parametric Map that references the new series.
+        uncertainty_file: where to write it, outside the folder; None for `UNCERTAINTY_FILE` in it. An existing file is replaced.
 
     Raises:
-        InputError: the volume is not synthetic or not an image, the files are not DICOM images, or none has the grid of the volume.
+        InputError: the volume is not synthetic or not an image, the files are not DICOM images, or none has the grid of the volume;
+            `uncertainty` is not the map of this volume.
         DifferentPatients: the sources are of different patients.
-        OutputError: the folder cannot be written; nothing is left of it.
+        OutputError: the folder or the map cannot be written; nothing is left of either.
     """
     _require_exportable(volume)
     _require_free(folder)
+    if uncertainty_file is not None:
+        require_outside(uncertainty_file, folder)
     series = [] if reference is None else [reference, *sources]
     used = [read_source(files) for files in dict.fromkeys(map(tuple, series))]
     difference = difference_of_patients(used)
@@ -108,7 +112,9 @@ def export_series(
                 _references([(source, source.references(meets[:, index])) for source, meets in zip(used, meeting, strict=True)])
             )
         changes += [sentence for image in images for sentence in make_legal(image)]
-        return Exported(tuple(_write(images, folder)), tuple(dict.fromkeys(changes)))
+        place = uncertainty_file or folder / UNCERTAINTY_FILE
+        files = _write(images, folder, uncertainty, place)
+        return Exported(tuple(files), tuple(dict.fromkeys(changes)), None if uncertainty is None else place)
 
 
 # ------------------------------------------------------------------------------------------------------------------ checks
@@ -122,8 +128,7 @@ def _require_exportable(volume: Volume) -> None:
         )
     if not np.isfinite(volume.array).all():
         raise InputError(f"{volume.name} contains NaN or infinite values, which DICOM cannot store; synthesize it again.")
-    axes = volume.ijk_to_ras[:3, :3] / volume.grid.spacing
-    if np.abs(axes.T @ axes - np.eye(3)).max() > ORTHOGONALITY:
+    if volume.grid.sheared:
         raise InputError(f"{volume.name} lies on a sheared grid, which DICOM cannot store; resample it to a rectangular one.")
 
 
@@ -161,11 +166,10 @@ def _common(volume: Volume, reference: Source | None, mixed: bool) -> tuple[Data
     header.Modality = "MR"
     header.SeriesInstanceUID = generate_uid(prefix=None)
     header.SeriesDescription = _description(about)
-    number = reference.series_number if reference else 0
-    header.SeriesNumber = SERIES_NUMBER_OFFSET + (number if 0 <= number <= LARGEST_SERIES_NUMBER else 0)
+    header.SeriesNumber = derived_series_number(reference.series_number if reference else 0)
     header.SeriesDate, header.SeriesTime = date, time
     header.Manufacturer, header.ManufacturerModelName = "CCDNNSynth contributors", "CCDNNSynth (CC-DNN)"
-    header.SoftwareVersions = [f"ccdnn {__version__}", f"model {about['CCDNN_Model']}".replace("\\", "/")[:LONGEST_LO]]
+    header.SoftwareVersions = [f"ccdnn {__version__}", f"model {about['CCDNN_Model']}".replace("\\", "/")[: LONGEST["LO"]]]
 
     # General Image, General Reference, Contrast/Bolus absent
     header.ImageType = ["DERIVED", "SECONDARY", "OTHER"]
@@ -185,7 +189,7 @@ def _common(volume: Volume, reference: Source | None, mixed: bool) -> tuple[Data
     header.PixelSpacing = [format_number_as_ds(j), format_number_as_ds(i)]
     header.SpacingBetweenSlices = format_number_as_ds(volume.grid.spacing[2])
     header.SliceThickness = format_number_as_ds((reference and reference.slice_thickness) or volume.grid.spacing[2])
-    cosines = (volume.ijk_to_ras[:3, :2] / volume.grid.spacing[:2]) * RAS_TO_LPS[:, None]
+    cosines = (volume.ijk_to_ras[:3, :2] / volume.grid.spacing[:2]) * LPS_SIGNS[:, None]
     header.ImageOrientationPatient = [format_number_as_ds(float(cosine)) for cosine in cosines.T.ravel()]
     return header, lost
 
@@ -193,7 +197,7 @@ def _common(volume: Volume, reference: Source | None, mixed: bool) -> tuple[Data
 def _description(about: Mapping[str, str]) -> str:
     if MADE_WITHOUT not in about:
         return SERIES_DESCRIPTION
-    return SERIES_DESCRIPTION.replace("STIR", f"STIR without {about[MADE_WITHOUT]}")[:LONGEST_LO]
+    return SERIES_DESCRIPTION.replace("STIR", f"STIR without {about[MADE_WITHOUT]}")[: LONGEST["LO"]]
 
 
 def _anonymous(date: str, time: str) -> Dataset:
@@ -215,7 +219,7 @@ def _derivation(volume: Volume, mixed: bool) -> str:
     made = f"Computed by {about.get('CCDNN_Engine', 'ccdnn')} with the model {about['CCDNN_Model']}"
     without = f", without {about[MADE_WITHOUT]}" if MADE_WITHOUT in about else ""
     forced = "; inputs of different patients, forced by the user" if mixed or FORCED in about else ""
-    return f"{NOTICE} {made} from {'; '.join(inputs) or 'other series'}{without}{forced}."[:LONGEST_ST]
+    return f"{NOTICE} {made} from {'; '.join(inputs) or 'other series'}{without}{forced}."[: LONGEST["ST"]]
 
 
 def _lossy_compression(used: Sequence[Source]) -> Dataset:
@@ -253,7 +257,7 @@ def _image(common: Dataset, volume: Volume, index: int, slope: float, intercept:
     image.update(common)
     image.SOPInstanceUID = generate_uid(prefix=None)
     image.InstanceNumber = index + 1
-    position = (volume.ijk_to_ras @ [0, 0, index, 1])[:3] * RAS_TO_LPS
+    position = (volume.ijk_to_ras @ [0, 0, index, 1])[:3] * LPS_SIGNS
     image.ImagePositionPatient = [format_number_as_ds(float(value)) for value in position]
     stored = np.rint((volume.array[index].astype(np.float64) - intercept) / slope).clip(0, LARGEST_STORED)
     image.PixelData = stored.astype("<u2").tobytes()
@@ -311,11 +315,23 @@ def _item(**values: Any) -> Dataset:
 # ----------------------------------------------------------------------------------------------------------------- writing
 
 
-def _write(images: Sequence[Dataset], folder: Path) -> list[Path]:
-    """All files in a new folder, which gets its name when it is complete."""
+def _write(images: Sequence[Dataset], folder: Path, uncertainty: Volume | None, place: Path) -> list[Path]:
+    """All files in a new folder, which gets its name when it is complete. Without the map at its `place`, there is no series."""
     names = [f"IM{number:04d}.dcm" for number in range(1, len(images) + 1)]
     with replacing_folder(folder) as temporary:
         for image, name in zip(images, names, strict=True):
             dcmwrite(temporary / name, image, enforce_file_format=True)
+        if uncertainty is not None:
+            dataset = uncertainty_map(uncertainty, [temporary / name for name in names])
+            if place == folder / UNCERTAINTY_FILE:
+                inside = temporary / UNCERTAINTY_FILE
+                inside.parent.mkdir()
+                dcmwrite(inside, dataset, enforce_file_format=True)
         _require_free(folder)  # it may have been filled meanwhile
+    if uncertainty is not None and place != folder / UNCERTAINTY_FILE:
+        try:
+            write_map(dataset, place)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
     return [folder / name for name in names]

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ccdnn.acquisition import FLIP_ANGLE, TE, TI, TR, Parameter
 from ccdnn.dicom import stack
 from ccdnn.dicom.headers import Frame
 from ccdnn.errors import InputError
@@ -54,10 +55,10 @@ class Group:
 
     @property
     def typical(self) -> Frame:
-        """A frame with the most common protocol."""
-        counts = Counter(frame.protocol for frame in self.frames)
+        """A frame that was acquired as most of them were."""
+        counts = Counter(frame.acquisition for frame in self.frames)
         usual = counts.most_common(1)[0][0]
-        return next(frame for frame in self.frames if frame.protocol == usual)
+        return next(frame for frame in self.frames if frame.acquisition == usual)
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def split_into_volumes(frames: Sequence[Frame]) -> list[Group]:
     for series in _by_series(frames):
         series = _without_copies(series)
         planes = len({_plane(frame).removeprefix("oblique ") for frame in series})
-        volumes = [Group(series, planes=planes, diffusion=any(frame.protocol.b_value for frame in series))]
+        volumes = [Group(series, planes=planes, diffusion=any(frame.acquisition.b_value for frame in series))]
         for rule in ALWAYS:
             volumes = [part for volume in volumes for part in _apply(rule, volume)]
         for splitter in (_stations, _repeats, _distant_stacks):
@@ -105,7 +106,7 @@ def _without_copies(frames: Sequence[Frame]) -> list[Frame]:
     """Drop duplicates, since folders often contain a file twice. Different images with the same UID both stay."""
     seen: dict[tuple, Frame] = {}
     for frame in frames:
-        seen.setdefault((frame.instance_uid or frame.path, frame.index, frame.position, frame.protocol), frame)
+        seen.setdefault((frame.instance_uid or frame.path, frame.index, frame.position, frame.acquisition), frame)
     return list(seen.values())
 
 
@@ -153,12 +154,15 @@ def _with_the_most(parts: list[list[Frame]], value: Callable[[Frame], Any]) -> l
     return known
 
 
-def _by_number(what: str, value: Callable[[Frame], float | None], word: str) -> Rule:
+def _by_parameter(parameter: Parameter) -> Rule:
+    def value(frame: Frame) -> float | None:
+        return parameter.of(frame.acquisition)
+
     def name(frame: Frame, _: Sequence[Frame]) -> str:
         number = value(frame)
-        return word.format("unknown" if number is None else f"{number:g}")
+        return parameter.labelled("unknown" if number is None else number)
 
-    return Rule(what, lambda frames: _split_near(frames, value, relative=RELATIVE_TOLERANCE), name, tolerated=True)
+    return Rule(parameter.words, lambda frames: _split_near(frames, value, relative=RELATIVE_TOLERANCE), name, tolerated=True)
 
 
 def _by_frame_of_reference(frames: Sequence[Frame]) -> list[list[Frame]]:
@@ -191,8 +195,8 @@ def _plane(frame: Frame) -> str:
 
 def _image_type_word(frame: Frame, all_parts: Sequence[Frame]) -> str:
     """The Image Type values that not all parts share."""
-    common = set.intersection(*(set(part.protocol.image_type) for part in all_parts))
-    own = [IMAGE_TYPE_WORDS.get(value, value) for value in frame.protocol.image_type if value not in common]
+    common = set.intersection(*(set(part.acquisition.image_type) for part in all_parts))
+    own = [IMAGE_TYPE_WORDS.get(value, value) for value in frame.acquisition.image_type if value not in common]
     return " ".join(own) or "image type"
 
 
@@ -213,13 +217,11 @@ ALWAYS = (
     Rule("frame of reference", _by_frame_of_reference, lambda *_: "frame of reference"),
     Rule(
         "image type",
-        lambda frames: _split(frames, lambda frame: frame.protocol.image_type),
+        lambda frames: _split(frames, lambda frame: frame.acquisition.image_type),
         _image_type_word,
         tolerated=True,
     ),
-    _by_number("echo time", lambda frame: frame.protocol.te_ms, "TE {} ms"),
-    _by_number("inversion time", lambda frame: frame.protocol.ti_ms, "TI {} ms"),
-    _by_number("flip angle", lambda frame: frame.protocol.flip_angle_deg, "FA {}°"),
+    *map(_by_parameter, (TE, TI, FLIP_ANGLE)),
     Rule("pixel spacing", _by_spacing, lambda *_: "pixel spacing"),
     Rule("orientation", _by_orientation, lambda frame, _: _plane(frame)),
     Rule("stack", _split_by_stack, lambda frame, _: f"stack {frame.stack}"),
@@ -327,6 +329,6 @@ def _label_word(name: str, frame: Frame) -> str:
     if name in REPEAT_LABELS:
         return "time point"
     shown = "unknown" if value is None else f"{value:g}" if isinstance(value, (int, float)) else ""
-    return {"b-value": f"b {shown}", "TR": f"TR {shown} ms", "echo": f"echo {shown}", "gradient direction": "direction"}.get(
+    return {"b-value": f"b {shown}", TR.label: TR.labelled(shown), "echo": f"echo {shown}", "gradient direction": "direction"}.get(
         name, "volume"
     )

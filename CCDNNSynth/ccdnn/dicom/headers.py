@@ -1,4 +1,4 @@
-"""Reads a DICOM file's header as frames: the protocol, position and scaling of each two-dimensional image."""
+"""Reads a DICOM file's header as frames: how each two-dimensional image was acquired, its position and its scaling."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, MediaStorageDirectoryStorage
 
-from ccdnn.dicom.protocol import protocol_of
+from ccdnn.acquisition import TR, Acquisition
+from ccdnn.dicom.acquisition import acquisition_of
 from ccdnn.errors import InputError
 from ccdnn.formats.payload import MAX_VOXELS
 from ccdnn.opening import open_regular
 from ccdnn.patient import Patient
-from ccdnn.series import Protocol
 from ccdnn.text import shown
 
 PIXEL_DATA = (0x7FE0, 0x0010)
@@ -77,7 +77,7 @@ class Frame:
         nominal_spacing: slice spacing or thickness from the header, used only for a single slice.
         slope, intercept: stored value → signal.
         inverted: MONOCHROME1, where the lowest value is the brightest.
-        protocol: how it was acquired.
+        acquisition: how it was acquired.
         stack: Stack ID of an Enhanced file, "" elsewhere.
         labels: what may distinguish frames at the same position, name → value, the most reliable first.
         problem: why its pixels cannot be used, in one sentence; None if they can.
@@ -102,7 +102,7 @@ class Frame:
     slope: float
     intercept: float
     inverted: bool
-    protocol: Protocol
+    acquisition: Acquisition
     stack: str
     labels: dict[str, Any]
     derivation: str
@@ -349,7 +349,7 @@ def _frame(path: Path, index: int, header: Header, problem: str | None, dimensio
         slope=_default(header.number("RescaleSlope"), 1.0),
         intercept=_default(header.number("RescaleIntercept"), 0.0),
         inverted=header.text("PhotometricInterpretation").upper() == "MONOCHROME1",
-        protocol=protocol_of(header),
+        acquisition=acquisition_of(header),
         stack=header.text("StackID"),
         labels=_labels(header, dimension_pointers),
         derivation=" ".join(filter(None, (header.text("DerivationDescription"), header.text("ImageComments")))),
@@ -390,7 +390,7 @@ def _labels(header: Header, dimension_pointers: Iterable[Any]) -> dict[str, Any]
         "echo": header.integer("EchoNumbers"),
         "acquisition": header.integer("AcquisitionNumber"),
         "trigger time": _first_known(header.number("TriggerTime"), header.number("NominalCardiacTriggerDelayTime")),
-        "TR": header.number("RepetitionTime"),
+        TR.label: header.number("RepetitionTime"),
         "acquisition time": header.text("AcquisitionDateTime") or header.text("AcquisitionTime") or None,
     }
     values = header.value("DimensionIndexValues")

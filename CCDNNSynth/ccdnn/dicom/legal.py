@@ -15,8 +15,10 @@ from typing import Any
 from pydicom.datadict import dictionary_description
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag
 
-_LONGEST = {"SH": 16, "LO": 64, "PN": 64, "ST": 1024, "LT": 10240, "CS": 16, "AE": 16}
+# Characters in a value of each representation; "PN" is one component group.
+LONGEST = {"SH": 16, "LO": 64, "PN": 64, "ST": 1024, "LT": 10240}
 _UID = re.compile(r"(?:[01]\.[1-3]?\d|2\.(?:0|[1-9]\d*))(?:\.(?:0|[1-9]\d*))*")
 _LONGEST_UID = 64
 _CODE = re.compile(r"[A-Z0-9 _]{1,16}")
@@ -50,7 +52,7 @@ def put(dataset: Dataset, keyword: str, value: Any) -> list[str]:
         setattr(dataset, keyword, value)
     except (ValueError, TypeError, OverflowError):
         setattr(dataset, keyword, None)
-        return [f"{dictionary_description(keyword)} was not a legal value and was removed."]
+        return [_sentence(keyword, removed=True)]
     return []
 
 
@@ -69,9 +71,12 @@ def _changes(dataset: Dataset) -> Iterator[str]:
             continue
         legal = _legal(element)
         if legal is not element.value and legal != element.value:
-            name = dictionary_description(element.tag)
-            yield f"{name} was not a legal value and was {'removed' if legal in (None, '', []) else 'changed'}."
+            yield _sentence(element.tag, removed=legal in (None, "", []))
             dataset[element.tag].value = legal
+
+
+def _sentence(element: str | BaseTag, removed: bool) -> str:
+    return f"{dictionary_description(element)} was not a legal value and was {'removed' if removed else 'changed'}."
 
 
 def _legal(element: DataElement) -> Any:
@@ -89,12 +94,12 @@ def _text(value: str, kind: str, _keyword: str) -> str:
     plain = "".join(letter if letter.isprintable() or letter in kept else " " for letter in value)
     if kind in ("SH", "LO"):
         plain = plain.replace("\\", "/")
-    return plain.encode("utf-8", "replace").decode("utf-8").strip()[: _LONGEST.get(kind)].strip()
+    return plain.encode("utf-8", "replace").decode("utf-8").strip()[: LONGEST.get(kind)].strip()
 
 
 def _name(value: str, kind: str, keyword: str) -> str:
     groups = [
-        "^".join(_text(part, kind, keyword) for part in group.split("^")[:5])[: _LONGEST[kind]].rstrip("^ ")
+        "^".join(_text(part, kind, keyword) for part in group.split("^")[:5])[: LONGEST[kind]].rstrip("^ ")
         for group in value.replace("\\", " ").split("=")[:3]
     ]
     return "=".join(groups).rstrip("=")

@@ -120,7 +120,7 @@ def _series_of(group: Group, damage: Damage) -> Series:
         problem = problem or str(error)
     role, reason = classify(
         Evidence(
-            protocol=typical.protocol,
+            acquisition=typical.acquisition,
             description=typical.description,
             notes=typical.derivation,
             modality=typical.modality,
@@ -134,7 +134,7 @@ def _series_of(group: Group, damage: Damage) -> Series:
         name=name,
         description=typical.description,
         grid=grid,
-        protocol=typical.protocol,
+        acquisition=typical.acquisition,
         role=role,
         reason=reason,
         source=files[0] if len(files) == 1 else files[0].parent,

@@ -15,7 +15,7 @@ from ccdnn.dicom.headers import Frame, Header, read_header
 from ccdnn.dicom.legal import put
 from ccdnn.errors import InputError
 from ccdnn.patient import Patient
-from ccdnn.volume import LPS_TO_RAS, Grid
+from ccdnn.volume import LPS_SIGNS, Grid
 
 # Type 2 attributes of the Patient, General Study and Frame of Reference modules: present in every image, empty where unknown.
 REQUIRED = (
@@ -31,6 +31,9 @@ OPTIONAL = (
 )  # fmt: skip
 LOSSY = ("LossyImageCompressionRatio", "LossyImageCompressionMethod")
 
+# Keeps the source's own number visible and exceeds the numbers that scanners use.
+SERIES_NUMBER_OFFSET = 9000
+LARGEST_SERIES_NUMBER = 2**31 - 1 - SERIES_NUMBER_OFFSET  # of a source, so that the new number fits an Integer String
 
 # How close a frame's corners must be to those of a grid's slice, in voxels along (i, j, k), to be that slice. Positions are
 # rounded, and a stack may be slightly uneven.
@@ -145,6 +148,15 @@ class Source:
         return items
 
 
+def derived_series_number(number: int) -> int:
+    """The number of a series that is derived from series `number`.
+
+    >>> derived_series_number(5)
+    9005
+    """
+    return SERIES_NUMBER_OFFSET + (number if 0 <= number <= LARGEST_SERIES_NUMBER else 0)
+
+
 def read_source(files: Sequence[Path]) -> Source:
     """Read the series in these files.
 
@@ -193,5 +205,5 @@ def _extent(frame: Frame, depth: float, grid: Grid) -> tuple[np.ndarray, np.ndar
     edges = axes * [(columns - 1) * column_spacing, (rows - 1) * row_spacing, depth]
     corners = frame.position + np.array([(x, y, z) for x in (0, 1) for y in (0, 1) for z in (-0.5, 0.5)]) @ edges.T
     to_ijk = np.linalg.inv(grid.ijk_to_ras)
-    ijk = (corners * np.diag(LPS_TO_RAS)[:3]) @ to_ijk[:3, :3].T + to_ijk[:3, 3]
+    ijk = (corners * LPS_SIGNS) @ to_ijk[:3, :3].T + to_ijk[:3, 3]
     return ijk.min(axis=0), ijk.max(axis=0)

@@ -12,7 +12,7 @@ import numpy as np
 
 from ccdnn.dicom.headers import Frame
 from ccdnn.errors import InputError
-from ccdnn.volume import LPS_TO_RAS, Grid
+from ccdnn.volume import LPS_TO_RAS, ORTHOGONALITY, Grid
 
 # How far a slice may lie from its regular position: in mm, or as a share of the slice spacing (along the normal) or of the pixel
 # spacing (in the plane), whichever is larger. Some exporters round positions to a tenth of a millimetre.
@@ -27,8 +27,6 @@ SAME_PLACE_MM = 0.01
 # A smaller gap means missing slices.
 STACK_GAP = 3.5
 STACK_SLICES = 3
-
-ORTHOGONALITY = 1e-3
 
 
 def axes(frame: Frame) -> np.ndarray:

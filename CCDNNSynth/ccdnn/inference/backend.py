@@ -30,7 +30,8 @@ class Backend(Protocol):
             batch: (image, contrast, row, column) float32, normalised.
 
         Returns:
-            (image, row, column) float32. Convolutions see zeros beyond the borders of `batch`.
+            (image, 1 or 2, row, column) float32: the STIR, and, if the model has an uncertainty, the logarithm of the error's
+            scale. Convolutions see zeros beyond the borders of `batch`.
 
         Raises:
             RuntimeError, MemoryError: the library's own errors; see `is_out_of_memory`.

@@ -21,7 +21,7 @@ from ccdnn.model.folding import FoldedBlock, FoldedConvolution, FoldedNetwork
 INPUT = "images"
 
 _IR_VERSION, _OPERATORS = 8, 13  # of ONNX 1.10, which every onnxruntime since 1.10 reads
-_FLOAT32 = 1  # TensorProto.DataType
+_FLOAT32, _INT64 = 1, 7  # TensorProto.DataType
 _FLOAT, _INT, _INTS = 1, 2, 7  # AttributeProto.AttributeType
 _PACKAGE = "ccdnn_onnx"
 
@@ -69,7 +69,7 @@ _MESSAGES: dict[str, dict[str, tuple[str, int, bool]]] = {
 
 
 def onnx_model(network: FoldedNetwork) -> bytes:
-    """The serialised model: (image, contrast, row, column) → (image, 1, row, column), float32, of any size."""
+    """The serialised model: (image, contrast, row, column) → (image, 1 or 2, row, column), float32, of any size; see `Backend`."""
     graph = _Graph()
     contrasts = graph.add("Split", [INPUT], outputs=len(network.stems), axis=1)
     features = [
@@ -78,9 +78,17 @@ def onnx_model(network: FoldedNetwork) -> bytes:
     ]
     (joined,) = graph.add("Concat", features, axis=1)
     fused = graph.sub_hypothesis(joined, network.fusion)
-    head = (network.head_weight.reshape(1, -1, 1, 1), np.array([network.head_bias]))
-    (output,) = graph.add("Conv", [fused, *map(graph.constant, head)])
-    return graph.serialised(_images(INPUT, len(contrasts)), _images(output, 1))
+    (output,) = graph.add("Conv", [fused, graph.constant(network.head_weight[..., None, None]), graph.constant(network.head_bias)])
+    maps = 1
+    if network.scale_weight.size:
+        sizes = graph.whole_numbers([1, network.scale_weight.size])
+        image, hidden = graph.add("Split", [output, sizes], outputs=2, axis=1)
+        (active,) = graph.add("LeakyRelu", [hidden], alpha=LEAKY_SLOPE)
+        last = network.scale_weight.reshape(1, -1, 1, 1), np.array([network.scale_bias])
+        (scale,) = graph.add("Conv", [active, *map(graph.constant, last)])
+        (output,) = graph.add("Concat", [image, scale], axis=1)
+        maps = 2
+    return graph.serialised(_images(INPUT, len(contrasts)), _images(output, maps))
 
 
 class _Graph:
@@ -101,6 +109,11 @@ class _Graph:
     def constant(self, values: np.ndarray) -> str:
         name, data = self._new_name(), np.ascontiguousarray(values, "<f4")
         self._constants.append(_message("Tensor", dims=data.shape, data_type=_FLOAT32, name=name, raw_data=data.tobytes()))
+        return name
+
+    def whole_numbers(self, values: Sequence[int]) -> str:
+        name, data = self._new_name(), np.array(values, "<i8")
+        self._constants.append(_message("Tensor", dims=data.shape, data_type=_INT64, name=name, raw_data=data.tobytes()))
         return name
 
     def convolution(self, x: str, convolution: FoldedConvolution) -> str:

@@ -49,8 +49,8 @@ def probe_of(images: np.ndarray, side: int = PROBE_SIDE) -> np.ndarray:
 
 
 def agrees(reference: Backend, reduced: Backend, probe: np.ndarray) -> tuple[bool, float]:
-    """Whether `reduced` may stand in for `reference`, and their agreement on `probe` in dB."""
-    agreement = agreement_db(reference(probe), reduced(probe))
+    """Whether `reduced` may stand in for `reference`, and the agreement of their images on `probe` in dB."""
+    agreement = agreement_db(reference(probe)[:, 0], reduced(probe)[:, 0])
     return agreement >= LOWEST_AGREEMENT_DB, agreement
 
 

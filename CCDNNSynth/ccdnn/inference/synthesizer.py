@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache, partial
 
 import numpy as np
@@ -19,6 +20,20 @@ from ccdnn.normalisation import Normalisation
 # Longest side of a tile. 16-bit maps of the paper's network then take about 100 MB each.
 LONGEST_TILE = 512
 SHORTEST_TILE = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """The network's output for a study.
+
+    Args:
+        image: (slice, row, column) float32.
+        log_scale: the same shape: logarithm of the scale of the image's error (`ccdnn.model.uncertainty`); None if the model does
+            not estimate it.
+    """
+
+    image: np.ndarray
+    log_scale: np.ndarray | None = None
 
 
 class Synthesizer:
@@ -63,6 +78,7 @@ class Synthesizer:
         self._requested_batch = batch_size
         self._background = np.float32(Normalisation.from_card(model.card.normalisation).background)
         self._radius = model.architecture.receptive_radius
+        self._has_uncertainty = model.architecture.uncertainty_maps > 0
         self._make_backend = lru_cache(maxsize=None)(make_backend or partial(libraries.make_backend, model, threads))
         self._time_precisions = precision == "auto" and self._requested_device.kind == "cpu"
         self._gains: dict[str, float] = {}  # precision → how many times as fast as fp32 it is here
@@ -70,14 +86,14 @@ class Synthesizer:
         self.precision = "fp32"
         self.reasons: list[str] = [self._requested_device.reason]
 
-    def run(
+    def predict(
         self,
         contrasts: np.ndarray,
         on_progress: Callable[[int, int], None] | None = None,
         on_slice: Callable[[int, np.ndarray], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
         slices: range | None = None,
-    ) -> np.ndarray:
+    ) -> Prediction:
         """Synthesise a study.
 
         Args:
@@ -88,7 +104,7 @@ class Synthesizer:
             slices: the slices to compute; None for all. The precision is chosen on the whole study either way.
 
         Returns:
-            (slice, row, column) float32, of `slices`.
+            The image of `slices`, and how certain it is, if the model knows.
 
         Raises:
             InputError: the wrong number of contrasts, or values that are not finite.
@@ -102,7 +118,7 @@ class Synthesizer:
             contrasts = contrasts[:, slices.start : slices.stop]
         first = 0 if slices is None else slices.start
         _, total, rows, columns = contrasts.shape
-        output = np.empty((total, rows, columns), dtype=np.float32)
+        output = np.empty((1 + self._has_uncertainty, total, rows, columns), dtype=np.float32)
         done = 0
         while done < total:
             if cancelled is not None and cancelled():
@@ -120,14 +136,22 @@ class Synthesizer:
             if not np.isfinite(result).all():
                 self._leave_reduced_precision(first + done)
                 continue
-            output[batch] = result
+            output[:, batch] = result
             for index in range(batch.start, batch.stop):
                 if on_slice is not None:
-                    on_slice(first + index, output[index])
+                    on_slice(first + index, output[0, index])
             done = batch.stop
             if on_progress is not None:
                 on_progress(done, total)
-        return output
+        return Prediction(output[0], output[1] if self._has_uncertainty else None)
+
+    def run(self, contrasts: np.ndarray) -> np.ndarray:
+        """The image that `predict` gives: (contrast, slice, row, column) → (slice, row, column).
+
+        Raises:
+            InputError, DeviceError, ModelError: see `predict`.
+        """
+        return self.predict(contrasts).image
 
     def _checked(self, contrasts: np.ndarray) -> np.ndarray:
         contrasts = np.asarray(contrasts, dtype=np.float32)
@@ -164,6 +188,9 @@ class Synthesizer:
             return
         probe, refused = probe_of(contrasts), []
         for reduced in self._precisions:
+            if (known := self._gains.get(reduced)) is not None and known <= 1:  # the check would delay the first slice
+                refused.append(_slower(reduced, known))
+                continue
             try:
                 fits, agreement = agrees(self._backend, self._make_backend(self.device, reduced), probe)
             except (RuntimeError, MemoryError) as error:
@@ -176,7 +203,7 @@ class Synthesizer:
                 continue
             times = self._gain(reduced, contrasts)
             if times is not None and times <= 1:
-                refused.append(f"{reduced} takes {1 / times:.1f} times as long as fp32 here")
+                refused.append(_slower(reduced, times))
                 continue
             self.precision = reduced
             faster = [] if times is None else [f"it is {times:.1f} times as fast as fp32 here"]
@@ -194,15 +221,15 @@ class Synthesizer:
         return self._gains[reduced]
 
     def _synthesise(self, contrasts: np.ndarray) -> np.ndarray:
-        """Synthesise some slices, (contrast, slice, row, column) → (slice, row, column), only where there is content."""
+        """Some slices, (contrast, slice, row, column) → (output, slice, row, column), computed only where there is content."""
         rows, columns = contrasts.shape[2:]
         content = (contrasts != self._background).any(axis=0)
         occupied = np.flatnonzero(content.any(axis=(1, 2)))
         window = content_window(content)
         reached = window and window.grown(self._radius, rows, columns)
-        output = np.empty(contrasts.shape[1:], dtype=np.float32)
-        if occupied.size < len(output) or reached != Window(0, rows, 0, columns):
-            output[:] = self._empty_slice(rows, columns)
+        output = np.empty((1 + self._has_uncertainty, *contrasts.shape[1:]), dtype=np.float32)
+        if occupied.size < contrasts.shape[1] or reached != Window(0, rows, 0, columns):
+            output[:] = self._empty_slice(rows, columns)[:, None]
         if reached is None:
             return output
         for tile in reached.tiles(self._tile):
@@ -210,11 +237,11 @@ class Synthesizer:
             (rows_read, columns_read), (rows_kept, columns_kept) = source.slices, tile.within(source).slices
             result = self._backend(contrasts[:, occupied, rows_read, columns_read].swapaxes(0, 1))
             rows_written, columns_written = tile.slices
-            output[occupied, rows_written, columns_written] = result[..., rows_kept, columns_kept]
+            output[:, occupied, rows_written, columns_written] = result[..., rows_kept, columns_kept].swapaxes(0, 1)
         return output
 
     def _empty_slice(self, rows: int, columns: int) -> np.ndarray:
-        """The network's output for an empty slice."""
+        """The network's output for an empty slice, (output, row, column)."""
         if self._template is None:
             shape = (1, self.model.architecture.contrasts, *template_shape(rows, columns, self._radius))
             self._template = self._backend(np.full(shape, self._background, dtype=np.float32))[0]
@@ -245,6 +272,10 @@ class Synthesizer:
             )
         self.reasons.append(f"fp32 from slice {done + 1}: {self.precision} overflowed")
         self.precision, self._template = "fp32", None
+
+
+def _slower(precision: str, gain: float) -> str:
+    return f"{precision} takes {1 / gain:.1f} times as long as fp32 here"
 
 
 def _checked_precisions(requested: str, device: Device) -> tuple[tuple[str, ...], str]:

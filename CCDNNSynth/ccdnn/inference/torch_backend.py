@@ -46,7 +46,7 @@ class TorchBackend:
     def __call__(self, batch: np.ndarray) -> np.ndarray:
         with self._full_float32():
             images = torch.from_numpy(np.ascontiguousarray(batch, dtype=np.float32)).to(self._device)
-            return self._folded(images)[:, 0].cpu().numpy()
+            return self._folded(images).cpu().numpy()
 
     def batch_size(self, rows: int, columns: int) -> int:
         if not self._device.startswith("cuda"):

@@ -69,8 +69,8 @@ def template_shape(rows: int, columns: int, radius: int) -> tuple[int, int]:
 
 
 def expand_template(template: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """The output for an empty image of `rows` × `columns`, from that of `template_shape`."""
-    return template[np.ix_(_stretched(template.shape[0], rows), _stretched(template.shape[1], columns))]
+    """The output (…, row, column) for an empty image of `rows` × `columns`, from that of `template_shape`."""
+    return template[..., _stretched(template.shape[-2], rows)[:, None], _stretched(template.shape[-1], columns)]
 
 
 def _stretched(short: int, length: int) -> np.ndarray:

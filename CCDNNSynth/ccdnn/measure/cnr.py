@@ -167,17 +167,25 @@ def cnr_table(
     shapes = {np.shape(image) for image in images.values()} | {np.shape(r) for r in regions.values() if _is_mask(r)}
     if len(shapes) > 1:
         raise InputError("The images and regions lie on different grids; resample them onto one first.")
+    voxels = tissue_voxels(regions)
+    shared = {pair: shared_voxels(*(voxels.get(name, _NONE) for name in _tissues(pair))) for pair in pairs}
+    samples = {name: samples_of(image, voxels) for name, image in images.items()}
+    return cnr_table_of_samples(samples, dict.fromkeys(images, shared), pairs, form)
+
+
+def tissue_voxels(regions: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Tissue → ascending indices of its voxels, from regions as in `cnr_table`."""
     voxels: dict[str, np.ndarray] = {}
     for name, region in regions.items():
         found = np.flatnonzero(region if _is_mask(region) else _mask(np.asarray(region, np.int64)))
         tissue = tissue_name(name)
         voxels[tissue] = joined_voxels([voxels[tissue], found]) if tissue in voxels else found
-    shared = {pair: shared_voxels(*(voxels.get(name, _NONE) for name in _tissues(pair))) for pair in pairs}
-    samples = {
-        name: {tissue: TissueSample.of(np.ravel(image)[found]) for tissue, found in voxels.items()}
-        for name, image in images.items()
-    }
-    return cnr_table_of_samples(samples, dict.fromkeys(images, shared), pairs, form)
+    return voxels
+
+
+def samples_of(image: np.ndarray, voxels: Mapping[str, np.ndarray]) -> dict[str, TissueSample]:
+    """Tissue → its sample in an image, at the voxels of `tissue_voxels`."""
+    return {tissue: TissueSample.of(np.ravel(image)[found]) for tissue, found in voxels.items()}
 
 
 def joined_voxels(regions: Sequence[np.ndarray]) -> np.ndarray:

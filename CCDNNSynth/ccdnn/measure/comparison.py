@@ -13,7 +13,8 @@ from operator import add
 import numpy as np
 
 from ccdnn.errors import InputError
-from ccdnn.measure.cnr import PAPER_PAIRS, CnrForm, TissuePair, cnr_chart, cnr_table, tissue_name
+from ccdnn.measure.cnr import PAPER_PAIRS, CnrForm, TissuePair, cnr_chart, cnr_table, samples_of, tissue_name, tissue_voxels
+from ccdnn.measure.contrast import with_contrast
 from ccdnn.measure.labels import Labels
 from ccdnn.measure.overlap import MENISCUS_THRESHOLD, overlap_measurement
 from ccdnn.measure.profile import Image, measure_profiles, profile_chart, profile_table, profile_values
@@ -24,6 +25,7 @@ from ccdnn.measure.table import Table, table_of
 from ccdnn.patient import difference_of_patients, require_one_patient
 from ccdnn.report.content import Section
 from ccdnn.resample import resample_onto
+from ccdnn.trust import region_error_of
 from ccdnn.volume import Grid, Volume
 
 # A message lists no more labels than this.
@@ -41,6 +43,8 @@ class Images:
         shared: the STIRs on one grid, the acquired one's if present.
         known: mask of the grid's voxels that the synthetic STIR covers; None for all.
         labels: the tissues, on that grid; None if there are none.
+        uncertainty: half the width of the 95 % interval of the synthetic STIR, on its own grid and on the shared one; None if it is
+            not known.
         remark: a sentence on the resampling; "" if there was none.
         warnings: what may be wrong with the images, a sentence each.
     """
@@ -49,6 +53,7 @@ class Images:
     shared: Mapping[Image, Volume]
     known: np.ndarray | None = None
     labels: Labels | None = None
+    uncertainty: tuple[Volume, Volume] | None = None
     remark: str = ""
     warnings: tuple[str, ...] = ()
 
@@ -81,15 +86,19 @@ class Measurements:
         return {table.title: table for section in self.sections for table in section.tables}
 
 
-def on_one_grid(volumes: Mapping[Image, Volume], labels: Labels | None = None, *, force: bool = False) -> Images:
+def on_one_grid(
+    volumes: Mapping[Image, Volume], labels: Labels | None = None, uncertainty: Volume | None = None, *, force: bool = False
+) -> Images:
     """The volumes, with the synthetic STIR and the labels on the acquired STIR's grid, or the labels on that of the only STIR.
 
     Args:
         labels: the tissues, on a grid with the same voxels.
+        uncertainty: of the synthetic STIR, see `ccdnn.trust`.
         force: continue even if the volumes are of different patients; a warning then says so.
 
     Raises:
-        InputError: there is no STIR, the two STIRs do not overlap, or the labels lie on another grid.
+        InputError: there is no STIR, the two STIRs do not overlap, the labels lie on another grid, or the uncertainty is not
+            that of the synthetic STIR.
         DifferentPatients: the volumes are of different patients.
     """
     if not any(image in volumes for image in _STIRS):
@@ -101,7 +110,18 @@ def on_one_grid(volumes: Mapping[Image, Volume], labels: Labels | None = None, *
     warnings += [warning for volume in volumes.values() for warning in volume.warnings]
     warnings += labels.volume.warnings if labels else ()
     images = _resampled(volumes)
-    return replace(images, labels=labels.on(images.grid) if labels else None, warnings=tuple(warnings))
+    placed = _placed(uncertainty, volumes, images.grid) if uncertainty is not None else None
+    return replace(images, labels=labels.on(images.grid) if labels else None, uncertainty=placed, warnings=tuple(warnings))
+
+
+def _placed(uncertainty: Volume, volumes: Mapping[Image, Volume], grid: Grid) -> tuple[Volume, Volume]:
+    region_error_of(uncertainty.metadata, uncertainty.name)
+    synthetic = volumes.get(Image.SYNTHETIC)
+    if synthetic is None or not uncertainty.grid.same_as(synthetic.grid):
+        raise InputError(
+            f"{uncertainty.name} is not on the grid of the synthetic STIR; give the uncertainty that was written with it."
+        )
+    return uncertainty, resample_onto(uncertainty, grid).volume
 
 
 def _resampled(volumes: Mapping[Image, Volume]) -> Images:
@@ -161,7 +181,18 @@ def _cnr(images: Images, pairs: Sequence[TissuePair], form: CnrForm, required: b
     measured = np.array([table.column(f"CNR {name}") for name in arrays], dtype=float)
     if required and not np.isfinite(measured).any():
         raise InputError(_why_no_cnr(images.labels, pairs, table))
-    yield Section("Contrast-to-noise ratio", (table,), (cnr_chart(table),))
+    chart = cnr_chart(table)
+    if images.uncertainty is not None:
+        table = _with_contrast(images, table, pairs)
+    yield Section("Contrast-to-noise ratio", (table,), (chart,))
+
+
+def _with_contrast(images: Images, table: Table, pairs: Sequence[TissuePair]) -> Table:
+    assert images.labels is not None and images.uncertainty is not None
+    half_widths, voxels = images.uncertainty[1], tissue_voxels(images.labels.regions())
+    synthetic, widths = (samples_of(volume.array, voxels) for volume in (images.shared[Image.SYNTHETIC], half_widths))
+    error = region_error_of(half_widths.metadata, half_widths.name)
+    return with_contrast(table, pairs, synthetic, widths, error, float(np.prod(images.grid.spacing)))
 
 
 def _why_no_cnr(labels: Labels, pairs: Sequence[TissuePair], table: Table) -> str:
@@ -179,7 +210,7 @@ def _why_no_cnr(labels: Labels, pairs: Sequence[TissuePair], table: Table) -> st
 def _profiles(images: Images, line: np.ndarray | None) -> Iterator[Section]:
     if line is None:
         return
-    profiles = measure_profiles(images.own, line)
+    profiles = measure_profiles(images.own, line, uncertainty=images.uncertainty[0] if images.uncertainty else None)
     tables = (profile_table(profiles), profile_values(profiles))
     yield Section("Line profiles", tables, (profile_chart(profiles, scaled=True),))
 

@@ -79,12 +79,14 @@ class LineProfiles:
         values: (n,) for each image, as stored; NaN outside the volume.
         scales: of the images that have one.
         problem: why some images have no scale, in a sentence; else empty.
+        half_width: (n,) of the 95 % interval around the synthetic profile, as stored; None if it is not known.
     """
 
     line: SampledLine
     values: Mapping[Image, np.ndarray]
     scales: Mapping[Image, Scale]
     problem: str = ""
+    half_width: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if not any(np.isfinite(values).any() for values in self.values.values()):
@@ -108,12 +110,15 @@ class LineProfiles:
         return self.scales[image].apply(self.values[image])
 
 
-def measure_profiles(volumes: Mapping[Image, Volume], points: np.ndarray, step_mm: float | None = None) -> LineProfiles:
+def measure_profiles(
+    volumes: Mapping[Image, Volume], points: np.ndarray, step_mm: float | None = None, uncertainty: Volume | None = None
+) -> LineProfiles:
     """Profiles of volumes along a polyline.
 
     Args:
         points: (n, 3) corners in mm RAS.
         step_mm: between samples; by default half the smallest in-plane spacing of all the volumes.
+        uncertainty: half the width of the 95 % interval of the synthetic STIR, see `ccdnn.trust`.
 
     Raises:
         InputError: no usable line (see `sample_line`), or it lies outside all volumes.
@@ -121,7 +126,8 @@ def measure_profiles(volumes: Mapping[Image, Volume], points: np.ndarray, step_m
     line = sample_line(points, step_mm or default_step(*(volume.grid for volume in volumes.values())))
     values = {image: sample_image(volume.array, volume.ijk_to_ras, line.points) for image, volume in volumes.items()}
     scales, problem = scales_of({image: volume.array for image, volume in volumes.items()})
-    return LineProfiles(line, values, scales, problem)
+    half_width = None if uncertainty is None else sample_image(uncertainty.array, uncertainty.ijk_to_ras, line.points)
+    return LineProfiles(line, values, scales, problem, half_width)
 
 
 def scales_of(arrays: Mapping[Image, np.ndarray]) -> tuple[dict[Image, Scale], str]:
@@ -215,12 +221,18 @@ def profile_values(profiles: LineProfiles) -> Table:
         if image in profiles.scales:
             columns.append(Column(f"{image.value}, scaled"))
             cells.append(profiles.scaled(image))
+    if profiles.half_width is not None:
+        columns.append(Column("± (95 %), synthetic STIR"))
+        cells.append(profiles.half_width)
     rows = tuple(tuple(float(cell) for cell in row) for row in np.stack(cells, axis=1))
     return Table("Line profile, samples", tuple(columns), rows, tuple(f"{i.value}: {s}." for i, s in profiles.scales.items()))
 
 
 def profile_chart(profiles: LineProfiles, scaled: bool) -> Chart:
-    """The profiles over the distance; the synthetic one is dashed. As stored if `scaled` is requested but a scale is missing."""
+    """The profiles over the distance; the synthetic one is dashed, with its 95 % interval in thin lines if that is known.
+
+    As stored if `scaled` is requested but a scale is missing.
+    """
     scaled = scaled and all(image in profiles.scales for image in profiles.values)
     series = tuple(
         Series(
@@ -232,9 +244,21 @@ def profile_chart(profiles: LineProfiles, scaled: bool) -> Chart:
         )
         for image, values in profiles.values.items()
     )
+    series += _bounds(profiles, scaled)
     return Chart(
         "Line profiles", "Distance along the line (mm)", "Intensity, scaled to 0–1" if scaled else "Intensity as stored", series
     )
+
+
+def _bounds(profiles: LineProfiles, scaled: bool) -> tuple[Series, ...]:
+    """The lines between which the acquired profile lies with 95 % probability."""
+    if profiles.half_width is None or Image.SYNTHETIC not in profiles.values:
+        return ()
+    synthetic = profiles.values[Image.SYNTHETIC]
+    lines = {"95 % interval, lower": synthetic - profiles.half_width, "95 % interval, upper": synthetic + profiles.half_width}
+    scale = profiles.scales[Image.SYNTHETIC].apply if scaled else np.asarray
+    colour = _COLOURS[Image.SYNTHETIC]
+    return tuple(Series(n, tuple(scale(y)), tuple(profiles.line.distance), colour, thin=True) for n, y in lines.items())
 
 
 def _edges(acquired: np.ndarray, synthetic: np.ndarray, step: float) -> dict[Image, Edge | InputError]:

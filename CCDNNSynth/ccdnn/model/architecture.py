@@ -9,6 +9,9 @@ follows every convolution but the last, with the authors' Keras constants (eps 1
 
 The receptive field of the paper's network is 27 × 27 pixels. Dilated convolutions in the fusion H_cat can widen it with the same
 number of weights and operations. Dilations of 1 throughout give the paper's network.
+
+A second head, which the paper does not have, may estimate the error: a layer of `uncertainty_maps` maps with the activation σ, then
+one map, the logarithm of the error's scale (see `ccdnn.model.uncertainty`). Both are 1×1 convolutions.
 """
 
 from __future__ import annotations
@@ -54,11 +57,18 @@ class Architecture:
         branch_width: feature maps of each contrast's branch; the fusion has `contrasts` times as many (64 and 192 in the paper).
         contrasts: number of input images, in the card's order.
         fusion_dilations: of the two convolutions in each of the fusion's three blocks.
+        uncertainty_maps: of the second head; 0 without one.
     """
 
     branch_width: int = 64
     contrasts: int = 3
     fusion_dilations: Dilations = UNDILATED
+    uncertainty_maps: int = 0
+
+    def __str__(self) -> str:
+        dilations = [list(pair) for pair in self.fusion_dilations]
+        second = f" and {self.uncertainty_maps} maps for the uncertainty" if self.uncertainty_maps else ""
+        return f"{self.branch_width} maps per branch, {self.contrasts} contrasts, the fusion dilations {dilations}{second}"
 
     @property
     def fusion_width(self) -> int:
@@ -97,7 +107,11 @@ class Architecture:
         """Name → shape of every tensor in a model file."""
         convolutions = [*self.stems, *(c for blocks in (*self.branches, self.fusion) for block in blocks for c in block)]
         shapes = dict(entry for convolution in convolutions for entry in convolution.shapes())
-        return {**shapes, "head.weight": (1, self.fusion_width, 1, 1), "head.bias": (1,)}
+        shapes |= {"head.weight": (1, self.fusion_width, 1, 1), "head.bias": (1,)}
+        if maps := self.uncertainty_maps:
+            shapes |= {"uncertainty.0.weight": (maps, self.fusion_width, 1, 1), "uncertainty.0.bias": (maps,)}
+            shapes |= {"uncertainty.2.weight": (1, maps, 1, 1), "uncertainty.2.bias": (1,)}
+        return shapes
 
 
 def _blocks(name: str, width: int, dilations: Dilations) -> list[Block]:

@@ -47,7 +47,8 @@ class Model:
 
 
 def architecture_of(card: ModelCard) -> Architecture:
-    return Architecture(card.branch_width, len(card.contrasts), card.fusion_dilations)
+    maps = card.uncertainty.maps if card.uncertainty is not None else 0
+    return Architecture(card.branch_width, len(card.contrasts), card.fusion_dilations, maps)
 
 
 def load_model(path: str | Path, sha256: str | None = None) -> Model:

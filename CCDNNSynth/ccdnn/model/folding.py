@@ -24,18 +24,23 @@ FoldedBlock = tuple[FoldedConvolution, FoldedConvolution]
 
 @dataclass(frozen=True, eq=False)
 class FoldedNetwork:
-    """The parts of Eq. 4, each branch's and the fusion's as blocks of two convolutions; the head is 1×1.
+    """The parts of Eq. 4, each branch's and the fusion's as blocks of two convolutions; the heads are 1×1.
 
     Args:
         stems, branches: one for each contrast.
-        head_weight: (map,).
+        head_weight, head_bias: (map out, map in) and (map out,). The first map out is the image; the others, if any, are those of
+            the uncertainty's hidden layer, before its activation. Both heads read the same maps, so one convolution computes both.
+        scale_weight, scale_bias: (map,) and a number: from the hidden layer to the logarithm of the error's scale; empty without
+            an uncertainty.
     """
 
     stems: tuple[FoldedConvolution, ...]
     branches: tuple[tuple[FoldedBlock, ...], ...]
     fusion: tuple[FoldedBlock, ...]
     head_weight: np.ndarray
-    head_bias: float
+    head_bias: np.ndarray
+    scale_weight: np.ndarray
+    scale_bias: float
 
 
 def folded(architecture: Architecture, weights: Mapping[str, np.ndarray]) -> FoldedNetwork:
@@ -50,10 +55,14 @@ def folded(architecture: Architecture, weights: Mapping[str, np.ndarray]) -> Fol
     def blocks(layers: list[Block]) -> tuple[FoldedBlock, ...]:
         return tuple((convolution(first), convolution(second)) for first, second in layers)
 
+    heads = ["head", *(["uncertainty.0"] if architecture.uncertainty_maps else [])]
+    last = weights.get("uncertainty.2.weight", np.empty(0)), weights.get("uncertainty.2.bias", np.zeros(1))
     return FoldedNetwork(
         stems=tuple(map(convolution, architecture.stems)),
         branches=tuple(map(blocks, architecture.branches)),
         fusion=blocks(architecture.fusion),
-        head_weight=weights["head.weight"].astype(np.float64).ravel(),
-        head_bias=float(weights["head.bias"][0]),
+        head_weight=np.concatenate([weights[f"{head}.weight"][:, :, 0, 0].astype(np.float64) for head in heads]),
+        head_bias=np.concatenate([weights[f"{head}.bias"].astype(np.float64) for head in heads]),
+        scale_weight=last[0].astype(np.float64).ravel(),
+        scale_bias=float(last[1][0]),
     )

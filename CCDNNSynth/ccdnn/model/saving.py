@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ccdnn.errors import ModelError
 from ccdnn.model.card import ModelCard
+from ccdnn.model.file import architecture_of
 from ccdnn.model.header import CARD_KEY
 from ccdnn.model.network import CCDNN
 from ccdnn.writing import write_bytes
@@ -29,10 +30,8 @@ def save_model(path: str | Path, network: CCDNN, card: ModelCard, dtype: torch.d
         OutputError: the file cannot be written; an existing file at `path` is unchanged.
     """
     path = Path(path)
-    stated = (card.branch_width, len(card.contrasts), card.fusion_dilations)
-    if (built := (network.branch_width, network.contrasts, network.fusion_dilations)) != stated:
-        words = "{} maps per branch, {} contrasts and the fusion dilations {}"
-        raise ModelError(f"The card of {card.name} states {words.format(*stated)}; the network has {words.format(*built)}.")
+    if (built := network.architecture) != (stated := architecture_of(card)):
+        raise ModelError(f"The card of {card.name} states {stated}; the network has {built}.")
     tensors = {}
     for name, tensor in _stored_tensors(network).items():
         tensor = tensor.detach().to("cpu", dtype if tensor.ndim == 4 else torch.float32).contiguous()

@@ -32,11 +32,13 @@ class Picture:
 
 @dataclass(frozen=True)
 class Section:
-    """The tables and charts of one kind of measurement."""
+    """What is said, shown, tabulated and plotted on one subject, in this order; `notes` has a sentence or two each."""
 
     title: str
     tables: tuple[Table, ...] = ()
     charts: tuple[Chart, ...] = ()
+    notes: tuple[str, ...] = ()
+    pictures: tuple[Picture, ...] = ()
 
 
 @dataclass(frozen=True)

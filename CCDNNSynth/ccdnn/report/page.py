@@ -126,9 +126,8 @@ def _body(report: Report, files: _Files) -> Iterator[str]:
     yield "<h2>Volumes</h2>"
     yield from _table(report.inputs, files)
     if report.pictures:
-        yield '<h2>Pictures</h2>\n<div class="pictures">'
-        yield from (_picture(picture, files) for picture in report.pictures)
-        yield "</div>"
+        yield "<h2>Pictures</h2>"
+        yield from _pictures(report.pictures, files)
     for section in report.sections:
         yield from _section(section, files)
     yield "<h2>Provenance</h2>"
@@ -143,6 +142,8 @@ def _closing(report: Report) -> str:
 
 def _section(section: Section, files: _Files) -> Iterator[str]:
     yield f"<h2>{escape(section.title)}</h2>"
+    yield from (f"<p>{escape(note)}</p>" for note in section.notes)
+    yield from _pictures(section.pictures, files)
     for table in section.tables:
         yield from _table(table, files)
     for chart in section.charts:
@@ -193,6 +194,13 @@ def _chart(chart: Chart, files: _Files) -> str:
     drawing = chart_svg(chart, key=f"chart{len(files.contents)}")
     files.add(chart.title, ".svg", drawing.encode("utf-8"))
     return f'<figure class="chart">\n{drawing}</figure>'
+
+
+def _pictures(pictures: Sequence[Picture], files: _Files) -> Iterator[str]:
+    if pictures:
+        yield '<div class="pictures">'
+        yield from (_picture(picture, files) for picture in pictures)
+        yield "</div>"
 
 
 def _picture(picture: Picture, files: _Files) -> str:

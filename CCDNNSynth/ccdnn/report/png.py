@@ -1,14 +1,12 @@
-"""Slices as PNG: 8-bit grey by window and level, or colours.
-
-No PNG library is both in Slicer and among the engine's dependencies, and the part of the format used here takes a few lines.
-"""
+"""Slices as PNG: 8-bit grey by window and level, or colours."""
 
 from __future__ import annotations
 
-import struct
-import zlib
+from io import BytesIO
 
 import numpy as np
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from ccdnn.chart import LESS, MORE
 
@@ -19,15 +17,17 @@ def png(pixels: np.ndarray, description: str = "") -> bytes:
     Args:
         pixels: uint8, (row, column) grey or (row, column, 3) RGB.
         description: embedded in the file; viewers show it as the image's description.
+
+    >>> png(np.zeros((4, 6), np.uint8))[1:4]
+    b'PNG'
     """
-    colour_type = 0 if pixels.ndim == 2 else 2
-    header = struct.pack(">IIBBBBB", pixels.shape[1], pixels.shape[0], 8, colour_type, 0, 0, 0)
-    rows = np.ascontiguousarray(pixels, np.uint8).reshape(len(pixels), -1)
-    unfiltered = np.hstack([np.zeros((len(rows), 1), np.uint8), rows])
-    chunks = [_chunk(b"IHDR", header), _chunk(b"IDAT", zlib.compress(unfiltered.tobytes(), 9)), _chunk(b"IEND", b"")]
+    entries = PngInfo()
     if description:
-        chunks.insert(1, _chunk(b"tEXt", b"Description\0" + description.encode("latin-1", "replace")))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+        # As bytes, because Pillow would write text beyond Latin-1 as iTXt, which some viewers do not show.
+        entries.add_text("Description", description.encode("latin-1", "replace"))
+    content = BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels, np.uint8)).save(content, "PNG", optimize=True, pnginfo=entries)
+    return content.getvalue()
 
 
 def grey(image: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -43,7 +43,3 @@ def diverging(image: np.ndarray, limit: float) -> np.ndarray:
         shares = np.clip(np.nan_to_num(np.asarray(image, np.float64) / limit), -1, 1)[..., None]
     below, above = (np.frombuffer(bytes.fromhex(colour[1:]), np.uint8).astype(float) for colour in (LESS, MORE))
     return np.rint(np.where(shares < 0, -shares * below, shares * above)).astype(np.uint8)
-
-
-def _chunk(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))

@@ -12,15 +12,18 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ccdnn.acquisition import PARAMETERS, Acquisition
 from ccdnn.chart import DIFFERENCE_SHOWN
 from ccdnn.errors import InputError
 from ccdnn.measure.scaling import Scaling
 from ccdnn.measure.table import Column, Table
 from ccdnn.normalisation import robust_maximum
 from ccdnn.pictures import screen_slice
-from ccdnn.report.content import Picture
+from ccdnn.report.colours import COLOURS_IN_WORDS, coloured, uncertainty_limit
+from ccdnn.report.content import Picture, Section
 from ccdnn.report.png import diverging, grey
-from ccdnn.series import Protocol, plane_of
+from ccdnn.series import plane_of
+from ccdnn.trust import INTERVAL_ENTRY, UNFAMILIAR_ENTRY, typical_half_width
 from ccdnn.volume import Grid, Volume
 
 # Header entries of a synthetic volume (`ccdnn.provenance`) that contain no free text.
@@ -33,6 +36,7 @@ _SAFE_ENTRIES = {
     "CCDNN_Voxels_Outside_Inputs": "Voxels outside the inputs",
     "CCDNN_Made_Without": "Made without",
     "CCDNN_Forced": "Forced in spite of",
+    UNFAMILIAR_ENTRY: "Unlike the training",
     "CCDNN_Other_Plane_T1": "T1-w interpolated from",
     "CCDNN_Other_Plane_T2": "T2-w interpolated from",
     "CCDNN_Other_Plane_GRE": "GRE interpolated from",
@@ -49,14 +53,14 @@ class Shown:
     Args:
         label: what it is, such as "acquired STIR".
         volume: its `name` appears only in a report that may identify the patient.
-        protocol: how it was acquired, as far as known.
+        acquisition: how it was acquired, as far as known.
         window: the intensities shown black and white; None for 0 and the robust maximum.
         synthetic: whether it was computed and not acquired.
     """
 
     label: str
     volume: Volume
-    protocol: Protocol = field(default_factory=Protocol)
+    acquisition: Acquisition = field(default_factory=Acquisition)
     window: tuple[float, float] | None = None
     synthetic: bool = False
 
@@ -73,10 +77,10 @@ def volumes_table(items: Sequence[Shown], named: bool) -> Table:
         slices, height, width = item.volume.grid.shape
         spacing = "×".join(f"{value:.3g}" for value in item.volume.grid.spacing)
         rows.append([item.label, f"{width}×{height}×{slices}", spacing, plane_of(item.volume.ijk_to_ras)])
-    for name, unit, entry in (("TR", "ms", "tr_ms"), ("TE", "ms", "te_ms"), ("TI", "ms", "ti_ms"), ("FA", "°", "flip_angle_deg")):
-        values = [getattr(item.protocol, entry) for item in items]
+    for parameter in PARAMETERS:
+        values = [parameter.of(item.acquisition) for item in items]
         if any(value is not None for value in values):
-            columns.append(Column(name, unit))
+            columns.append(Column(parameter.label, parameter.unit))
             for row, value in zip(rows, values, strict=True):
                 row.append(value)
     if named:
@@ -88,9 +92,7 @@ def volumes_table(items: Sequence[Shown], named: bool) -> Table:
 
 def pictures(items: Sequence[Shown], reference: Grid, index: int) -> tuple[Picture, ...]:
     """From each volume, the slice nearest to the middle of slice `index` of `reference`."""
-    _slices, rows, columns = reference.shape
-    middle = reference.ijk_to_ras @ [(columns - 1) / 2, (rows - 1) / 2, index, 1]
-    return tuple(_picture(item, _nearest_slice(item.volume.grid, middle)) for item in items)
+    return tuple(_picture(item, _nearest_slice(item.volume.grid, reference, index)) for item in items)
 
 
 def difference_picture(difference: np.ndarray, grid: Grid, scaling: Scaling, index: int) -> Picture:
@@ -106,6 +108,36 @@ def difference_picture(difference: np.ndarray, grid: Grid, scaling: Scaling, ind
         f"(blue: synthetic darker) to +{DIFFERENCE_SHOWN:g} (orange: brighter)"
     )
     return Picture("synthetic − acquired", diverging(image, DIFFERENCE_SHOWN), aspect, note, synthetic=True)
+
+
+def trust_section(
+    synthetic: Volume, uncertainty: Volume | None, reference: Grid, index: int, limit: float | None = None
+) -> Section | None:
+    """Where not to trust the synthetic STIR: a picture of its uncertainty, and what is known of it, in words.
+
+    Args:
+        uncertainty: on the grid of `synthetic`, see `ccdnn.trust`; None if the model does not estimate its error.
+        reference, index: the slice to show, see `pictures`.
+        limit: the half width in the lightest colour; see `uncertainty_limit` by default.
+
+    Returns:
+        None if nothing is known: no uncertainty, and a model whose card does not say what training saw.
+    """
+    notes, shown = [], []
+    if uncertainty is not None:
+        limit = limit or uncertainty_limit(synthetic.array, uncertainty.array)
+        place = _nearest_slice(uncertainty.grid, reference, index)
+        image, aspect = screen_slice(uncertainty.array, uncertainty.grid, place)
+        note = f"slice {place + 1} of {len(uncertainty.array)}, ± (95 %) from 0 to {limit:.4g}: {COLOURS_IN_WORDS}"
+        shown = [Picture("uncertainty of the synthetic STIR", coloured(image, limit), aspect, note, synthetic=True)]
+        typical = typical_half_width(synthetic.array, uncertainty.array)
+        notes = [
+            uncertainty.metadata.get(INTERVAL_ENTRY, ""),
+            f"At half of the voxels of tissue it is at most ± {typical:.2g}, in the units of the synthetic STIR.",
+        ]
+    if UNFAMILIAR_ENTRY in synthetic.metadata:
+        notes.append(f"Unlike the images that the model learned from: {synthetic.metadata[UNFAMILIAR_ENTRY]}.")
+    return Section("Where not to trust it", notes=tuple(filter(None, notes)), pictures=tuple(shown)) if notes else None
 
 
 def provenance_entries(header: Mapping[str, str], named: bool) -> dict[str, str]:
@@ -142,6 +174,9 @@ def _whole_range(array: np.ndarray) -> tuple[float, float]:
         return float(np.nanmin(array)), float(np.nanmax(array))
 
 
-def _nearest_slice(grid: Grid, place: np.ndarray) -> int:
-    k = (np.linalg.inv(grid.ijk_to_ras) @ place)[2]
+def _nearest_slice(grid: Grid, reference: Grid, index: int) -> int:
+    """The slice of `grid` nearest to the middle of slice `index` of `reference`."""
+    _slices, rows, columns = reference.shape
+    middle = reference.ijk_to_ras @ [(columns - 1) / 2, (rows - 1) / 2, index, 1]
+    k = (np.linalg.inv(grid.ijk_to_ras) @ middle)[2]
     return int(min(max(round(k), 0), grid.shape[0] - 1))

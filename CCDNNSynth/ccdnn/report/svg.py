@@ -186,7 +186,8 @@ def _emptiness(chart: Chart, x: _Axis, y: _Axis) -> Iterator[str]:
 
 def _stroke(series: Series) -> str:
     dash = f' stroke-dasharray="{_DASH}"' if series.dashed else ""
-    return f'fill="none" stroke="{escape(series.colour)}" stroke-width="2"{dash} stroke-linecap="round" stroke-linejoin="round"'
+    colour, width = escape(series.colour), 0.8 if series.thin else 2
+    return f'fill="none" stroke="{colour}" stroke-width="{width}"{dash} stroke-linecap="round" stroke-linejoin="round"'
 
 
 def _bars(chart: Chart, x: _Axis, y: _Axis, key: str) -> Iterator[str]:

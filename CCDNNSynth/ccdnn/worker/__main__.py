@@ -1,4 +1,4 @@
-"""The process: `python -m ccdnn.worker`. It runs until its stdin closes. `ccdnn.worker.protocol` describes the requests."""
+"""The process: `python -m ccdnn.worker`. It runs until its stdin closes. `ccdnn.worker.messages` describes the requests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from ccdnn import __version__
 from ccdnn.worker.channel import Channel
-from ccdnn.worker.protocol import PROTOCOL_VERSION
+from ccdnn.worker.messages import MESSAGES_VERSION
 from ccdnn.worker.service import Service
 
 
@@ -22,7 +22,7 @@ def main() -> int:
     channel = Channel(sys.stdin.buffer, _claim_stdout())
     channel.start()
     service = Service(channel.emit)
-    channel.emit("ready", None, protocol=PROTOCOL_VERSION, engine=__version__, python=platform.python_version(), pid=os.getpid())
+    channel.emit("ready", None, protocol=MESSAGES_VERSION, engine=__version__, python=platform.python_version(), pid=os.getpid())
     while (request := channel.next_request()) is not None:
         service.answer(request, partial(channel.is_cancelled, request.id))
         channel.close_request(request.id)

@@ -14,7 +14,7 @@ from ccdnn.errors import InputError, OutputError
 from ccdnn.formats.payload import MAX_VOXELS
 from ccdnn.opening import open_regular
 from ccdnn.volume import Volume
-from ccdnn.worker.protocol import OUTPUT_DTYPE, ArrayFile
+from ccdnn.worker.messages import OUTPUT_DTYPE, ArrayFile
 
 
 def read_volume(array: ArrayFile) -> Volume:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from queue import SimpleQueue
 from typing import Any, BinaryIO
 
-from ccdnn.worker.protocol import Cancel, Hello, Id, ProtocolError, Shutdown, Synthesize, encode, parse_request
+from ccdnn.worker.messages import Cancel, Hello, Id, MessageError, Shutdown, Synthesize, encode, parse_request
 
 # How long a batch of slices in progress may take to notice that its result is no longer wanted.
 GRACE_SECONDS = 5.0
@@ -90,7 +90,7 @@ class Channel:
                 continue
             try:
                 request = parse_request(line)
-            except ProtocolError as error:
+            except MessageError as error:
                 if self._lines.qsize() > MOST_UNREAD:
                     self._leave(1)
                     return

@@ -15,19 +15,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ccdnn import __version__
-from ccdnn.errors import Cancelled, CcdnnError, DeviceError, InputError, ModelError, OutputError
+from ccdnn.errors import Cancelled, CcdnnError, DeviceError
 from ccdnn.inference.backend import is_out_of_memory
 from ccdnn.series import Role
 from ccdnn.volume import Grid, Volume
 from ccdnn.worker.arrays import SlicesFile, empty_volume, read_volume
-from ccdnn.worker.protocol import PROTOCOL_VERSION, Hello, Id, ModelChoice, Synthesize
+from ccdnn.worker.messages import ERROR_KINDS, MESSAGES_VERSION, Hello, Id, ModelChoice, Synthesize
 from ccdnn.writing import require_no_input
 
 if TYPE_CHECKING:
     from ccdnn.inference.synthesizer import Synthesizer
     from ccdnn.model.file import Model
-
-ERROR_KINDS = {InputError: "input", ModelError: "model", OutputError: "output", DeviceError: "device"}
+    from ccdnn.synthesis import SynthesisResult
 
 
 class SetupError(CcdnnError):
@@ -74,10 +73,10 @@ class Service:
         self._emit("error", request_id, kind=kind, text=str(error), exit_code=error.exit_code)
 
     def _hello(self, request: Hello) -> dict[str, Any]:
-        if request.protocol != PROTOCOL_VERSION:
+        if request.version != MESSAGES_VERSION:
             raise SetupError(
                 "version",
-                f"The worker uses version {PROTOCOL_VERSION} of the protocol but its client uses version {request.protocol}; "
+                f"The worker uses version {MESSAGES_VERSION} of the messages but its client uses version {request.version}; "
                 "they come from different installations: reinstall the extension.",
             )
         self._announce_torch(request.id, "auto")
@@ -86,7 +85,7 @@ class Service:
 
         device = choose_device()
         return {
-            "protocol": PROTOCOL_VERSION,
+            "protocol": MESSAGES_VERSION,
             "engine": __version__,
             "python": platform.python_version(),
             "library": library_of(device.name),
@@ -103,7 +102,8 @@ class Service:
         _stop_if(cancelled)
         roles = [Role(role) for role in synthesizer.model.card.roles]
         arrays = {role: request.inputs[role] for role in roles if role in request.inputs}
-        require_no_input([request.output], [*filter(None, (array.path for array in arrays.values())), synthesizer.model.path])
+        outputs = [request.output, *([request.uncertainty] if request.uncertainty else [])]
+        require_no_input(outputs, [*filter(None, (array.path for array in arrays.values())), synthesizer.model.path])
         volumes = {role: read_volume(array) for role, array in arrays.items()}
         reference = request.reference if isinstance(request.reference, Role) else empty_volume(request.reference)
 
@@ -122,7 +122,7 @@ class Service:
                 volumes,
                 synthesizer,
                 reference=reference,
-                protocols={role: array.acquisition for role, array in arrays.items()},
+                acquisitions={role: array.acquisition for role, array in arrays.items()},
                 force=request.force,
                 slices=None if request.slices is None else range(*request.slices),
                 on_message=lambda kind, sentence: self._emit("log", request.id, level=kind, text=sentence),
@@ -151,6 +151,8 @@ class Service:
             "notes": list(result.notes),
             "warnings": list(result.warnings),
             "seconds": dict(result.seconds),
+            "uncertainty": _write_uncertainty(result, request, grid),
+            "familiarity": result.familiarity and result.familiarity.entries(),
         }
 
     def _announce_torch(self, request_id: Id, device: str) -> None:
@@ -169,6 +171,18 @@ class Service:
             self._emit("log", request.id, level="info", text="Loading the model")
             self._warm = (key, Synthesizer(_load(request.model), request.device, request.precision))
         return self._warm[1]
+
+
+def _write_uncertainty(result: SynthesisResult, request: Synthesize, grid: Grid) -> dict[str, Any] | None:
+    """Write the map where the client wants it; returns what the client is told of it."""
+    if request.uncertainty is None or result.uncertainty is None:
+        return None
+    first = 0 if request.slices is None else request.slices[0]
+    with SlicesFile(request.uncertainty) as file:
+        file.allocate(grid.shape)
+        for index, image in enumerate(result.uncertainty.array):
+            file.write(first + index, image)
+    return {"output": str(request.uncertainty), "header": dict(result.uncertainty.metadata)}
 
 
 def _grid(reference: Role | Volume, volumes: Mapping[Role, Volume]) -> Grid:

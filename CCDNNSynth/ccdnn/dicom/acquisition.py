@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ccdnn.series import Protocol, Technique
+from ccdnn.acquisition import Acquisition, Technique
 
 if TYPE_CHECKING:
     from ccdnn.dicom.headers import Header
@@ -28,8 +28,8 @@ INVERTED_SEQUENCE_NAMES = re.compile(r"^\*?(tir|spcir|hir|ir\d)", re.IGNORECASE)
 DECISIVE_NUMBERS = ("RepetitionTime", "EchoTime", "EffectiveEchoTime", "InversionTime", "FlipAngle")
 
 
-def protocol_of(header: Header, unreadable: str = "") -> Protocol:
-    """The protocol of one frame. A TR or TI of 0 counts as absent, since some vendors write 0 for "none".
+def acquisition_of(header: Header, unreadable: str = "") -> Acquisition:
+    """How one frame was acquired. A TR or TI of 0 counts as absent, since some vendors write 0 for "none".
 
     Args:
         unreadable: values already found to be unreadable.
@@ -38,7 +38,7 @@ def protocol_of(header: Header, unreadable: str = "") -> Protocol:
     sequence = set(header.words("ScanningSequence"))
     name = header.text("SequenceName") or header.text("PulseSequenceName") or None
     ti = header.number("InversionTime") or header.number("InversionTimes")
-    return Protocol(
+    return Acquisition(
         tr_ms=header.number("RepetitionTime") or None,
         te_ms=_first_number(header, "EffectiveEchoTime", "EchoTime"),
         ti_ms=ti or None,
