@@ -51,7 +51,7 @@ def main() -> int:
     quarters = [max(memory[len(memory) * part // 4 : len(memory) * (part + 1) // 4]) for part in range(4)]
     in_studies, in_network = (sum(float(row[name]) for row in rows) for name in ("seconds", "network_seconds"))
     title = f"{len(rows)} studies of {options.slices} slices of 384 × 384, bundled model in float32 by onnxruntime"
-    print(f"{title}; {os.cpu_count()} cores, of which other work kept {load:.1f} busy before\n")
+    print(f"{title}; {os.cpu_count()} cores, load average {load:.1f} before\n")
     print("| | s | studies per minute |\n|---|---|---|")
     print(f"| {len(rows)} single commands | {single:.0f} | {60 * len(rows) / single:.1f} |")
     print(f"| one command, `--each --jobs {options.jobs}` | {together:.0f} | {60 * len(rows) / together:.1f} |\n")

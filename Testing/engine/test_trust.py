@@ -245,6 +245,14 @@ def test_the_command_writes_the_map_beside_the_result(model_file, tmp_path, caps
     region_error_of(half_widths.metadata, "map.nii.gz")
 
 
+def test_many_studies_get_no_maps(model_file, tmp_path, capsys):
+    write_study(tmp_path / "studies" / "one")
+    arguments = ["synthesize", "--each", str(tmp_path / "studies"), "-o", str(tmp_path / "out"), "--model", str(model_file)]
+    assert main([*arguments, "--uncertainty", str(tmp_path / "map.nrrd")]) == 3
+    assert "--uncertainty is for one study" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_command_refuses_a_map_that_it_cannot_make(model_file, tmp_path, capsys):
     study = write_study(tmp_path / "study")
     plain = write_model(tmp_path / "plain.safetensors")

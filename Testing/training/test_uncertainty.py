@@ -214,5 +214,17 @@ def test_a_model_gets_an_uncertainty_and_keeps_its_image(cache: Path, tmp_path: 
     text = (tmp_path / "report" / "uncertainty.md").read_text(encoding="utf-8")
     assert "## Without GRE" in text and "| bone |" in text
     assert (tmp_path / "report" / "coverage.csv").read_text(encoding="utf-8").startswith("subject,missing,tissue,within 50%")
+    results = tmp_path / "results.json"
+    results.write_text(
+        '[{"metric": "PSNR", "mean": 30, "sd": 1, "n": 2, "measured_on": "knees", "command": "x"}]', encoding="utf-8"
+    )
+    again = tmp_path / "again.safetensors"
+    arguments = ["export", str(output), "-o", str(again), "--name", "sure", "--model-version", "9.1.0", "--results", str(results)]
+    assert main(arguments) == 0
+    renamed = load_model(again)
+    assert (renamed.card.name, renamed.card.version, renamed.card.results[0].metric) == ("sure", "9.1.0", "PSNR")
+    assert renamed.card.uncertainty == after.card.uncertainty
+    assert all(np.array_equal(renamed.weights[name], values) for name, values in after.weights.items())
+    assert main([*arguments, "--start-share", "0.5"]) != 0
     assert main(["check-uncertainty", str(plain), str(cache), "-o", str(tmp_path / "no")]) != 0
     assert "has no uncertainty" in capsys.readouterr().err

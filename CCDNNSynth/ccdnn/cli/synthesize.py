@@ -211,6 +211,8 @@ def _each(options: argparse.Namespace) -> None:
 
     if options.study or any(getattr(options, role.value) for role in INPUT_ROLES) or options.reference != Role.T1.value:
         raise InputError("With --each, the series of a study are named in its row of the CSV file, not by options.")
+    if options.uncertainty is not None:
+        raise InputError("--uncertainty is for one study; leave it out with --each.")
     model = resolve_model(options.model)
     task = SynthesisTask(
         str(model.path.resolve()),

@@ -5,15 +5,17 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from ccdnn.errors import InputError, ModelError
 from ccdnn.model.card import MeasuredResult, ModelCard
 from ccdnn.model.catalog import CATALOG_NAME
-from ccdnn.model.file import load_model
+from ccdnn.model.file import Model, load_model
 from ccdnn.model.saving import save_model
 from ccdnn.writing import write_text
 from ccdnn_training.code_version import code_version
@@ -78,6 +80,28 @@ def export_checkpoint(
         results=results,
     )
     return save_model(output, fitted.network, card, dtype=torch.float16)
+
+
+def export_model(
+    source: Path, output: Path, *, name: str, version: str, licence: str | None = None, results: tuple[MeasuredResult, ...] = ()
+) -> str:
+    """Write a model file again under another name, with the figures that were measured on it, and return the file's SHA-256.
+
+    The weights stay as they are.
+
+    Raises:
+        ModelError: `source` cannot be used.
+    """
+    model = load_model(source)
+    card = replace(model.card, name=name, version=version, licence=licence or model.card.licence, results=results)
+    return save_model(output, model.network, card, dtype=stored_type(model))
+
+
+def stored_type(model: Model) -> torch.dtype:
+    """The type that keeps the convolutions of a loaded model as they are in its file."""
+    layers = [values for values in model.weights.values() if values.ndim == 4]
+    in_16_bits = all((values == values.astype(np.float16)).all() for values in layers)
+    return torch.float16 if in_16_bits else torch.float32
 
 
 def bundle(model: Path, name: str, title: str) -> None:

@@ -20,6 +20,7 @@ from ccdnn_training.data.knees import KneeRecipe, Knees
 from ccdnn_training.data.missing import MissingInputs
 from ccdnn_training.data.simulated import FIRST_SEED
 from ccdnn_training.data.studies import ANY_TISSUE, HOSPITAL, PAPER_LIKE, REGIONS, SimulatedStudies
+from ccdnn_training.fitting.export import stored_type
 from ccdnn_training.reporting import Progress, command_line
 from ccdnn_training.uncertainty.calibration import factors_of, fit_region_error, region_ratios
 from ccdnn_training.uncertainty.head import error_after, fit_head, refitted_head
@@ -79,10 +80,7 @@ def add_uncertainty(
     uncertainty = _calibrated(card, with_head, subjects, progress)
     familiarity = seen.familiarity(np.asarray(subject.array(), np.float32)[:-1] for subject in subjects)
     card = replace(card, uncertainty=uncertainty, familiarity=familiarity)
-    stored_in_16_bits = all(
-        (values == values.astype(np.float16)).all() for name, values in model.weights.items() if values.ndim == 4
-    )
-    return save_model(output, with_head, card, torch.float16 if stored_in_16_bits else torch.float32)
+    return save_model(output, with_head, card, stored_type(model))
 
 
 def _samples(model: Model, knees: Path | None, studies: int, seed: int, progress: Progress) -> tuple[Samples, CellsSeen]:
