@@ -20,6 +20,9 @@ from ccdnn.normalisation import Normalisation
 from ccdnn.provenance import NOTICE
 from ccdnn.volume import Volume
 
+# A smaller share of unlike tissue is no reason to warn: simulated knees vary less from one to the next than hospitals do.
+LEAST_LIMIT = 0.05
+
 UNCERTAINTY_NAME, UNFAMILIAR_NAME = "uncertainty of the synthetic STIR", "tissue unlike the training"
 INTERVAL_ENTRY, REGION_ENTRY, UNFAMILIAR_ENTRY = "CCDNN_Interval", "CCDNN_Region_Error", "CCDNN_Unfamiliar"
 
@@ -38,7 +41,7 @@ class StudyFamiliarity:
 
     Args:
         share: of its tissue.
-        limit: above which the study is unlike the training; the card's.
+        limit: above which the study is unlike the training: the card's, or `LEAST_LIMIT`.
         by_slice: the share in every slice; NaN without tissue.
         where: 1 at unlike tissue, 0 elsewhere.
     """
@@ -89,7 +92,7 @@ def familiarity_of(
     by_slice = tuple(float(some / all_) if all_ else float("nan") for some, all_ in zip(strange_counts, counts, strict=True))
     header = {"CCDNN_Notice": NOTICE, "CCDNN_Image": UNFAMILIAR_NAME, "CCDNN_Model": f"{card.name} {card.version}"}
     where = place.with_array(strange.astype(np.float32), name=UNFAMILIAR_NAME, metadata=header)
-    return StudyFamiliarity(share, card.familiarity.limit, by_slice, where)
+    return StudyFamiliarity(share, max(card.familiarity.limit, LEAST_LIMIT), by_slice, where)
 
 
 def uncertainty_volume(

@@ -218,7 +218,7 @@ def test_a_study_unlike_the_training_is_announced(tmp_path):
     assert all(share == 1.0 or math.isnan(share) for share in result.familiarity.by_slice)
     assert result.familiarity.where.array.sum() > 0
     (warning,) = (text for kind, text in messages if kind == "warning" and "unlike" in text)
-    assert warning.startswith("100.0% of the tissue looks unlike the images that the model learned from (usual is up to 2%).")
+    assert warning.startswith("100.0% of the tissue looks unlike the images that the model learned from (usual is up to 5%).")
     assert warning in result.warnings
     assert result.volume.metadata["CCDNN_Unfamiliar"].startswith("1.0000 of the tissue")
 

@@ -82,7 +82,7 @@ def review(panel, options) -> None:
         print("The review is skipped: this machine cannot render (see Testing/gui/test_review.py).")
         return
     ui, parameters = panel.review.ui, panel.logic.getParameterNode()
-    for button, name in ((ui.sideBySideButton, "review-pair"), (ui.gridButton, "review-all"), (ui.singleButton, "review-swipe")):
+    for button, name in ((ui.sideBySideButton, "review-pair"), (ui.singleButton, "review-swipe")):
         slicer_host.click(button)
         for _ in range(3):
             slicer_host.process_events()

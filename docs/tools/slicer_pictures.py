@@ -48,8 +48,10 @@ def add(path: Path, reference, inputs):
 
 
 def main(folder: Path, result: Path) -> None:
+    from ccdnn.files import read_volume
     from CCDNNSynthLib.Parameters import volumesOf
     from CCDNNSynthLib.Scene.Result import showLike
+    from CCDNNSynthLib.Scene.UncertaintyVolume import fileUncertainty
     from CCDNNSynthLib.Views.SliceViews import showSlice
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -66,6 +68,10 @@ def main(folder: Path, result: Path) -> None:
     parameters = panel.logic.getParameterNode()
     node = add(result, parameters.t1Volume, volumesOf(parameters))
     showLike(node, parameters.stirVolume)
+    uncertainty = result.with_name("uncertainty.nrrd")
+    if uncertainty.exists():
+        half_widths = read_volume(uncertainty)
+        fileUncertainty(node, half_widths.array, half_widths.metadata)
     parameters.syntheticVolume = node
     settle(1)
     ui = panel.review.ui
@@ -74,6 +80,12 @@ def main(folder: Path, result: Path) -> None:
         settle(1)
         showSlice(parameters.stirVolume, SLICE)
         take(folder, name)
+    if uncertainty.exists():
+        ui.sideBySideButton.click()
+        settle(1)
+        parameters.uncertaintyShown = True
+        showSlice(parameters.stirVolume, SLICE)
+        take(folder, "window-uncertainty")
     ui.leaveButton.click()
 
 
