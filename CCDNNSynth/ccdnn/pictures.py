@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ccdnn.chart import BLACK, DIFFERENCE_SHOWN, LESS, MORE
 from ccdnn.errors import InputError
 from ccdnn.measure.scaling import TISSUE_FOREGROUND, TISSUE_PERCENTILE
 from ccdnn.normalisation import robust_maximum
@@ -17,15 +18,13 @@ from ccdnn.writing import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
 _BACKGROUND = "#0d1117"
 _TEXT = "#e6edf3"
 _FAINT = "#8b949e"
 _ACCENT = "#ffb454"
-# Blue to black to red: zero difference is as dark as the page, and the two signs differ for every kind of colour vision
-# (Crameri's scientific colour maps).
-DIFFERENCE_COLOURS = "berlin"
 
 # The few voxels of fluid would dominate the window of a STIR; readers lower it to about this many times muscle.
 _STIR_WINDOW = 2.2
@@ -135,14 +134,21 @@ def save_picture(figure: Figure, path: Path, dots_per_inch: int = 125) -> None:
         figure.savefig(temporary, dpi=dots_per_inch, format="png", facecolor=figure.get_facecolor())
 
 
+def difference_colours() -> Colormap:
+    """The colour map of a difference image, from −1 (less) to black to +1 (more), of `ccdnn.chart`."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("difference", [LESS, BLACK, MORE])
+
+
 def _draw_panel(axes: Axes, panel: Panel, index: int) -> None:
     image, aspect = screen_slice(panel.volume.array, panel.volume.grid, index)
     axes.set_axis_off()
     if not panel.difference:
         axes.imshow(image, cmap="gray", vmin=0, vmax=panel.top, aspect=aspect, interpolation="bilinear")
         return
-    limit = max(0.1, float(np.ceil(np.percentile(np.abs(panel.volume.array), 99.9) * 20) / 20))
-    drawn = axes.imshow(image, cmap=DIFFERENCE_COLOURS, vmin=-limit, vmax=limit, aspect=aspect, interpolation="bilinear")
+    limit = DIFFERENCE_SHOWN
+    drawn = axes.imshow(image, cmap=difference_colours(), vmin=-limit, vmax=limit, aspect=aspect, interpolation="bilinear")
     inset = axes.inset_axes((0.93, 0.06, 0.022, 0.4))
     bar = axes.figure.colorbar(drawn, cax=inset, ticks=[-limit, 0, limit])
     bar.outline.set_visible(False)

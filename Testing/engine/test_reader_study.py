@@ -1,4 +1,4 @@
-"""Reader studies: what readers get tells no method, their scores are never lost, the key undoes the blinding."""
+"""Reader studies: what readers get does not reveal the method, their scores are never lost, the key undoes the blinding."""
 
 from __future__ import annotations
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -118,7 +117,7 @@ def measure(panel, options) -> None:
 
 
 def report(panel, options, temporary: Path) -> None:
-    """Picture the section, the plots of the report, and the upper part of its page."""
+    """Picture the section, and copy the plots of the report."""
     qt_stand_in.dialog_answers["directory"] = str(temporary)
     slicer_host.click(visible(panel.report.ui.reportSection, panel.report.ui.reportButton))
     written = temporary / "STIR-report"
@@ -135,15 +134,6 @@ def report(panel, options, temporary: Path) -> None:
     ):
         (plot,) = written.glob(f"plot-??-{file_stem(chart.GetTitle())}.svg")
         shutil.copyfile(plot, options.folder / f"{name}-plot.svg")
-    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if browser is None:
-        print("The page of the report is skipped: Chromium is not installed.")
-        return
-    picture = temporary / "page.png"
-    arguments = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1000,1500")
-    page = (written / "index.html").as_uri()
-    subprocess.run([browser, *arguments, f"--screenshot={picture}", page], check=True, capture_output=True, timeout=120)
-    QtGui.QImage(str(picture)).save(str(options.folder / "report-page.jpg"), quality=88)
 
 
 def visible(section, button):

@@ -59,7 +59,7 @@ examples:
       label map; the acquired STIR and the label map are found in the study, or named in the CSV file, in the columns acquired and
       labels. In measured/: similarity.csv, cnr.csv, statistics.csv (mean and SD), summary.csv, and NAME.json for each study
 
-With --each, a study that fails is listed in the summary and the others go on; run the same command again to do what is left.
+With --each, a study that fails is listed in the summary and the others continue; run the same command again to do what is left.
 Numbers have full precision in --json and --csv, and four digits on the terminal.
 """
 

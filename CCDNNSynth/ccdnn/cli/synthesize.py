@@ -37,7 +37,7 @@ examples:
   ccdnn synthesize --each studies/ -o results --jobs 4    one study per subfolder, or per row of a CSV file: columns study, folder,
                                                           t1, t2, gre, reference; results, records and summary.csv in results/
 
-With --each, a study that fails is listed in the summary and the others go on; run the same command again to do what is left.
+With --each, a study that fails is listed in the summary and the others continue; run the same command again to do what is left.
 An existing OUT is replaced only once the new one is complete. Inputs are never overwritten.
 """
 

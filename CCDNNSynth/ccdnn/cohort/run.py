@@ -71,7 +71,7 @@ def run_cohort(
     scheduler: str | None = None,
     on_study: Callable[[Record, int, int], None] | None = None,
 ) -> list[Record]:
-    """Process every study that is not done yet; a failure is recorded, and the others go on.
+    """Process every study that is not done yet; a failure is recorded, and the others continue.
 
     Args:
         folder: for the results, the records and the summary; created if missing.
@@ -111,7 +111,7 @@ def run_cohort(
 
 
 def process(study: NamedStudy, folder: Path, task: Task) -> Record:
-    """Make one study's result and its record. An error ends in the record, so that the other studies go on."""
+    """Make one study's result and its record. An error ends in the record, so that the other studies continue."""
     if (known := _known(folder, study.name, task)) is not None:
         return known
     _remove_unfinished(folder, study.name)

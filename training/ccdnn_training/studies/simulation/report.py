@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ccdnn.chart import DIFFERENCE_SHOWN
 from ccdnn.measure.similarity import psnr_of
-from ccdnn.pictures import DIFFERENCE_COLOURS
+from ccdnn.pictures import difference_colours
 from ccdnn.writing import replacing, write_text
 from ccdnn_training.reporting import command_line, markdown_table, mean_and_sd
 from ccdnn_training.studies.simulation.bound import STIR
@@ -126,7 +127,7 @@ def draw_examples(trained: Sequence[TrainedNetwork], maps: LabelMaps, items: Seq
         for axis, picture in zip(axes, shown, strict=False):
             axis.imshow(picture, cmap="gray", vmin=0, vmax=0.8)
         difference = (output - image[STIR]) / signal_maxima()[STIR]
-        drawn = axes[-1].imshow(difference, cmap=DIFFERENCE_COLOURS, vmin=-0.2, vmax=0.2)
+        drawn = axes[-1].imshow(difference, cmap=difference_colours(), vmin=-DIFFERENCE_SHOWN, vmax=DIFFERENCE_SHOWN)
         figure.colorbar(drawn, ax=axes[-1], fraction=0.05)
         axes[0].set_ylabel(f"{network.setting.title}\nimage {item}", fontsize=7)
     for axis, title in zip(grid[0], titles, strict=True):
