@@ -284,7 +284,21 @@ def synthesize(study, tmp_path, capsys):
     model = write_model(tmp_path / "tiny.safetensors", uncertainty=small_network.uncertainty(), optional=("gre",))
 
     def run(*arguments) -> tuple[int, str]:
-        given = ["--t1", study / "T1", "--t2", study / "T2", "--gre", "none", "--model", model, "--device", "cpu", *arguments]
+        given = [
+            "--t1",
+            study / "T1",
+            "--t2",
+            study / "T2",
+            "--gre",
+            "none",
+            "--model",
+            model,
+            "--device",
+            "cpu",
+            "--precision",
+            "fp32",
+            *arguments,
+        ]
         return main(["synthesize", *map(str, given)]), capsys.readouterr().err
 
     return run

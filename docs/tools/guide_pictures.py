@@ -3,7 +3,7 @@
 python docs/tools/guide_pictures.py docs/pictures [--result FILE]
 
 --result takes the output of `make demo`, demo/stir_synthetic.nrrd, instead of running the bundled model, which needs an idle
-machine. The page of the report is pictured if Chromium is installed.
+machine.
 """
 
 from __future__ import annotations
