@@ -141,8 +141,12 @@ def main() -> None:
         print(f"first run, including the start of the worker: {seconds:.1f} s, longest gap {cold.longest:.0f} ms")
         import slicer
 
+        from CCDNNSynthLib.Scene.UncertaintyVolume import isUncertainty
+
         (parameters.outputVolume,) = [
-            n for n in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") if n.GetAttribute("CCDNN_Model")
+            n
+            for n in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+            if n.GetAttribute("CCDNN_Model") and not isUncertainty(n)
         ]
         slicer_host.process_events()
         with Ticker() as warm:
