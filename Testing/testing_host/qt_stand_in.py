@@ -40,10 +40,16 @@ class QProcess(QtCore.QProcess):
 
 class QTimer(QtCore.QTimer):
     def __setattr__(self, name, value):
-        """In PythonQt, the function `singleShot` hides the property."""
+        """In PythonQt, the function `singleShot` hides the property.
+
+        Properties are set by name, because `use_python_qt_style` applies to the module that wrote `timer.interval = …`, not to this one.
+        """
         if name == "singleShot":
             raise AttributeError("Slot 'singleShot' can not be overwritten on QTimer object")
-        super().__setattr__(name, value)
+        if self.metaObject().indexOfProperty(name) >= 0:
+            self.setProperty(name, value)
+        else:
+            super().__setattr__(name, value)
 
 
 class QFileDialog(QtWidgets.QFileDialog):

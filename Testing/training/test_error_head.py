@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import small_network
 import small_study
 import torch
 
@@ -25,16 +26,16 @@ from ccdnn_training.uncertainty.calibration import (
     region_ratios,
     weighted_quantile,
 )
+from ccdnn_training.uncertainty.cases import Case
 from ccdnn_training.uncertainty.head import error_after, fit_head, refitted_head
 from ccdnn_training.uncertainty.lesion_check import marks_of, roc
-from ccdnn_training.uncertainty.predictions import Prediction
 from ccdnn_training.uncertainty.samples import BORDER, OF_BODY, Samples, places
 from ccdnn_training.uncertainty.training_cells import CellsSeen
 
 SHAPE, SPACING = (6, 60, 60), (3.0, 0.5, 0.5)
 
 
-def prediction(seed: int = 0, correlated: float = 0.0, lesion: float = 0.0) -> Prediction:
+def prediction(seed: int = 0, correlated: float = 0.0, lesion: float = 0.0) -> Case:
     """Laplace errors whose scale differs from place to place, in two tissues; `correlated` errors are the same everywhere."""
     rng = np.random.default_rng(seed)
     scale = np.exp(rng.normal(-2, 0.7, SHAPE) + np.linspace(-1, 1, SHAPE[1])[:, None])
@@ -46,7 +47,7 @@ def prediction(seed: int = 0, correlated: float = 0.0, lesion: float = 0.0) -> P
     image = np.where(regions["bone-marrow edema"], 1 + lesion, 1.0)
     body = np.zeros(SHAPE, bool)
     body[:, 5:55, 5:55] = True
-    return Prediction("knee", (), image, image + error, np.log(scale), body, regions, SPACING)
+    return Case("knee", (), image, image + error, np.log(scale), body, regions, SPACING)
 
 
 # -------------------------------------------------------------------------------------------------------------------- head
@@ -228,3 +229,12 @@ def test_a_model_gets_an_uncertainty_and_keeps_its_image(cache: Path, tmp_path: 
     assert main([*arguments, "--start-share", "0.5"]) != 0
     assert main(["check-uncertainty", str(plain), str(cache), "-o", str(tmp_path / "no")]) != 0
     assert "has no uncertainty" in capsys.readouterr().err
+
+
+def test_a_model_of_another_normalisation_is_refused(cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    other = small_study.write_model(tmp_path / "other.safetensors", uncertainty=small_network.uncertainty())
+    assert main(["add-uncertainty", str(other), "-o", str(tmp_path / "new.safetensors"), "--validation", str(cache)]) != 0
+    assert "normalises its inputs in another way" in capsys.readouterr().err
+    assert main(["check-uncertainty", str(other), str(cache), "-o", str(tmp_path / "report")]) != 0
+    assert "normalis" in capsys.readouterr().err
+    assert not list(tmp_path.glob("new*")) and not (tmp_path / "report").exists()

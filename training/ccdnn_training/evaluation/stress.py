@@ -341,16 +341,29 @@ class StressTest:
         return scores, shown
 
     def _normalised(self, image: np.ndarray) -> np.ndarray:
-        """An image of zeros stays zero, as the row "GRE := zeros" needs it."""
-        return self._normalisation.apply(image) if image.any() else np.zeros_like(image, np.float32)
+        return normalised(image, self._normalisation)
 
     def _result(self, model: Synthesizer, images: Images) -> np.ndarray | None:
         """(slice, row, column), or None if the model requires an input that is missing."""
-        card = model.model.card
-        if any(role not in images for role in card.required):
-            return None
-        background = np.full_like(images["stir"], self._normalisation.background)
-        return model.run(np.stack([images.get(role, background) for role in card.roles]))
+        inputs = inputs_of(model.model.card, images)
+        return None if inputs is None else model.run(inputs)
+
+
+def normalised(image: np.ndarray, normalisation: Normalisation) -> np.ndarray:
+    """As for a model. An image of zeros stays zero, as the row "GRE := zeros" needs it."""
+    return normalisation.apply(image) if image.any() else np.zeros_like(image, np.float32)
+
+
+def inputs_of(card: ModelCard, images: Images) -> np.ndarray | None:
+    """A model's inputs (contrast, slice, row, column) of normalised images, with background for the missing ones.
+
+    Returns:
+        None if the model requires an input that is missing.
+    """
+    if any(role not in images for role in card.required):
+        return None
+    background = np.full_like(images["stir"], Normalisation.from_card(card.normalisation).background)
+    return np.stack([images.get(role, background) for role in card.roles])
 
 
 def _measures(

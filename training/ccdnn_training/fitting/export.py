@@ -87,13 +87,15 @@ def export_model(
 ) -> str:
     """Write a model file again under another name, with the figures that were measured on it, and return the file's SHA-256.
 
-    The weights stay as they are.
+    The weights stay as they are, and without `results` the figures of its card too.
 
     Raises:
         ModelError: `source` cannot be used.
     """
     model = load_model(source)
-    card = replace(model.card, name=name, version=version, licence=licence or model.card.licence, results=results)
+    card = replace(
+        model.card, name=name, version=version, licence=licence or model.card.licence, results=results or model.card.results
+    )
     return save_model(output, model.network, card, dtype=stored_type(model))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import optimize, stats
 
 from ccdnn.model.uncertainty import INTERVALS, RegionError, Uncertainty
-from ccdnn_training.uncertainty.predictions import Prediction
+from ccdnn_training.uncertainty.cases import Case
 
 BODY, AIR = "body", "air"
 # Voxels taken of each tissue of a subject; more are hardly more independent.
@@ -20,19 +20,19 @@ REGIONS_EACH = 12
 CUBE_MM = 10.0
 
 
-def factors_of(predictions: Iterable[Prediction], seed: int = 0) -> tuple[float, ...]:
+def factors_of(cases: Iterable[Case], seed: int = 0) -> tuple[float, ...]:
     """Half the width of each interval in scales, so that the interval holds its share of the voxels of a tissue, on average.
 
     Every tissue counts the same, however large it is: a cartilage is as important as the fat around it.
     """
     rng = np.random.default_rng(seed)
     ratios, weights = [], []
-    for prediction in predictions:
-        for tissue, mask in masks_of(prediction).items():
+    for case in cases:
+        for tissue, mask in masks_of(case).items():
             if tissue in (BODY, AIR):
                 continue
             chosen = _some(mask, PER_TISSUE, rng)
-            ratios.append((np.abs(prediction.error) / prediction.scale)[chosen])
+            ratios.append((np.abs(case.error) / case.scale)[chosen])
             weights.append(np.full(len(ratios[-1]), 1 / len(ratios[-1])))
     return tuple(weighted_quantile(np.concatenate(ratios), np.concatenate(weights), interval) for interval in INTERVALS)
 
@@ -44,9 +44,9 @@ def weighted_quantile(values: np.ndarray, weights: np.ndarray, share: float) -> 
     return float(values[order][np.searchsorted(summed, share * summed[-1])])
 
 
-def masks_of(prediction: Prediction) -> dict[str, np.ndarray]:
+def masks_of(case: Case) -> dict[str, np.ndarray]:
     """Tissues, the body and the air of a subject."""
-    return {BODY: prediction.body, **prediction.regions, AIR: ~prediction.body}
+    return {BODY: case.body, **case.regions, AIR: ~case.body}
 
 
 @dataclass(frozen=True)
@@ -70,18 +70,18 @@ class Coverage:
     n: int
 
 
-def coverages(uncertainty: Uncertainty, prediction: Prediction) -> Iterator[Coverage]:
+def coverages(uncertainty: Uncertainty, case: Case) -> Iterator[Coverage]:
     """Of every tissue of a subject, its body and the air."""
-    factors = [uncertainty.factor(prediction.missing, interval) for interval in INTERVALS]
-    ratio, error = np.abs(prediction.error) / prediction.scale, prediction.error
-    for tissue, mask in masks_of(prediction).items():
+    factors = [uncertainty.factor(case.missing, interval) for interval in INTERVALS]
+    ratio, error = np.abs(case.error) / case.scale, case.error
+    for tissue, mask in masks_of(case).items():
         if not mask.any():
             continue
         shares = tuple(float((ratio[mask] <= factor).mean()) for factor in factors)
-        width = float(prediction.scale[mask].mean()) * factors[-1]
+        width = float(case.scale[mask].mean()) * factors[-1]
         yield Coverage(
-            prediction.subject,
-            "+".join(prediction.missing),
+            case.subject,
+            "+".join(case.missing),
             tissue,
             shares,
             width,
@@ -90,16 +90,16 @@ def coverages(uncertainty: Uncertainty, prediction: Prediction) -> Iterator[Cove
         )
 
 
-def rank_correlations(prediction: Prediction) -> dict[str, float]:
+def rank_correlations(case: Case) -> dict[str, float]:
     """Spearman's correlation of expected and actual error: over all voxels, over the body's, and over cubes of 10 mm.
 
     A cube counts if at least half of it is body.
     """
-    expected, actual = prediction.scale, np.abs(prediction.error)
-    sides = tuple(max(1, round(CUBE_MM / spacing)) for spacing in prediction.spacing)
-    in_body = _blocks(prediction.body.astype(np.float32), sides)
-    cubes = [_blocks(values * prediction.body, sides)[in_body > 0.5] / in_body[in_body > 0.5] for values in (expected, actual)]
-    body = prediction.body
+    expected, actual = case.scale, np.abs(case.error)
+    sides = tuple(max(1, round(CUBE_MM / spacing)) for spacing in case.spacing)
+    in_body = _blocks(case.body.astype(np.float32), sides)
+    cubes = [_blocks(values * case.body, sides)[in_body > 0.5] / in_body[in_body > 0.5] for values in (expected, actual)]
+    body = case.body
     return {
         "all voxels": _spearman(expected.ravel(), actual.ravel()),
         "voxels of the body": _spearman(expected[body], actual[body]),
@@ -107,16 +107,16 @@ def rank_correlations(prediction: Prediction) -> dict[str, float]:
     }
 
 
-def region_ratios(prediction: Prediction, rng: np.random.Generator) -> list[tuple[float, float]]:
+def region_ratios(case: Case, rng: np.random.Generator) -> list[tuple[float, float]]:
     """(volume in mm³, (error of the mean / mean scale)²) of balls in single tissues."""
-    voxel = float(np.prod(prediction.spacing))
+    voxel = float(np.prod(case.spacing))
     found = []
-    for mask in prediction.regions.values():
+    for mask in case.regions.values():
         places = np.argwhere(mask)
         for radius in RADII_MM:
             for at in places[rng.integers(len(places), size=REGIONS_EACH)]:
-                region = ball(at, radius, prediction.spacing, mask)
-                ratio = prediction.error[region].mean() / prediction.scale[region].mean()
+                region = ball(at, radius, case.spacing, mask)
+                ratio = case.error[region].mean() / case.scale[region].mean()
                 found.append((len(region[0]) * voxel, float(ratio) ** 2))
     return found
 

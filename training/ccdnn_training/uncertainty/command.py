@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ccdnn.errors import InputError
 from ccdnn.inference.synthesizer import Synthesizer
 from ccdnn.model.card import ModelCard
 from ccdnn.model.file import Model
@@ -19,12 +20,12 @@ from ccdnn_training.data.for_card import require_normalisation
 from ccdnn_training.data.knees import KneeRecipe, Knees
 from ccdnn_training.data.missing import MissingInputs
 from ccdnn_training.data.simulated import FIRST_SEED
-from ccdnn_training.data.studies import ANY_TISSUE, HOSPITAL, PAPER_LIKE, REGIONS, SimulatedStudies
+from ccdnn_training.data.studies import ANY_TISSUE, HOSPITAL, NORMALISATION, PAPER_LIKE, REGIONS, SimulatedStudies
 from ccdnn_training.fitting.export import stored_type
 from ccdnn_training.reporting import Progress, command_line
 from ccdnn_training.uncertainty.calibration import factors_of, fit_region_error, region_ratios
+from ccdnn_training.uncertainty.cases import case_of, missing_sets
 from ccdnn_training.uncertainty.head import error_after, fit_head, refitted_head
-from ccdnn_training.uncertainty.predictions import cases_of, predict
 from ccdnn_training.uncertainty.samples import Samples, joined, samples_of
 from ccdnn_training.uncertainty.training_cells import CellsSeen
 
@@ -58,11 +59,17 @@ def add_uncertainty(
         refit_image: whether the image's last layer is fitted anew too, see `refitted_head`; else the image stays exactly as it is.
 
     Raises:
-        InputError: the cache is missing, or is normalised in another way than the model.
+        InputError: the cache is missing, or not of simulated knees; the model is normalised in another way.
         OutputError: the file cannot be written.
     """
     card = model.card
+    if card.normalisation != NORMALISATION.to_card():
+        raise InputError(
+            f"The model {card.name} normalises its inputs in another way than the simulated studies it would be fitted on."
+        )
     cache = SliceCache(validation)
+    if cache.is_cohort:
+        raise InputError(f"{validation} is the cache of a cohort; name one of `ccdnn-train simulate`, whose tissues are known.")
     require_normalisation(cache, card)
     samples, seen = _samples(model, knees, studies, seed, progress)
     image_head = model.network.head
@@ -112,16 +119,16 @@ def _calibrated(card: ModelCard, network: CCDNN, subjects: tuple[CachedSubject, 
     """The factors and the error of regions, on subjects that neither network nor head was fitted on."""
     synthesizer = Synthesizer(Model(card, weights_of(network), Path(card.name), ""), device="auto")
     assert card.uncertainty is not None
-    cases, rng = cases_of(card.optional), np.random.default_rng(0)
+    sets, rng = missing_sets(card.optional), np.random.default_rng(0)
     factors: dict[str, tuple[float, ...]] = {}
     ratios: list[tuple[float, float]] = []
     with progress("validation subjects") as on_subject:
-        for number, missing in enumerate(cases):
+        for number, missing in enumerate(sets):
             found = []
             for done, subject in enumerate(subjects, start=1):
-                found.append(predict(synthesizer, subject, missing))
+                found.append(case_of(synthesizer, subject, missing))
                 ratios += region_ratios(found[-1], rng) if not missing else []
-                on_subject(number * len(subjects) + done, len(cases) * len(subjects))
+                on_subject(number * len(subjects) + done, len(sets) * len(subjects))
             factors["+".join(missing)] = tuple(round(factor, 4) for factor in factors_of(found))
     region = fit_region_error(ratios)
     measured_on = f"{len(subjects)} validation subjects"

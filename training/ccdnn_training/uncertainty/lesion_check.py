@@ -17,7 +17,7 @@ from ccdnn.trust import compare_regions
 from ccdnn_training.data.simulated_cohort import LESIONS
 from ccdnn_training.evaluation.lesions import MARROW
 from ccdnn_training.uncertainty.calibration import ball
-from ccdnn_training.uncertainty.predictions import Prediction
+from ccdnn_training.uncertainty.cases import Case
 
 FALSE_MARKS, RADIUS_MM = 5, 4.0  # of each knee; the radius of an edema of the phantom is 4 to 12 mm
 
@@ -43,38 +43,36 @@ class Mark:
     inside: bool
 
 
-def marks_of(prediction: Prediction, error: RegionError) -> Iterator[Mark]:
+def marks_of(case: Case, error: RegionError) -> Iterator[Mark]:
     """The true and the false marks of a knee."""
-    marrow = prediction.regions.get(MARROW)
+    marrow = case.regions.get(MARROW)
     if marrow is None:
         return
-    voxel = float(np.prod(prediction.spacing))
+    voxel = float(np.prod(case.spacing))
     reference = np.flatnonzero(marrow)
-    level = float(prediction.acquired[marrow].mean())
-    regions = [(name, prediction.regions[name]) for name in LESIONS.values() if name in prediction.regions]
-    for kind, region in [*regions, *((f"healthy {MARROW}", mask) for mask in _brightest(prediction, marrow))]:
-        found = compare_regions(prediction.image, prediction.scale, np.flatnonzero(region), reference, error, voxel)
-        acquired = float(prediction.acquired[region].mean()) - level
+    level = float(case.acquired[marrow].mean())
+    regions = [(name, case.regions[name]) for name in LESIONS.values() if name in case.regions]
+    for kind, region in [*regions, *((f"healthy {MARROW}", mask) for mask in _brightest(case, marrow))]:
+        found = compare_regions(case.image, case.scale, np.flatnonzero(region), reference, error, voxel)
+        acquired = float(case.acquired[region].mean()) - level
         low, high = found.interval
-        missing = "+".join(prediction.missing)
-        yield Mark(
-            prediction.subject, missing, kind, acquired > 0.1 * level, found.difference, found.brighter, low <= acquired <= high
-        )
+        missing = "+".join(case.missing)
+        yield Mark(case.subject, missing, kind, acquired > 0.1 * level, found.difference, found.brighter, low <= acquired <= high)
 
 
-def _brightest(prediction: Prediction, marrow: np.ndarray) -> Iterator[np.ndarray]:
+def _brightest(case: Case, marrow: np.ndarray) -> Iterator[np.ndarray]:
     """The brightest balls of healthy marrow, far enough from each other and from the marrow's edge."""
-    inner = ndimage.distance_transform_edt(marrow, prediction.spacing) > RADIUS_MM / 2
-    sigma = [RADIUS_MM / 2 / s for s in prediction.spacing]
-    smooth = np.where(inner, ndimage.gaussian_filter(prediction.image, sigma), -np.inf)
+    inner = ndimage.distance_transform_edt(marrow, case.spacing) > RADIUS_MM / 2
+    sigma = [RADIUS_MM / 2 / s for s in case.spacing]
+    smooth = np.where(inner, ndimage.gaussian_filter(case.image, sigma), -np.inf)
     for _ in range(FALSE_MARKS):
         at = np.array(np.unravel_index(int(smooth.argmax()), smooth.shape))
         if not np.isfinite(smooth[tuple(at)]):
             return
         mask = np.zeros(marrow.shape, bool)
-        mask[ball(at, RADIUS_MM, prediction.spacing, marrow)] = True
+        mask[ball(at, RADIUS_MM, case.spacing, marrow)] = True
         yield mask
-        smooth[ball(at, 3 * RADIUS_MM, prediction.spacing, np.ones_like(marrow))] = -np.inf
+        smooth[ball(at, 3 * RADIUS_MM, case.spacing, np.ones_like(marrow))] = -np.inf
 
 
 def roc(values: Sequence[float], positive: Sequence[bool]) -> float:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ccdnn.errors import InputError
 from ccdnn.inference.synthesizer import Synthesizer
 from ccdnn.model.file import Model
 from ccdnn.model.uncertainty import INTERVALS, Uncertainty
@@ -16,14 +17,23 @@ from ccdnn.normalisation import Normalisation
 from ccdnn.series import Role
 from ccdnn.writing import make_folder, write_text
 from ccdnn_training.data.cache import SliceCache
+from ccdnn_training.data.for_card import require_normalisation
 from ccdnn_training.data.knees import KneeRecipe
 from ccdnn_training.evaluation.checks import body_of
-from ccdnn_training.evaluation.stress import CHANGES, FIRST_STRESS_SEED, UNCHANGED, Images, NotApplicable, simulated_subject
+from ccdnn_training.evaluation.stress import (
+    CHANGES,
+    FIRST_STRESS_SEED,
+    UNCHANGED,
+    NotApplicable,
+    inputs_of,
+    normalised,
+    simulated_subject,
+)
 from ccdnn_training.physics.protocol import INPUT_CONTRASTS
 from ccdnn_training.reporting import Progress, command_line, markdown_table, mean_and_sd, write_rows
 from ccdnn_training.uncertainty.calibration import Coverage, coverages, rank_correlations
+from ccdnn_training.uncertainty.cases import case_of, missing_sets
 from ccdnn_training.uncertainty.lesion_check import Mark, marks_of, roc
-from ccdnn_training.uncertainty.predictions import cases_of, predict
 
 STRESS_SLICES = 3
 
@@ -51,33 +61,35 @@ def check_uncertainty(model: Model, cache: Path, part: str, output: Path, stress
     """Write the tables to the folder `output`, and return them as Markdown.
 
     Raises:
-        InputError: the model has no uncertainty, or the cache does not have that part.
+        InputError: the model has no uncertainty, or the cache does not have that part, or is normalised in another way.
     """
+    uncertainty = model.card.uncertainty
+    if uncertainty is None:
+        raise InputError(f"The model {model.card.name} has no uncertainty; make one with `ccdnn-train add-uncertainty`.")
+    slices = SliceCache(cache)
+    require_normalisation(slices, model.card)
+    subjects, sets = slices.part(part), missing_sets(model.card.optional)
     synthesizer = Synthesizer(model)
-    uncertainty, cases = model.card.uncertainty, cases_of(model.card.optional)
-    subjects = SliceCache(cache).part(part)
     found: list[Coverage] = []
     ranks: dict[str, list[dict[str, float]]] = defaultdict(list)
     marks: list[Mark] = []
     with progress("subjects") as on_subject:
         for number, subject in enumerate(subjects):
-            for place, missing in enumerate(cases):
-                prediction = predict(synthesizer, subject, missing)
-                assert uncertainty is not None  # `predict` refuses a model without one
-                found += coverages(uncertainty, prediction)
-                ranks["+".join(missing)].append(rank_correlations(prediction))
-                marks += marks_of(prediction, uncertainty.region)
-                on_subject(number * len(cases) + place + 1, len(subjects) * len(cases))
-    assert uncertainty is not None
+            for place, missing in enumerate(sets):
+                case = case_of(synthesizer, subject, missing)
+                found += coverages(uncertainty, case)
+                ranks["+".join(missing)].append(rank_correlations(case))
+                marks += marks_of(case, uncertainty.region)
+                on_subject(number * len(sets) + place + 1, len(subjects) * len(sets))
     with progress("stress rows") as on_row:
         rows = list(stress_rows(synthesizer, uncertainty, stress_studies, on_row))
     text = "\n".join(
         [
             f"# Uncertainty of {model.card.name} {model.card.version}\n\nCommand: `{command_line()}`\n",
-            f"Subjects: `{SliceCache(cache).made_by}`, part {part}, n = {len(subjects)}.\n",
-            *(coverage_table(found, "+".join(missing)) for missing in cases),
+            f"Subjects: `{slices.made_by}`, part {part}, n = {len(subjects)}.\n",
+            *(coverage_table(found, "+".join(missing)) for missing in sets),
             rank_table(ranks),
-            lesion_table(marks, ["+".join(missing) for missing in cases]),
+            lesion_table(marks, ["+".join(missing) for missing in sets]),
             stress_table(rows),
         ]
     )
@@ -98,27 +110,18 @@ def stress_rows(
     normalisation = Normalisation.from_card(card.normalisation)
     for number in range(studies):
         subject = simulated_subject(FIRST_STRESS_SEED + number, KneeRecipe(matrix=(384,), lesions=1.0))
-        middle = np.round(np.linspace(0.2, 0.8, STRESS_SLICES) * (len(subject.labels) - 1)).astype(int)
-
-        def normalised(images: Images, chosen: np.ndarray = middle) -> Images:
-            return {
-                name: (normalisation.apply(image) if image.any() else np.zeros_like(image, np.float32))[chosen]
-                for name, image in images.items()
-            }
-
-        whole = normalised(subject.images)
-        body = body_of(np.stack([whole[contrast] for contrast in INPUT_CONTRASTS]))
+        chosen = np.round(np.linspace(0.2, 0.8, STRESS_SLICES) * (len(subject.labels) - 1)).astype(int)
+        body = body_of(np.stack([normalised(subject.images[contrast], normalisation)[chosen] for contrast in INPUT_CONTRASTS]))
         for place, change in enumerate(CHANGES):
             on_row(number * len(CHANGES) + place + 1, studies * len(CHANGES))
             try:
-                images = normalised(change.apply(subject))
+                changed = change.apply(subject)
             except NotApplicable:
                 continue
-            missing = tuple(role for role in card.roles if role not in images)
-            if set(missing) - set(card.optional):
+            images = {name: normalised(image, normalisation)[chosen] for name, image in changed.items()}
+            if (inputs := inputs_of(card, images)) is None:
                 continue
-            background = np.full_like(images["stir"], normalisation.background)
-            inputs = np.stack([images.get(role, background) for role in card.roles])
+            missing = tuple(role for role in card.roles if role not in images)
             found = synthesizer.predict(inputs)
             assert found.log_scale is not None
             width = uncertainty.half_width(found.log_scale, missing)
@@ -170,10 +173,10 @@ def rank_table(ranks: dict[str, list[dict[str, float]]]) -> str:
     return f"## Rank correlation of expected and actual error\n\n{markdown_table(('inputs', *kinds), rows)}"
 
 
-def lesion_table(marks: Sequence[Mark], cases: Sequence[str]) -> str:
+def lesion_table(marks: Sequence[Mark], sets: Sequence[str]) -> str:
     """What the probability of a mark is worth, beside the synthetic image's own brightness."""
     rows = []
-    for missing in cases:
+    for missing in sets:
         of_case = [mark for mark in marks if mark.missing == missing]
         truth = [mark.really_brighter for mark in of_case]
         called = [mark.probability >= 0.95 for mark in of_case]
@@ -221,6 +224,6 @@ def stress_table(rows: Sequence[StressRow]) -> str:
         ]
         for change in by_change
     ]
-    headings = ("change", "error × ", "± × ", "in the 95 % interval, %", "unfamiliar, %")
+    headings = ("change", "error ×", "± ×", "in the 95 % interval, %", "unfamiliar, %")
     about = "Error and half width relative to the unchanged studies; means over the body of them."
     return f"## Stress rows\n\n{about}\n\n{markdown_table(headings, lines)}"

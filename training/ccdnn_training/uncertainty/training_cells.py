@@ -11,8 +11,8 @@ from ccdnn.model.familiarity import BINS, Familiarity, cells_of
 
 # Cells are kept in the order of how much of the training's tissue they hold, until they hold this share.
 KEPT_SHARE = 0.998
-# A study is unlike the training above this quantile of the shares of validation studies, and a margin.
-LIMIT_QUANTILE, MARGIN, LOWEST_LIMIT = 0.95, 1.5, 0.01
+# A study is unlike the training above this quantile of the shares of validation studies, and a margin; `ccdnn.trust` has a floor.
+LIMIT_QUANTILE, MARGIN = 0.95, 1.5
 
 
 class CellsSeen:
@@ -43,12 +43,7 @@ class CellsSeen:
         for contrasts in validation:
             strange, tissue = found.unfamiliar(contrasts, [True] * len(self._roles))
             shares.append(float(strange.sum() / tissue.sum()))
-        return replace(found, limit=round(limit_of(shares), 4))
-
-
-def limit_of(shares: Sequence[float]) -> float:
-    """The share of unfamiliar tissue above which a study is unlike the training, from those of validation studies."""
-    return max(LOWEST_LIMIT, MARGIN * float(np.quantile(shares, LIMIT_QUANTILE)))
+        return replace(found, limit=round(MARGIN * float(np.quantile(shares, LIMIT_QUANTILE)), 4))
 
 
 def _kept(counts: np.ndarray) -> np.ndarray:

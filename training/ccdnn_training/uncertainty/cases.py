@@ -17,7 +17,7 @@ from ccdnn_training.evaluation.checks import body_of
 
 
 @dataclass(frozen=True, eq=False)
-class Prediction:
+class Case:
     """One subject, with all inputs or without some.
 
     Args:
@@ -46,25 +46,21 @@ class Prediction:
         return np.exp(self.log_scale)
 
 
-def cases_of(optional: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+def missing_sets(optional: Sequence[str]) -> tuple[tuple[str, ...], ...]:
     """What may be missing: nothing, or one of the optional inputs."""
     return ((), *((role,) for role in optional))
 
 
-def predict(synthesizer: Synthesizer, subject: CachedSubject, missing: tuple[str, ...]) -> Prediction:
-    """
-    Raises:
-        InputError: the model has no uncertainty.
-    """
+def case_of(synthesizer: Synthesizer, subject: CachedSubject, missing: tuple[str, ...]) -> Case:
+    """What a model that estimates its error says of a subject without some inputs."""
     card = synthesizer.model.card
     array = np.asarray(subject.array(), np.float32)
     inputs, acquired = array[:-1], array[-1]
     body = body_of(inputs, subject.tissue_threshold)
     inputs = without(inputs, [card.roles.index(role) for role in missing], Normalisation.from_card(card.normalisation).background)
     found = synthesizer.predict(inputs)
-    if found.log_scale is None:
-        raise InputError(f"The model {card.name} has no uncertainty; make one with `ccdnn-train add-uncertainty`.")
-    return Prediction(subject.name, missing, found.image, acquired, found.log_scale, body, subject.regions(), spacing_of(subject))
+    assert found.log_scale is not None
+    return Case(subject.name, missing, found.image, acquired, found.log_scale, body, subject.regions(), spacing_of(subject))
 
 
 def without(inputs: np.ndarray, left_out: Sequence[int], background: float) -> np.ndarray:
